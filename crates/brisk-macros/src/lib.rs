@@ -1,0 +1,1 @@
+//! Derive macros of Brisk: `#[derive(Record)]` and `#[derive(Key)]`.
