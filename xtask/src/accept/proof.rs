@@ -1,0 +1,191 @@
+//! What a proof can do: run tests by filter, programs, simulations and benchmarks, and compare figures with limits.
+//!
+//! Every command run through here stands on the acceptance page.
+
+use crate::bench::{Bench, Case, Run, Selection, median, peer};
+use crate::process::{Finished, Output, Program};
+use crate::{sim, test};
+use anyhow::{Context, Result, bail, ensure};
+use std::path::{Path, PathBuf};
+
+/// One running proof.
+pub(super) struct Proof {
+    /// Prove with less work.
+    short: bool,
+    /// Folder of the peer's drivers.
+    peer: Option<PathBuf>,
+    /// What was run, as a person would type it.
+    commands: Vec<String>,
+}
+
+impl Proof {
+    pub(super) fn new(short: bool, peer: Option<&str>) -> Self {
+        Self { short, peer: peer.map(PathBuf::from), commands: Vec::new() }
+    }
+
+    /// The commands run so far.
+    pub(super) fn into_commands(self) -> Vec<String> {
+        self.commands
+    }
+
+    /// Whether less work is wanted.
+    pub(super) fn short(&self) -> bool {
+        self.short
+    }
+
+    /// The profile programs are built with: release, but in a short run the one the tests use, so that nothing is built twice.
+    pub(super) fn profile(&self) -> &'static str {
+        if self.short { "dev" } else { "release" }
+    }
+
+    /// Runs a program whose output is kept; anything but status 0 fails the proof with the end of what it said.
+    pub(super) fn run(&mut self, program: &Program) -> Result<Finished> {
+        self.commands.push(program.line());
+        let done = program.measure(Output::Both)?;
+        if !done.ok {
+            bail!("{}: {} {}", program.line(), done.ending, last_lines(&done.stderr, &done.stdout));
+        }
+        Ok(done)
+    }
+
+    /// Runs the tests of a package whose path contains one of `filters`; each filter must select at least one test.
+    pub(super) fn tests(&mut self, package: &str, filters: &[&str]) -> Result<String> {
+        let mut total = 0;
+        for filter in filters {
+            let done = self.run(&Program::cargo(["test", "--package", package, "--tests", "--", filter]))?;
+            let passed = passed(&done.stdout);
+            ensure!(passed > 0, "no test of {package} is named '{filter}'");
+            total += passed;
+        }
+        Ok(format!("{total} tests pass"))
+    }
+
+    /// Runs seeds of a workload in the simulator.
+    pub(super) fn simulate(&mut self, workload: &str, seeds: u32) -> Result<String> {
+        let args = format!("--workload {workload} --seeds {seeds}");
+        let args: Vec<_> = args.split(' ').map(String::from).collect();
+        self.run(&sim::program(&args, !self.short))?;
+        Ok(format!("{seeds} seeds pass"))
+    }
+
+    /// Builds an example of the facade and returns its binary.
+    pub(super) fn example(&mut self, name: &str) -> Result<PathBuf> {
+        let profile = self.profile();
+        let program = Program::cargo(["build", "--package", "brisk", "--example", name, "--profile", profile]);
+        self.run(&program)?;
+        let folder = if profile == "dev" { "debug" } else { profile };
+        Ok(test::target_dir(&test::metadata()?)?.join(folder).join("examples").join(name))
+    }
+
+    /// Measures one case: the median run by wall time stands for it in `figure` look-ups.
+    pub(super) fn bench(&mut self, name: &str, engine: &str, parallelism: u64, repeats: usize) -> Result<Measured> {
+        let selection = Selection { names: vec![name.into()], engine: Some(engine.into()), parallelism: Some(parallelism), records: None };
+        self.commands.push(format!("cargo xtask bench {name} --engine {engine} --parallelism {parallelism} --reps {repeats}"));
+        let bench = Bench::build(true)?;
+        let cases = bench.select(&selection)?;
+        let runs = bench.measure(&cases, repeats, &mut |_| {})?;
+        Ok(Measured { runs })
+    }
+
+    /// Measures some cases of one benchmark in turn, so that noise of the machine meets all of them.
+    pub(super) fn bench_in_turn(&mut self, name: &str, repeats: usize) -> Result<Measured> {
+        self.commands.push(format!("cargo xtask bench {name} --reps {repeats}"));
+        let bench = Bench::build(true)?;
+        let cases = bench.select(&Selection { names: vec![name.into()], ..Selection::default() })?;
+        Ok(Measured { runs: bench.measure(&cases, repeats, &mut |_| {})? })
+    }
+
+    /// Measures a benchmark beside the peer.
+    pub(super) fn bench_beside_peer(&mut self, name: &str) -> Result<Measured> {
+        self.commands.push(format!("cargo xtask bench {name} --peer DIR"));
+        let dir = self.peer.clone().context("not measured: say where the peer's drivers are with --peer DIR")?;
+        let bench = Bench::build(true)?;
+        let cases: Vec<Case> = bench.select(&Selection { names: vec![name.into()], ..Selection::default() })?;
+        let runs = peer::alternate(&bench, &cases, &peer::Peer::at(Path::new(&dir))?, 1, &mut |_| {})?;
+        Ok(Measured { runs })
+    }
+}
+
+/// The runs of some cases.
+pub(super) struct Measured {
+    runs: Vec<Run>,
+}
+
+impl Measured {
+    /// The median of a figure over the runs of an engine, with this parallelism; an error if there are none.
+    pub(super) fn median(&self, engine: &str, parallelism: u64, figure: impl Fn(&Run) -> Option<f64>) -> Result<f64> {
+        let fits = |run: &&Run| run.case.engine == engine && run.case.parallelism == parallelism;
+        let figures: Vec<_> = self.runs.iter().filter(fits).filter_map(figure).collect();
+        ensure!(!figures.is_empty(), "no figure of engine '{engine}' at parallelism {parallelism}");
+        Ok(median(figures))
+    }
+
+    /// Records per CPU-second.
+    pub(super) fn rate(&self, engine: &str, parallelism: u64) -> Result<f64> {
+        self.median(engine, parallelism, |run| Some(run.rate()))
+    }
+
+    /// Records per second of wall time.
+    pub(super) fn wall_rate(&self, engine: &str, parallelism: u64) -> Result<f64> {
+        self.median(engine, parallelism, |run| Some(run.wall_rate()))
+    }
+}
+
+/// A figure that must reach a limit.
+pub(super) fn at_least(figure: f64, limit: f64, unit: &str) -> Result<String> {
+    ensure!(figure >= limit, "{figure:.2} {unit}, needs at least {limit}");
+    Ok(format!("{figure:.2} {unit} (needs at least {limit})"))
+}
+
+/// A figure that must not exceed a limit.
+pub(super) fn at_most(figure: f64, limit: f64, unit: &str) -> Result<String> {
+    ensure!(figure <= limit, "{figure:.2} {unit}, may be at most {limit}");
+    Ok(format!("{figure:.2} {unit} (may be at most {limit})"))
+}
+
+/// How many tests passed, summed over the test binaries of one run.
+fn passed(stdout: &str) -> u64 {
+    let counts = stdout.lines().filter_map(|line| line.strip_prefix("test result: ok. ")?.split(' ').next()?.parse::<u64>().ok());
+    counts.sum()
+}
+
+/// The last lines of the first text that is not empty.
+fn last_lines(first: &str, second: &str) -> String {
+    let text = if first.trim().is_empty() { second } else { first };
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(4)..].join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_passed_tests() {
+        let out = "test result: ok. 3 passed; 0 failed; 0 ignored\n\ntest result: ok. 0 passed; 0 failed\ntest result: ok. 2 passed;\n";
+        assert_eq!(passed(out), 5);
+        assert_eq!(passed("running 0 tests\n"), 0);
+    }
+
+    #[test]
+    fn figures_meet_their_limits_or_say_by_how_much_not() {
+        assert_eq!(at_least(10.5, 10.0, "x").unwrap(), "10.50 x (needs at least 10)");
+        assert_eq!(at_least(9.5, 10.0, "x").unwrap_err().to_string(), "9.50 x, needs at least 10");
+        assert!(at_least(f64::NAN, 10.0, "x").is_err() && at_most(f64::NAN, 10.0, "x").is_err());
+        assert!(at_most(5.0, 5.0, "x").is_ok() && at_most(5.1, 5.0, "x").is_err());
+    }
+
+    #[test]
+    fn a_failing_program_is_on_record() {
+        let mut proof = Proof::new(true, None);
+        let error = proof.run(&Program::new("sh", ["-c", "echo why >&2; exit 1"])).unwrap_err().to_string();
+        assert!(error.contains("ended with status 1 why"), "{error}");
+        assert_eq!(proof.into_commands(), ["sh -c 'echo why >&2; exit 1'"]);
+    }
+
+    #[test]
+    fn no_peer_is_no_proof() {
+        let error = Proof::new(false, None).bench_beside_peer("window").err().unwrap().to_string();
+        assert!(error.contains("--peer DIR"), "{error}");
+    }
+}
