@@ -1,0 +1,156 @@
+//! Splits typed batches over the targets of an exchange.
+//!
+//! Cost: one push per row and one comparison for the watermark; nothing per target unless something waits for it.
+
+use super::{AnyBatch, Rows, Scatter, Scattered};
+use crate::types::Record;
+use brisk_base::{Result, Timestamp};
+
+/// The scatter of typed batches.
+pub struct RowScatter<T> {
+    /// What waits for each target.
+    buffers: Vec<Rows<T>>,
+    /// The newest watermark that each target has been given, or that lies in its buffer.
+    marked: Vec<Timestamp>,
+    /// The newest watermark of the stream.
+    watermark: Timestamp,
+    /// Rows that make a buffer full.
+    full_at: usize,
+    /// Targets that became full and have not been reported.
+    full: Vec<u32>,
+    /// Rows in all buffers.
+    rows: usize,
+}
+
+impl<T: Record> RowScatter<T> {
+    pub(super) fn new(targets: usize, full_at: usize) -> Self {
+        let buffers = (0..targets).map(|_| Rows::default()).collect();
+        Self {
+            buffers,
+            marked: vec![Timestamp::MIN; targets],
+            watermark: Timestamp::MIN,
+            full_at: full_at.max(1),
+            full: Vec::new(),
+            rows: 0,
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, target: usize, value: T, timestamp: Timestamp, hash: Option<u64>) {
+        let buffer = &mut self.buffers[target];
+        if self.marked[target] != self.watermark {
+            buffer.mark(self.watermark);
+            self.marked[target] = self.watermark;
+        }
+        buffer.push(value, timestamp);
+        if let Some(hash) = hash {
+            buffer.hashes.push(hash);
+        }
+        if buffer.values.len() == self.full_at {
+            self.full.push(target as u32);
+        }
+    }
+}
+
+impl<T: Record> Scatter for RowScatter<T> {
+    fn scatter(&mut self, batch: Box<dyn AnyBatch>, targets: &[u32]) -> Result<()> {
+        let rows = Rows::<T>::from_any(batch)?;
+        debug_assert_eq!(rows.values.len(), targets.len());
+        self.rows += targets.len();
+        let Rows { values, timestamps, hashes, marks } = rows;
+        let mut marks = marks.into_iter().peekable();
+        for (row, (value, target)) in values.into_iter().zip(targets).enumerate() {
+            while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
+                self.advance(mark.watermark);
+            }
+            let timestamp = timestamps.get(row).copied().unwrap_or(Timestamp::MIN);
+            self.push(*target as usize, value, timestamp, hashes.get(row).copied());
+        }
+        marks.for_each(|mark| self.advance(mark.watermark));
+        Ok(())
+    }
+
+    fn advance(&mut self, watermark: Timestamp) {
+        self.watermark = self.watermark.max(watermark);
+    }
+
+    fn drain_full(&mut self, full: &mut Vec<u32>) {
+        full.append(&mut self.full);
+    }
+
+    fn take(&mut self, target: usize) -> Scattered {
+        let behind = std::mem::replace(&mut self.marked[target], self.watermark) != self.watermark;
+        let buffer = &mut self.buffers[target];
+        if buffer.values.is_empty() {
+            return if behind { Scattered::Watermark(self.watermark) } else { Scattered::Nothing };
+        }
+        if behind {
+            buffer.mark(self.watermark);
+        }
+        let next = Rows::with_capacity(buffer.values.len());
+        let taken = std::mem::replace(buffer, next);
+        self.rows -= taken.values.len();
+        Scattered::Batch(Box::new(taken))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows == 0 && self.marked.iter().all(|marked| *marked == self.watermark)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Mark, Step};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn taken(scatter: &mut dyn Scatter, target: usize) -> Vec<Step<i64>> {
+        match scatter.take(target) {
+            Scattered::Batch(batch) => Rows::from_any(batch).expect("same type").into_cursor().collect(),
+            Scattered::Watermark(watermark) => vec![Step::Watermark(watermark)],
+            Scattered::Nothing => Vec::new(),
+        }
+    }
+
+    proptest! {
+        /// Each target sees its rows in order, and before each row the newest watermark of the whole stream.
+        #[test]
+        fn targets_see_their_rows_under_the_right_watermark(targets in proptest::collection::vec(0u32..4, 0..60), cut in 1usize..20, at in proptest::collection::btree_set(0u32..60, 0..20)) {
+            let mut scatter = RowScatter::<i64>::new(4, 7);
+            let mut seen: Vec<Vec<Step<i64>>> = vec![Vec::new(); 4];
+            let mut full = Vec::new();
+            for (chunk, part) in targets.chunks(cut).enumerate() {
+                let mut rows = Rows::from((0..part.len()).map(|i| (chunk * cut + i) as i64).collect::<Vec<_>>());
+                for row in 0..part.len() {
+                    if at.contains(&((chunk * cut + row) as u32)) {
+                        rows.marks.push(Mark { row: row as u32, watermark: Timestamp((chunk * cut + row) as i64) });
+                    }
+                }
+                scatter.scatter(Box::new(rows), part).expect("same type");
+                scatter.drain_full(&mut full);
+                for target in full.drain(..) {
+                    let mut more = taken(&mut scatter, target as usize);
+                    seen[target as usize].append(&mut more);
+                }
+            }
+            for (target, seen) in seen.iter_mut().enumerate() {
+                seen.append(&mut taken(&mut scatter, target));
+                let mut watermark = Timestamp::MIN;
+                let mut rows = Vec::new();
+                for step in seen.iter() {
+                    match step {
+                        Step::Watermark(next) => { prop_assert!(*next > watermark); watermark = *next; }
+                        Step::Row(row, ..) => {
+                            let newest = at.iter().filter(|mark| i64::from(**mark) <= *row).max().map_or(Timestamp::MIN, |mark| Timestamp(i64::from(*mark)));
+                            prop_assert_eq!(watermark, newest);
+                            rows.push(*row as usize);
+                        }
+                    }
+                }
+                let expected: Vec<_> = (0..targets.len()).filter(|row| targets[*row] as usize == target).collect();
+                prop_assert_eq!(rows, expected);
+            }
+            prop_assert!(scatter.is_empty());
+        }
+    }
+}

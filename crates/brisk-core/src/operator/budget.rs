@@ -1,0 +1,108 @@
+//! How long one poll may take.
+//!
+//! The clock is read once per stride of rows; the stride follows the cost of a row, so that cheap rows pay almost nothing and an expensive
+//! row is noticed after itself.
+
+use brisk_base::world::{Clock, MonoTime};
+use std::sync::Arc;
+
+/// The time that is left of a poll.
+pub struct Budget {
+    clock: Arc<dyn Clock>,
+    deadline: MonoTime,
+    /// When the clock was read last.
+    checked: MonoTime,
+    /// Rows until the clock is read again.
+    left: u32,
+    /// Rows between the last two readings.
+    stride: u32,
+    /// Whether the deadline has been seen to pass.
+    spent: bool,
+}
+
+/// Rows between two readings of the clock, at most.
+const MAX_STRIDE: u32 = 1024;
+
+impl Budget {
+    /// A budget that begins now; give it a deadline with [`restart`](Self::restart).
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, deadline: MonoTime::NEVER, checked: MonoTime(0), left: 1, stride: 1, spent: false }
+    }
+
+    /// Begins a new poll. The learned stride is kept, halved.
+    pub fn restart(&mut self, now: MonoTime, deadline: MonoTime) {
+        self.deadline = deadline;
+        self.checked = now;
+        self.stride = (self.stride / 2).max(1);
+        self.left = self.stride;
+        self.spent = false;
+    }
+
+    /// Counts one row; true when the time is used up.
+    #[inline]
+    pub fn row(&mut self) -> bool {
+        self.left -= 1;
+        self.left == 0 && self.check()
+    }
+
+    /// Reads the clock; true when the time is used up.
+    #[cold]
+    pub fn check(&mut self) -> bool {
+        let now = self.clock.mono();
+        let per_row_ns = (now.since(self.checked).as_nanos() as u64 / u64::from(self.stride)).max(1);
+        let rows_left = self.deadline.since(now).as_nanos() as u64 / per_row_ns;
+        self.stride = u32::try_from(rows_left / 2).unwrap_or(MAX_STRIDE).clamp(1, MAX_STRIDE.min(self.stride * 4));
+        self.left = self.stride;
+        self.checked = now;
+        self.spent = now >= self.deadline;
+        self.spent
+    }
+
+    /// Whether the time was found used up.
+    pub const fn is_spent(&self) -> bool {
+        self.spent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brisk_base::Timestamp;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Each reading costs nothing; rows advance it by hand.
+    struct Hand(AtomicU64, AtomicU64);
+
+    impl Clock for Hand {
+        fn now(&self) -> Timestamp {
+            Timestamp(0)
+        }
+        fn mono(&self) -> MonoTime {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            MonoTime(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    fn run(row_ns: u64) -> (u64, u64) {
+        let clock = Arc::new(Hand(AtomicU64::new(0), AtomicU64::new(0)));
+        let mut budget = Budget::new(clock.clone());
+        budget.restart(MonoTime(0), MonoTime(1_000_000));
+        let mut rows = 0;
+        loop {
+            clock.0.fetch_add(row_ns, Ordering::Relaxed);
+            rows += 1;
+            if budget.row() {
+                return (rows, clock.1.load(Ordering::Relaxed));
+            }
+        }
+    }
+
+    #[test]
+    fn cheap_rows_rarely_read_the_clock_and_dear_rows_stop_in_time() {
+        let (rows, readings) = run(10);
+        assert!((100_000..=101_100).contains(&rows), "{rows} rows");
+        assert!(readings < 150, "{readings} readings");
+        let (rows, _) = run(400_000);
+        assert!(rows <= 4, "{rows} rows of 0.4 ms in a budget of 1 ms");
+    }
+}

@@ -1,0 +1,216 @@
+//! The contract between the runtime and an operator.
+//!
+//! An operator is a synchronous state machine over whole batches. All of its methods are called by the thread that polls its task. It may
+//! give back unread input when its time is used up or its output is full, and it keeps no output back between calls.
+
+mod budget;
+mod context;
+mod runtime_context;
+
+pub use budget::Budget;
+pub use context::{MAIN_PORT, OperatorContext, Output, Port};
+pub use runtime_context::{RuntimeContext, SideOutputPort, TaskInfo};
+
+use crate::batch::AnyBatch;
+use crate::element::StreamStatus;
+use crate::source::SourceEvent;
+use brisk_base::{Error, Result, Timestamp};
+use std::sync::Arc;
+
+/// What is left of a batch after [`Operator::process_batch`].
+#[derive(Debug)]
+pub enum Rest {
+    /// Nothing: the batch is consumed.
+    Consumed,
+    /// These rows; call again once the output has drained.
+    More(Box<dyn AnyBatch>),
+    /// These rows; call again when the operator has been woken and [`Operator::poll_pending`] has run.
+    Blocked(Box<dyn AnyBatch>),
+}
+
+/// Whether a step of an operator is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// It is over.
+    Done,
+    /// Call again once the output has drained.
+    More,
+    /// Call again when woken.
+    Waiting,
+}
+
+/// What a source says when polled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SourcePoll {
+    /// There may be more at once.
+    More,
+    /// Nothing for now; the source wakes its task.
+    Waiting,
+    /// The bounded source has given everything, the final watermark included.
+    Finished,
+}
+
+/// One operator of a chain. See the module.
+pub trait Operator: Send {
+    /// Called once before anything else.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn open(&mut self, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Processes rows of one input. Operators whose result depends on the watermark split at the batch's marks; others pass them on.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn process_batch(&mut self, input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest>;
+
+    /// The combined watermark of all inputs has advanced. Passes it on by default; call order within a step is fire, then pass on.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
+        cx.emit_watermark(watermark);
+        Ok(Progress::Done)
+    }
+
+    /// The combined status of all inputs has changed.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn process_status(&mut self, status: StreamStatus, cx: &mut OperatorContext<'_>) -> Result<()> {
+        cx.emit_status(status);
+        Ok(())
+    }
+
+    /// The next processing time at which [`on_processing_time`](Self::on_processing_time) is wanted.
+    fn next_processing_time(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Processing time has reached [`next_processing_time`](Self::next_processing_time).
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn on_processing_time(&mut self, _now: Timestamp, _cx: &mut OperatorContext<'_>) -> Result<Progress> {
+        Ok(Progress::Done)
+    }
+
+    /// Whether [`poll_pending`](Self::poll_pending) is to be called at each poll of the task.
+    fn has_pending(&self) -> bool {
+        false
+    }
+
+    /// Looks after asynchronous work, registering the context's waker with it.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn poll_pending(&mut self, _cx: &mut OperatorContext<'_>) -> Result<Progress> {
+        Ok(Progress::Done)
+    }
+
+    /// One input has ended; its rows and final watermark came before.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn end_input(&mut self, _input: usize, _cx: &mut OperatorContext<'_>) -> Result<Progress> {
+        Ok(Progress::Done)
+    }
+
+    /// All inputs have ended: emit what is left. Processing-time timers that have not fired are dropped, as in Flink.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn finish(&mut self, _cx: &mut OperatorContext<'_>) -> Result<Progress> {
+        Ok(Progress::Done)
+    }
+
+    /// Called once at the end in any case: also after a failure or a cancellation.
+    ///
+    /// # Errors
+    /// Fails the task if it had not failed already.
+    fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Sources only: gives about one batch through the context.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn poll_source(&mut self, _cx: &mut OperatorContext<'_>) -> Result<SourcePoll> {
+        Err(Error::bug("polled as a source, but it is none"))
+    }
+
+    /// A message from this operator's coordinator on the JobMaster.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn handle_event(&mut self, event: SourceEvent, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        Err(Error::bug(format!("got a coordinator's event, but has no coordinator: {event:?}")))
+    }
+}
+
+/// Makes the operator of one subtask.
+pub trait OperatorFactory: Send + Sync {
+    /// A fresh operator; it is opened afterwards.
+    ///
+    /// # Errors
+    /// When the configuration or the user's factory refuses.
+    fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>>;
+
+    /// The coordinator that runs on the JobMaster, for sources.
+    ///
+    /// # Errors
+    /// When the user's enumerator cannot be made.
+    fn coordinator(&self, _parallelism: u32) -> Result<Option<Box<dyn crate::source::SourceCoordinator>>> {
+        Ok(None)
+    }
+}
+
+impl<F> OperatorFactory for F
+where
+    F: Fn(&RuntimeContext) -> Result<Box<dyn Operator>> + Send + Sync,
+{
+    fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
+        self(cx)
+    }
+}
+
+/// Where an operator comes from.
+#[derive(Clone)]
+pub enum OperatorSpec {
+    /// Closures and types of this program.
+    Factory(Arc<dyn OperatorFactory>),
+    /// An entry of the [registry](crate::registry) with its serialized configuration.
+    Registered {
+        /// Name in the registry.
+        name: String,
+        /// What the entry's constructor reads.
+        config: Vec<u8>,
+    },
+}
+
+impl std::fmt::Debug for OperatorSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Factory(_) => f.write_str("Factory"),
+            Self::Registered { name, config } => write!(f, "Registered({name}, {} bytes)", config.len()),
+        }
+    }
+}
+
+/// A user's function that is cloned once per subtask. The lock makes it shareable without asking the user for `Sync`.
+pub struct PerSubtask<F>(std::sync::Mutex<F>);
+
+impl<F: Clone> PerSubtask<F> {
+    /// Wraps the prototype.
+    pub const fn new(function: F) -> Self {
+        Self(std::sync::Mutex::new(function))
+    }
+
+    /// A copy for one subtask.
+    pub fn instance(&self) -> F {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,194 @@
+//! The operator at the head of a source task: drives a reader, its watermarks, idleness and alignment.
+
+use super::coordinator::decode_split;
+use super::{EnumeratorCoordinator, ReaderContext, Source, SourceCoordinator, SourceEvent, SourceOutput, SourceReader, SourceSplit};
+use crate::batch::AnyBatch;
+use crate::element::StreamStatus;
+use crate::function::watermark::WatermarkStrategy;
+use crate::operator::{MAIN_PORT, Operator, OperatorContext, OperatorFactory, Progress, Rest, RuntimeContext, SourcePoll};
+use crate::types::Record;
+use brisk_base::options::core_options::AUTO_WATERMARK_INTERVAL;
+use brisk_base::{Error, Millis, Result, Timestamp};
+use std::sync::Arc;
+
+/// Makes source operators and their coordinator from a [`Source`].
+pub struct SourceOperatorFactory<S: Source> {
+    source: Arc<S>,
+    strategy: std::sync::Mutex<WatermarkStrategy<S::Out>>,
+}
+
+impl<S: Source> SourceOperatorFactory<S> {
+    /// A source with its event time.
+    pub fn new(source: S, strategy: WatermarkStrategy<S::Out>) -> Self {
+        Self { source: Arc::new(source), strategy: std::sync::Mutex::new(strategy) }
+    }
+
+    fn strategy(&self) -> WatermarkStrategy<S::Out> {
+        self.strategy.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+impl<S: Source> OperatorFactory for SourceOperatorFactory<S> {
+    fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
+        let strategy = self.strategy();
+        Ok(Box::new(SourceOperator {
+            reader: self.source.create_reader(cx)?,
+            report_every: strategy.alignment().map(|alignment| alignment.update_interval),
+            output: SourceOutput::new(strategy),
+            wake_at: None,
+            report_at: None,
+            periodic_every: None,
+            periodic_at: None,
+            limit: Timestamp::MAX,
+        }))
+    }
+
+    fn coordinator(&self, parallelism: u32) -> Result<Option<Box<dyn SourceCoordinator>>> {
+        let alignment = self.strategy().alignment().cloned();
+        Ok(Some(Box::new(EnumeratorCoordinator::new(self.source.create_enumerator()?, parallelism, alignment))))
+    }
+}
+
+/// See the module.
+struct SourceOperator<T, S> {
+    reader: Box<dyn SourceReader<T, S>>,
+    output: SourceOutput<T>,
+    /// When the reader wants to be polled again.
+    wake_at: Option<Timestamp>,
+    /// How often the watermark is reported for alignment, and when next.
+    report_every: Option<Millis>,
+    report_at: Option<Timestamp>,
+    /// How often periodic generators are asked, and when next.
+    periodic_every: Option<Millis>,
+    periodic_at: Option<Timestamp>,
+    /// Reading pauses above this watermark.
+    limit: Timestamp,
+}
+
+impl<T: Record, S: SourceSplit> SourceOperator<T, S> {
+    fn with_reader<R>(
+        &mut self,
+        cx: &mut OperatorContext<'_>,
+        f: impl FnOnce(&mut dyn SourceReader<T, S>, &mut ReaderContext<'_>, &mut SourceOutput<T>) -> Result<R>,
+    ) -> Result<R> {
+        let (mut requests, mut custom, mut wake_after) = (0, Vec::new(), None);
+        self.output.begin(cx.now());
+        let mut reader_cx = ReaderContext {
+            waker: cx.waker,
+            runtime: cx.runtime,
+            wake_at: &mut self.wake_at,
+            requests: &mut requests,
+            custom: &mut custom,
+            wake_after: &mut wake_after,
+        };
+        let result = f(self.reader.as_mut(), &mut reader_cx, &mut self.output)?;
+        if let Some(span) = wake_after {
+            cx.wake_after(span);
+        }
+        (0..requests).for_each(|_| cx.send_event(SourceEvent::RequestSplit));
+        custom.into_iter().for_each(|message| cx.send_event(SourceEvent::Custom(message)));
+        Ok(result)
+    }
+
+    fn emit(&mut self, cx: &mut OperatorContext<'_>) {
+        if self.output.wake_up() {
+            cx.emit_status(StreamStatus::Active);
+        }
+        let rows = self.output.take();
+        if rows.values.is_empty() {
+            rows.marks.iter().for_each(|mark| cx.emit_watermark(mark.watermark));
+        } else {
+            cx.emit(MAIN_PORT, Box::new(rows));
+        }
+    }
+
+    /// Whether alignment holds the whole reader back: it is ahead, and not by splits that it could pause.
+    fn is_held_back(&self) -> bool {
+        self.output.highest() > self.limit && self.output.watermark() > self.limit
+    }
+}
+
+impl<T: Record, S: SourceSplit> Operator for SourceOperator<T, S> {
+    fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        if self.output.is_periodic() {
+            let every = cx.runtime.config.get(&AUTO_WATERMARK_INTERVAL)?;
+            self.periodic_every = Some(Millis::from(every)).filter(|every| every.0 > 0);
+            self.periodic_at = self.periodic_every.map(|every| cx.now() + every);
+        }
+        self.report_at = self.report_every.map(|every| cx.now() + every);
+        self.with_reader(cx, |reader, reader_cx, _| reader.start(reader_cx))
+    }
+
+    fn process_batch(&mut self, _input: usize, _batch: Box<dyn AnyBatch>, _cx: &mut OperatorContext<'_>) -> Result<Rest> {
+        Err(Error::bug("a source has no input"))
+    }
+
+    fn poll_source(&mut self, cx: &mut OperatorContext<'_>) -> Result<SourcePoll> {
+        if self.is_held_back() {
+            return Ok(SourcePoll::Waiting);
+        }
+        self.wake_at = None;
+        let poll = self.with_reader(cx, |reader, reader_cx, output| reader.poll_next(reader_cx, output))?;
+        self.emit(cx);
+        if poll == SourcePoll::Finished {
+            if self.report_every.is_some() {
+                cx.send_event(SourceEvent::ReportWatermark(Timestamp::MAX));
+            }
+            cx.emit_watermark(Timestamp::MAX);
+        }
+        Ok(poll)
+    }
+
+    fn handle_event(&mut self, event: SourceEvent, cx: &mut OperatorContext<'_>) -> Result<()> {
+        match event {
+            SourceEvent::AddSplits(splits) => {
+                let splits = splits.iter().map(|bytes| decode_split(bytes)).collect::<Result<Vec<S>>>()?;
+                self.reader.add_splits(splits)
+            }
+            SourceEvent::NoMoreSplits => {
+                self.reader.no_more_splits();
+                Ok(())
+            }
+            SourceEvent::WatermarkLimit(limit) => {
+                self.limit = limit;
+                let paused = self.output.splits_above(limit);
+                self.reader.pause_splits(&paused);
+                Ok(())
+            }
+            SourceEvent::Custom(message) => self.with_reader(cx, |reader, _, _| reader.handle_custom_event(message)),
+            other => Err(Error::bug(format!("a coordinator sent {other:?}, which only a reader sends"))),
+        }
+    }
+
+    fn next_processing_time(&self) -> Option<Timestamp> {
+        [self.wake_at, self.report_at, self.periodic_at, self.output.next_idleness_check()].into_iter().flatten().min()
+    }
+
+    fn on_processing_time(&mut self, now: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
+        if self.wake_at.is_some_and(|at| at <= now) {
+            self.wake_at = None;
+        }
+        if self.periodic_at.is_some_and(|at| at <= now) {
+            self.periodic_at = self.periodic_every.map(|every| now + every);
+            self.output.periodic();
+            self.emit(cx);
+        }
+        if self.output.check_idleness(now) {
+            self.emit(cx);
+            cx.emit_status(StreamStatus::Idle);
+        } else {
+            self.emit(cx);
+        }
+        if self.report_at.is_some_and(|at| at <= now) {
+            self.report_at = self.report_every.map(|every| now + every);
+            cx.send_event(SourceEvent::ReportWatermark(self.output.watermark()));
+            let paused = self.output.splits_above(self.limit);
+            self.reader.pause_splits(&paused);
+        }
+        Ok(Progress::Done)
+    }
+
+    fn close(&mut self) -> Result<()> {
+        self.reader.close()
+    }
+}
