@@ -49,6 +49,8 @@ pub(crate) struct Finished {
 pub(crate) enum Output {
     /// Goes where ours goes.
     Shown,
+    /// Standard output goes where our standard error goes.
+    Stderr,
     /// Standard output is kept, standard error goes where ours goes.
     Stdout,
     /// Both are kept.
@@ -104,7 +106,16 @@ impl Program {
 
     /// Runs it to its end with its output shown; anything but status 0 is an error that repeats the command.
     pub(crate) fn run(&self) -> Result<()> {
-        let done = self.measure(Output::Shown)?;
+        self.run_with(Output::Shown)
+    }
+
+    /// As [`Program::run`], with nothing on our standard output.
+    pub(crate) fn run_aside(&self) -> Result<()> {
+        self.run_with(Output::Stderr)
+    }
+
+    fn run_with(&self, output: Output) -> Result<()> {
+        let done = self.measure(output)?;
         if !done.ok {
             bail!("{}\n  repeat it with: {}", done.ending, self.line());
         }
@@ -119,11 +130,11 @@ impl Program {
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
-        if output != Output::Shown {
-            command.stdout(Stdio::piped());
-        }
-        if output == Output::Both {
-            command.stderr(Stdio::piped());
+        match output {
+            Output::Shown => {}
+            Output::Stderr => drop(command.stdout(std::io::stderr())),
+            Output::Stdout => drop(command.stdout(Stdio::piped())),
+            Output::Both => drop(command.stdout(Stdio::piped()).stderr(Stdio::piped())),
         }
         let started = now();
         let child = command.spawn().with_context(|| format!("cannot start: {}", self.line()))?;

@@ -2,7 +2,7 @@
 //!
 //! Every command run through here stands on the acceptance page.
 
-use crate::bench::{Bench, Case, Run, Selection, median, peer};
+use crate::bench::{Bench, Case, Run, Selection, agreed, median, peer};
 use crate::process::{Finished, Output, Program};
 use crate::{sim, test};
 use anyhow::{Context, Result, bail, ensure};
@@ -92,7 +92,24 @@ impl Proof {
         self.commands.push(format!("cargo xtask bench {name} --reps {repeats}"));
         let bench = Bench::build(true)?;
         let cases = bench.select(&Selection { names: vec![name.into()], ..Selection::default() })?;
-        Ok(Measured { runs: bench.measure(&cases, repeats, &mut |_| {})? })
+        let runs = bench.measure(&cases, repeats, &mut |_| {})?;
+        agreed(&runs)?;
+        Ok(Measured { runs })
+    }
+
+    /// Runs every benchmark that has a loop over a few records, and compares the results of its engines.
+    pub(super) fn engines_agree(&mut self, records: u64) -> Result<String> {
+        self.commands.push(format!("cargo xtask bench --reps 1 --records {records}"));
+        let bench = Bench::build(!self.short)?;
+        let mut cases = bench.select(&Selection { records: Some(records), ..Selection::default() })?;
+        let with_loop: Vec<_> = cases.iter().filter(|case| case.engine == "loop").map(|case| case.name.clone()).collect();
+        cases.retain(|case| with_loop.contains(&case.name));
+        for name in &with_loop {
+            ensure!(cases.iter().any(|case| case.name == *name && case.engine == "brisk"), "benchmark {name} has no job of the engine");
+        }
+        let runs = bench.measure(&cases, 1, &mut |_| {})?;
+        agreed(&runs)?;
+        Ok(format!("{} runs of {} agree", runs.len(), with_loop.join(", ")))
     }
 
     /// Measures a benchmark beside the peer.
@@ -102,6 +119,7 @@ impl Proof {
         let bench = Bench::build(true)?;
         let cases: Vec<Case> = bench.select(&Selection { names: vec![name.into()], ..Selection::default() })?;
         let runs = peer::alternate(&bench, &cases, &peer::Peer::at(Path::new(&dir))?, 1, &mut |_| {})?;
+        agreed(&runs)?;
         Ok(Measured { runs })
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn command(raw: Vec<String>) -> Result<()> {
     if !json {
         println!("{}", table::render(&runs));
     }
-    Ok(())
+    agreed(&runs)
 }
 
 /// One way to run one benchmark.
@@ -231,6 +231,20 @@ impl Bench {
     }
 }
 
+/// An error if two runs of a benchmark over the same records have different results.
+pub(crate) fn agreed(runs: &[Run]) -> Result<()> {
+    for (at, run) in runs.iter().enumerate() {
+        let Some(digest) = run.extra.get("digest") else { continue };
+        let same_work = |other: &&Run| other.case.name == run.case.name && other.case.records == run.case.records;
+        let differs = |other: &&Run| other.extra.get("digest").is_some_and(|d| d != digest);
+        if let Some(other) = runs[..at].iter().filter(same_work).find(differs) {
+            let [one, two] = [&other.case, &run.case].map(|c| format!("{} with parallelism {}", c.engine, c.parallelism));
+            bail!("{}: the results of {one} and {two} differ", run.case.name);
+        }
+    }
+    Ok(())
+}
+
 fn case(listed: &Value) -> Result<Case> {
     let text = |name: &str| listed[name].as_str().map(String::from).with_context(|| format!("benchmark without {name}: {listed}"));
     let number = |name: &str| listed[name].as_u64().with_context(|| format!("benchmark without {name}: {listed}"));
@@ -281,6 +295,17 @@ mod tests {
             "parallelism": 1, "p99_us": 12});
         assert_eq!(run.to_json(), expected);
         assert_eq!((run.rate(), run.figure("p99_us")), (400.0, Some(12.0)));
+    }
+
+    #[test]
+    fn results_that_differ_are_an_error() {
+        let run = |at: usize, digest: &str| {
+            let extra = Map::from_iter([("digest".to_string(), json!(digest))]);
+            Run { case: offered().remove(at), wall_s: 1.0, cpu_s: 1.0, peak_rss_mb: 1.0, extra }
+        };
+        assert!(agreed(&[run(0, "a"), run(1, "a"), run(3, "b")]).is_ok());
+        let error = agreed(&[run(0, "a"), run(2, "b")]).unwrap_err().to_string();
+        assert_eq!(error, "window: the results of loop with parallelism 1 and brisk with parallelism 2 differ");
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Peer {
         let peer = Self { dir, scratch: PathBuf::from(scratch) };
         if !peer.scratch.join("flink/dist/bin").is_dir() {
             fs::create_dir_all(&peer.scratch)?;
-            peer.script("install.sh", &[]).run().context("cannot install the peer")?;
+            peer.script("install.sh", &[]).run_aside().context("cannot install the peer")?;
         }
         Ok(peer)
     }
@@ -49,7 +49,7 @@ impl Peer {
     /// Starts a cluster that stops when the result is dropped.
     fn cluster(&self) -> Result<Cluster<'_>> {
         let cluster = Cluster { peer: self };
-        self.script("cluster.sh", &["start", "hashmap"]).run().context("cannot start the peer's cluster")?;
+        self.script("cluster.sh", &["start", "hashmap"]).run_aside().context("cannot start the peer's cluster")?;
         Ok(cluster)
     }
 
@@ -59,7 +59,7 @@ impl Peer {
         if out.exists() {
             fs::remove_file(&out)?;
         }
-        self.script("run_ds.py", &[&out.to_string_lossy(), part]).run().with_context(|| format!("the peer's part '{part}' failed"))?;
+        self.script("run_ds.py", &[&out.to_string_lossy(), part]).run_aside().with_context(|| format!("the peer's part '{part}' failed"))?;
         let text = crate::repo::read(&out)?;
         warm_runs(&text)
     }
@@ -72,7 +72,7 @@ struct Cluster<'a> {
 
 impl Drop for Cluster<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.peer.script("cluster.sh", &["stop"]).run() {
+        if let Err(error) = self.peer.script("cluster.sh", &["stop"]).run_aside() {
             eprintln!("error: cannot stop the peer's cluster: {error:#}");
         }
     }
