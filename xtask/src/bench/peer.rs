@@ -59,7 +59,9 @@ impl Peer {
         if out.exists() {
             fs::remove_file(&out)?;
         }
-        self.script("run_ds.py", &[&out.to_string_lossy(), part]).run_aside().with_context(|| format!("the peer's part '{part}' failed"))?;
+        self.script("run_ds.py", &[&out.to_string_lossy(), part])
+            .run_aside()
+            .with_context(|| format!("the peer's part '{part}' failed"))?;
         let text = crate::repo::read(&out)?;
         warm_runs(&text)
     }
