@@ -146,7 +146,7 @@ macro_rules! set {
 
 set! {
     BTreeSet<T> [T: Record + Ord], |_count| Self::new(), |set| set.len() * tree_entry_bytes(size_of::<T>());
-    HashSet<T, S> [T: Record + Eq + Hash, S: BuildHasher + Default + Clone + Send + 'static],
+    HashSet<T, S> [T: Record + Eq + Hash, S: BuildHasher + Default + Clone + Send + Sync + 'static],
         |count| Self::with_capacity_and_hasher(first_capacity::<T>(count), S::default()), |set| set.capacity() * (size_of::<T>() + 1);
 }
 
@@ -185,7 +185,7 @@ macro_rules! map {
 
 map! {
     BTreeMap<K, V> [K: Record + Ord, V: Record], |_count| Self::new(), |map| map.len() * tree_entry_bytes(size_of::<(K, V)>());
-    HashMap<K, V, S> [K: Record + Eq + Hash, V: Record, S: BuildHasher + Default + Clone + Send + 'static],
+    HashMap<K, V, S> [K: Record + Eq + Hash, V: Record, S: BuildHasher + Default + Clone + Send + Sync + 'static],
         |count| Self::with_capacity_and_hasher(first_capacity::<(K, V)>(count), S::default()), |map| map.capacity() * (size_of::<(K, V)>() + 1);
 }
 

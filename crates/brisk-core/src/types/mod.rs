@@ -33,6 +33,13 @@ pub use self::record::Record;
 pub use self::schema::{Field, Schema, Variant, named};
 #[cfg(feature = "serde")]
 pub use self::serde::Serde;
+pub use brisk_macros::{Key, Record};
+
+/// What derived code needs besides.
+#[doc(hidden)]
+pub mod __macro {
+    pub use brisk_base::Result;
+}
 
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,11 @@ use brisk_base::Result;
 /// | arrays, tuples, structs | the fields in order |
 /// | enums | index of the variant as LEB128, then its fields |
 /// | `Duration` | seconds, then nanoseconds, each as LEB128 |
-pub trait Record: Clone + Send + 'static {
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a record: it has no codec",
+    note = "add `#[derive(Clone, Record)]` to it; wrap a type of another crate in `Serde<..>`, or name a codec with `#[record(with = module)]`"
+)]
+pub trait Record: Clone + Send + Sync + 'static {
     /// Appends the value's encoding.
     fn encode(&self, out: &mut Vec<u8>);
 

@@ -109,9 +109,9 @@ impl Field {
         Self { name: name.into(), schema, has_default: false }
     }
 
-    /// The same field, filled with the type's default where old data lacks it.
+    /// The same field, filled with the default of its type, `T`, where old data lacks it.
     #[must_use]
-    pub fn with_default(mut self) -> Self {
+    pub fn with_default_of<T: Default>(mut self) -> Self {
         self.has_default = true;
         self
     }

@@ -27,7 +27,7 @@ impl<T> DerefMut for Serde<T> {
     }
 }
 
-impl<T: Serialize + DeserializeOwned + Clone + Send + 'static> Record for Serde<T> {
+impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Record for Serde<T> {
     /// Length as LEB128, then postcard's bytes.
     ///
     /// # Panics
