@@ -1,8 +1,10 @@
-//! What user functions are given to emit with: [`Collector`], [`OutputTag`], and the watermark contracts.
+//! What user functions are given to emit with: [`Collector`], [`OutputTag`]; reduce and aggregate; the watermark contracts.
 
+mod aggregate;
 mod collector;
 mod emitter;
 pub mod watermark;
 
+pub use aggregate::{AggregateFunction, ReduceFunction};
 pub use collector::Collector;
 pub use emitter::{Emitter, OutputTag, SideOutputs};

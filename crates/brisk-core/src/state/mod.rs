@@ -1,1 +1,35 @@
-//! The contract of keyed state.
+//! The contract of keyed state: what user functions hold, what operators call, and what a backend provides.
+//!
+//! * Users hold [handles](ValueState), made by [`StateDeclarations`] and used with a context ([`StateAccess`]).
+//! * Operators hold typed tables ([`KeyedTable`], [`KeyedListTable`], [`KeyedMapTable`]), addressed by [`Slot`]s, a batch at a time.
+//! * A backend ([`StateBackend`]) either lets the engine keep typed objects on the heap or provides a [`ByteStore`].
+//!
+//! Nothing here stores anything: tables live in `brisk-state`.
+//!
+//! Invariants: values change only through put and update, so that a table can copy on write; a table that has been [frozen](FrozenTable)
+//! shows that generation unchanged, from any thread, while the table goes on; user calls never block, since
+//! [`prefetch`](KeyedTable::prefetch) has run before.
+
+mod access;
+mod backend;
+mod byte_store;
+mod declarations;
+mod descriptor;
+mod frozen;
+mod handles;
+mod list_table;
+mod map_table;
+mod slot;
+mod table;
+
+pub use access::{CurrentState, StateAccess, StateStore};
+pub use backend::{StateBackend, StateBackendContext, StateBackendFactory, Store};
+pub use byte_store::{ByteStore, FrozenBytes, Write};
+pub use declarations::StateDeclarations;
+pub use descriptor::{Layout, StateDescriptor, StateId, StateKind};
+pub use frozen::FrozenTable;
+pub use handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
+pub use list_table::{KeyedListTable, ListView};
+pub use map_table::{KeyRange, KeyedMapTable};
+pub use slot::{KeyGroups, Namespace, Slot};
+pub use table::{AnyTable, KeyedTable};

@@ -1,0 +1,84 @@
+//! What a backend that keeps bytes provides: an ordered map from bytes to bytes.
+
+use brisk_base::Result;
+use std::ops::ControlFlow;
+use std::task::{Context, Poll};
+
+/// One change to a [`ByteStore`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Write<'a> {
+    /// Sets the value of a key.
+    Put {
+        /// The key.
+        key: &'a [u8],
+        /// Its new value.
+        value: &'a [u8],
+    },
+    /// Appends to the value of a key, which need not be there; without reading it, where the store can.
+    Append {
+        /// The key.
+        key: &'a [u8],
+        /// What comes after its present value.
+        bytes: &'a [u8],
+    },
+    /// Removes a key, if it is there.
+    Delete {
+        /// The key.
+        key: &'a [u8],
+    },
+    /// Removes all keys from `from` up to, not including, `to`.
+    DeleteRange {
+        /// The first key.
+        from: &'a [u8],
+        /// The key after the last; none for all up to the end.
+        to: Option<&'a [u8]>,
+    },
+}
+
+/// An ordered map from bytes to bytes, owned by one operator of one subtask.
+///
+/// The engine lays out all tables of the operator in it; keys begin with the key group (two bytes, big-endian), so that a key group is a
+/// range. All calls but [`prefetch`](Self::prefetch) give their result at once.
+pub trait ByteStore: Send {
+    /// Brings all entries near whose keys begin with one of these prefixes, for the reads that follow. As
+    /// [`KeyedTable::prefetch`](super::KeyedTable::prefetch), pending means: call again when woken.
+    fn prefetch(&mut self, _cx: &mut Context<'_>, _prefixes: &[&[u8]]) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Shows the value of each key, in the order of `keys`.
+    ///
+    /// # Errors
+    /// Those of the store, and those of `found`.
+    fn multi_get(&mut self, keys: &[&[u8]], found: &mut dyn FnMut(usize, Option<&[u8]>) -> Result<()>) -> Result<()>;
+
+    /// Makes these changes, in order.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn apply(&mut self, writes: &[Write<'_>]) -> Result<()>;
+
+    /// Shows the entries from `from` up to, not including, `to`, in order, until `visit` breaks off.
+    ///
+    /// # Errors
+    /// Those of the store, and those of `visit`.
+    fn scan(&mut self, from: &[u8], to: Option<&[u8]>, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>) -> Result<()>;
+
+    /// A view of the store as it is now, which stays so.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn freeze(&mut self) -> Result<Box<dyn FrozenBytes>>;
+
+    /// Bytes of memory the store takes, approximately.
+    fn heap_bytes(&self) -> usize;
+}
+
+/// A view of a [`ByteStore`] as it was when it was frozen.
+pub trait FrozenBytes: Send + Sync {
+    /// As [`ByteStore::scan`].
+    ///
+    /// # Errors
+    /// Those of the store, and those of `visit`.
+    fn scan(&self, from: &[u8], to: Option<&[u8]>, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>) -> Result<()>;
+}

@@ -1,0 +1,19 @@
+//! One generation of a table, for snapshots.
+
+use crate::types::{KeyGroup, KeyGroupRange};
+use brisk_base::Result;
+
+/// A generation of a table that stays as it was when the table was frozen, and can be read on any thread.
+///
+/// All backends show their entries in the same bytes, so that a snapshot does not depend on the backend it was taken from:
+///
+/// * key: the ordered encodings ([`Key::encode_ordered`](crate::types::Key::encode_ordered)) of key and namespace, and of the entry's key in
+///   a map;
+/// * value: the value's encoding; of a list, each element's length in LEB128 and its encoding.
+pub trait FrozenTable: Send {
+    /// Shows the entries of these key groups, one key group after the other; within a key group in the order of the bytes of the keys.
+    ///
+    /// # Errors
+    /// Those of `visit`, and those of a backend that reads files.
+    fn scan(&self, groups: KeyGroupRange, visit: &mut dyn FnMut(KeyGroup, &[u8], &[u8]) -> Result<()>) -> Result<()>;
+}
