@@ -3,6 +3,9 @@
 //! What third parties implement (records, functions, operators, sources, sinks, state backends) and what every floor above exchanges
 //! (batches, elements, the job graph). It does no I/O, runs nothing, and knows neither tokio nor SQL.
 
+// Derived code names this crate so, also inside of it.
+extern crate self as brisk_core;
+
 pub mod accumulator;
 pub mod batch;
 pub mod element;
