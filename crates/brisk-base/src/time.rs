@@ -42,7 +42,13 @@ impl Timestamp {
     /// Parses `YYYY-MM-DD HH:MM:SS[.fff]` (a `T` between date and time and a final `Z` are taken too) as UTC.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.strip_suffix('Z').unwrap_or(text).as_bytes();
-        if bytes.len() < 19 || bytes[4] != b'-' || bytes[7] != b'-' || !matches!(bytes[10], b' ' | b'T') || bytes[13] != b':' || bytes[16] != b':' {
+        if bytes.len() < 19
+            || bytes[4] != b'-'
+            || bytes[7] != b'-'
+            || !matches!(bytes[10], b' ' | b'T')
+            || bytes[13] != b':'
+            || bytes[16] != b':'
+        {
             return None;
         }
         let number = |from: usize, to: usize| {

@@ -95,6 +95,15 @@ pub trait Scatter: Send {
 
     /// Whether nothing waits for any target.
     fn is_empty(&self) -> bool;
+
+    /// Rows that wait for a target.
+    fn rows(&self, target: usize) -> usize;
+
+    /// Whether a target has not seen the newest watermark.
+    fn is_behind(&self, target: usize) -> bool;
+
+    /// Whether a batch is so large that it should not wait for more.
+    fn is_worth_sending(&self, batch: &dyn AnyBatch) -> bool;
 }
 
 /// What waits for one target.

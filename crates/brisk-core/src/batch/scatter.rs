@@ -96,6 +96,18 @@ impl<T: Record> Scatter for RowScatter<T> {
     fn is_empty(&self) -> bool {
         self.rows == 0 && self.marked.iter().all(|marked| *marked == self.watermark)
     }
+
+    fn rows(&self, target: usize) -> usize {
+        self.buffers[target].values.len()
+    }
+
+    fn is_behind(&self, target: usize) -> bool {
+        self.marked[target] != self.watermark
+    }
+
+    fn is_worth_sending(&self, batch: &dyn AnyBatch) -> bool {
+        batch.len() * 2 >= self.full_at
+    }
 }
 
 #[cfg(test)]

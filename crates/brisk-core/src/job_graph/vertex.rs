@@ -39,7 +39,7 @@ pub struct OutputRoute {
 pub enum RouteTarget {
     /// The operator of this index in the same chain.
     Chained(usize),
-    /// The job edge of this index in [`JobVertex::outputs`].
+    /// The job edge of this index in [`JobVertex::outgoing`].
     Exchange(usize),
 }
 

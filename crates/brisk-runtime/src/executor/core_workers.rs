@@ -2,7 +2,7 @@
 
 use super::cell::{Schedule, TaskCell};
 use super::pool::Pool;
-use super::{Executor, PollTask, SpawnOptions, TaskHandle, dedicated, panic, watchdog};
+use super::{Executor, PollTask, SpawnOptions, TaskHandle, dedicated, watchdog};
 use brisk_base::world::World;
 use std::io;
 use std::sync::Arc;
@@ -44,7 +44,6 @@ impl CoreWorkers {
     /// # Errors
     /// The operating system's, when it has no threads to give. Those started before are gone again then.
     pub fn start(world: World, options: CoreWorkersOptions) -> io::Result<Self> {
-        panic::install_hook();
         let workers = match options.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,

@@ -27,6 +27,7 @@ mod watchdog;
 pub use core_workers::{CoreWorkers, CoreWorkersOptions, ShutdownReport};
 pub use handle::{TaskHandle, TaskOutcome};
 pub use panic::PanicReport;
+pub(crate) use panic::guarded;
 pub use poll::{POLL_BUDGET, PollContext, poll_fn};
 pub use stepper::{StepExecutor, Stepped};
 

@@ -38,7 +38,7 @@ thread_local! {
 }
 
 /// Chains the hook, the first time it is called.
-pub(super) fn install_hook() {
+fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let previous = std::panic::take_hook();
@@ -53,7 +53,8 @@ pub(super) fn install_hook() {
 }
 
 /// Calls `body`; a panic becomes a report.
-pub(super) fn guarded<R>(body: impl FnOnce() -> R) -> Result<R, PanicReport> {
+pub(crate) fn guarded<R>(body: impl FnOnce() -> R) -> Result<R, PanicReport> {
+    install_hook();
     let outer = GUARDED.replace(true);
     // The values that `body` borrows are dropped by the caller after a panic, not used again.
     let result = catch_unwind(AssertUnwindSafe(body));
@@ -83,7 +84,6 @@ mod tests {
 
     #[test]
     fn a_panic_is_reported_with_its_place() {
-        install_hook();
         let report = guarded(|| -> () { panic!("no {}", 7) }).unwrap_err();
         assert_eq!(report.message, "no 7");
         let location = report.location.clone().unwrap();
@@ -93,7 +93,6 @@ mod tests {
 
     #[test]
     fn a_resumed_panic_has_no_place() {
-        install_hook();
         let report = guarded(|| -> () { std::panic::resume_unwind(Box::new("again")) }).unwrap_err();
         assert_eq!(report, PanicReport { message: "again".into(), location: None, backtrace: None });
         assert_eq!(guarded(|| 5), Ok(5));

@@ -2,7 +2,8 @@
 //!
 //! Each worker has a slot with a first-in-first-out queue. A task goes to the slot it was polled in last (its home). Rules of sharing:
 //!
-//! * A task woken by a worker whose home is asleep stays with the waker, which will be free sooner than a sleeping thread is awake.
+//! * A task woken by a worker while its home is asleep stays with the waker, which will be free sooner than a sleeping thread is awake.
+//!   One woken from outside while its home is busy goes to a worker that sleeps, if there is one.
 //! * A slot's next task is left to its worker for [`PATIENCE`]; work that waits longer behind one poll, or behind another task, has an
 //!   idle worker called. At most one called worker is on its way at a time.
 //! * Who runs out of work takes from a slot with several waiting tasks, or from one whose worker is held up, before it sleeps.
@@ -41,7 +42,8 @@ const PARKED: u8 = 1;
 /// [`Slot::rest`]: the worker has been woken to help another one.
 const CALLED: u8 = 2;
 
-/// A thread in its role as worker of one slot.
+/// A thread in its role as worker of one slot. On cache lines of its own, since it is written in each poll.
+#[repr(align(128))]
 pub(super) struct Seat {
     /// Tells the pools of a process apart.
     pool: usize,
@@ -72,7 +74,7 @@ impl Seat {
     }
 }
 
-/// A place for one worker. A line of its own, since workers write to theirs all the time.
+/// A place for one worker. On cache lines of its own, as workers write to theirs all the time.
 #[repr(align(128))]
 pub(super) struct Slot {
     /// Runnable tasks, oldest first.
@@ -352,9 +354,13 @@ impl Pool {
         }
     }
 
-    /// Until when the calling worker may sleep: the first deadline, unless another sleeper is up by then.
+    /// Until when the calling worker may sleep: the first deadline, or the time to help with work that waits, unless another sleeper is
+    /// up by then.
     fn keep_time(&self) -> MonoTime {
-        let next = self.timers.next();
+        let mut next = self.timers.next();
+        if self.slots.iter().any(|slot| slot.len() > 0) {
+            next = next.min(self.world.mono().after(PATIENCE));
+        }
         let mut kept = self.kept_until.load(Ordering::SeqCst);
         while next.0 < kept {
             match self.kept_until.compare_exchange(kept, next.0, Ordering::SeqCst, Ordering::SeqCst) {
@@ -389,12 +395,26 @@ impl Pool {
         }
     }
 
-    /// Keeps a task that a worker's thread has woken with that worker, if that is right; else gives it back.
+    /// Gives a task that a thread outside has woken to its home, or to a worker that sleeps while its home is busy.
+    fn schedule_elsewhere(&self, cell: Arc<TaskCell>) {
+        let home = &self.slots[cell.home()];
+        let free = if home.is_parked() || !self.has_idle() { None } else { self.slots.iter().find(|s| s.is_parked()) };
+        let slot = free.unwrap_or(home);
+        slot.push(cell);
+        self.nudge(slot);
+    }
+
+    /// Keeps a task that a worker's thread has woken with that worker, unless its home is awake; gives it back if this is no worker any more.
     fn schedule_here(&self, seat: &Seat, cell: Arc<TaskCell>) -> Result<(), Arc<TaskCell>> {
         let phase = seat.phase.load(Ordering::Relaxed);
-        let home = cell.home();
-        if phase == LOST || (phase != FREE && home != seat.slot && !self.slots[home].is_parked()) {
+        if phase == LOST {
             return Err(cell);
+        }
+        let home = &self.slots[cell.home()];
+        if phase != FREE && cell.home() != seat.slot && !home.is_parked() {
+            home.push(cell);
+            self.nudge(home);
+            return Ok(());
         }
         let slot = &self.slots[seat.slot];
         slot.push(cell);
@@ -449,9 +469,7 @@ impl Schedule for Pool {
             }
         });
         if let Some(cell) = cell {
-            let slot = &self.slots[cell.home()];
-            slot.push(cell);
-            self.nudge(slot);
+            self.schedule_elsewhere(cell);
         }
     }
 

@@ -7,7 +7,7 @@
 use super::cell::{Polled, Schedule, TaskCell};
 use super::registry::{Registry, locked};
 use super::timers::Timers;
-use super::{Executor, POLL_BUDGET, PollContext, PollTask, SpawnOptions, TaskHandle, TaskPoll, panic};
+use super::{Executor, POLL_BUDGET, PollContext, PollTask, SpawnOptions, TaskHandle, TaskPoll};
 use brisk_base::world::{MonoTime, Rng, World};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
@@ -41,7 +41,6 @@ pub struct Stepped {
 impl StepExecutor {
     /// An executor without tasks. Time is what `world` says; the driver advances it.
     pub fn new(world: World) -> Self {
-        panic::install_hook();
         let (runnable, timers, tasks) = (Mutex::new(Vec::new()), Timers::new(), Registry::new());
         Self { shared: Arc::new(Shared { world, runnable, timers, tasks }) }
     }

@@ -172,6 +172,7 @@ mod tests {
         fn check(&self) {
             let polling = self.pollers.iter().filter(|p| matches!(p, Poller::Look | Poller::Finish)).count();
             assert!(polling <= 1, "two polls at once: {self:?}");
+            assert!(polling == 0 || self.state != TaskState::Over, "released under a poll: {self:?}");
             let holding = self.pollers.iter().filter(|p| matches!(p, Poller::Start)).count() as u8;
             assert!(self.queue + holding <= 1, "enqueued twice: {self:?}");
             assert!(self.released <= 1, "released twice: {self:?}");
@@ -236,33 +237,40 @@ mod tests {
         }
     }
 
-    #[test]
-    fn no_interleaving_loses_a_wake_up_or_polls_twice() {
-        let start = Model {
-            state: TaskState::Idle,
-            queue: 0,
-            news: 0,
-            to_publish: 3,
-            to_wake: 0,
-            to_abandon: true,
-            abandoned: false,
-            pollers: [Poller::Take; POLLERS],
-            yields_left: 2,
-            released: 0,
-        };
+    /// Number of states and of ends that some interleaving reaches, all checked.
+    fn explore(start: Model) -> (usize, usize) {
         let mut seen = BTreeSet::from([start.clone()]);
         let mut open = vec![start];
-        let mut rests = 0;
+        let mut ends = 0;
         while let Some(model) = open.pop() {
             model.check();
             let successors = model.successors();
             if successors.is_empty() {
                 model.check_at_rest();
-                rests += 1;
+                ends += 1;
             }
             open.extend(successors.into_iter().filter(|m| seen.insert(m.clone())));
         }
-        assert!(seen.len() > 500 && rests > 1, "{} states, {rests} ends", seen.len());
+        (seen.len(), ends)
+    }
+
+    #[test]
+    fn no_interleaving_loses_a_wake_up_or_polls_twice() {
+        for to_abandon in [false, true] {
+            let (states, ends) = explore(Model {
+                state: TaskState::Idle,
+                queue: 0,
+                news: 0,
+                to_publish: 3,
+                to_wake: 0,
+                to_abandon,
+                abandoned: false,
+                pollers: [Poller::Take; POLLERS],
+                yields_left: 2,
+                released: 0,
+            });
+            assert!(states > 200 && ends > 1, "{states} states, {ends} ends");
+        }
     }
 
     #[test]

@@ -331,7 +331,7 @@ fn shutdown_drops_tasks_that_hold_each_other_and_joins_all_threads() {
     for _ in &handles {
         all_polled.recv_timeout(PATIENCE).unwrap();
     }
-    assert!(threads("t-shut") >= 4);
+    eventually("all threads have their names", || threads("t-shut") >= 4);
     assert_eq!(executor.shutdown(PATIENCE), ShutdownReport::default());
     eventually("threads gone", || threads("t-shut") == 0);
     assert_eq!(Arc::strong_count(&alive), 1);

@@ -1,0 +1,264 @@
+//! Drives the operators of a chain, the ones closest to the output first.
+//!
+//! Each operator has a queue of elements. A step takes the last operator that has something to do and lets it do one thing: so what an
+//! operator emits is consumed before it emits more, and the queues stay short. Steps stop when a writer is blocked or the time is used up.
+
+use super::wiring::{ChainOutput, Wiring};
+use brisk_base::world::MonoTime;
+use brisk_base::{Result, ResultExt, Timestamp};
+use brisk_core::element::Element;
+use brisk_core::operator::{Budget, Operator, OperatorContext, Progress, Rest, RuntimeContext, SourcePoll};
+use brisk_core::source::SourceEvent;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
+
+/// One operator of the chain.
+struct Slot {
+    operator: Box<dyn Operator>,
+    runtime: RuntimeContext,
+    /// Inputs that have not ended.
+    open_inputs: usize,
+    /// All inputs have ended and been told; `finish` is to be called until it is done.
+    finishing: bool,
+    /// Gave back input that it cannot take until it is woken.
+    blocked: bool,
+    /// Has been opened and not closed.
+    opened: bool,
+}
+
+/// What became of a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChainStep {
+    /// Something was done; there may be more.
+    Did,
+    /// Nothing to do until something comes from outside.
+    Idle,
+    /// An operator cannot take its input until it is woken.
+    Blocked,
+}
+
+/// See the module.
+pub struct Chain {
+    slots: Vec<Slot>,
+    /// Queues and writers.
+    pub wiring: Wiring,
+    budget: Budget,
+    /// Index of the operator that is being called, for whoever reports a panic or a call that does not return.
+    current: Arc<AtomicUsize>,
+    /// The earliest processing time that an operator waits for.
+    next_time: Option<Timestamp>,
+}
+
+impl Chain {
+    /// A chain of operators, each with its runtime context and its number of inputs.
+    pub fn new(
+        operators: Vec<(Box<dyn Operator>, RuntimeContext, usize)>,
+        wiring: Wiring,
+        budget: Budget,
+        current: Arc<AtomicUsize>,
+    ) -> Self {
+        let slot =
+            |(operator, runtime, inputs)| Slot { operator, runtime, open_inputs: inputs, finishing: false, blocked: false, opened: false };
+        Self { slots: operators.into_iter().map(slot).collect(), wiring, budget, current, next_time: None }
+    }
+
+    /// Begins a poll.
+    pub fn begin(&mut self, now: MonoTime, deadline: MonoTime) {
+        self.budget.restart(now, deadline);
+        self.wiring.now = now;
+        self.wiring.wake_at = MonoTime::NEVER;
+        self.slots.iter_mut().for_each(|slot| slot.blocked = false);
+    }
+
+    /// Whether an operator found the time of this poll used up.
+    pub fn is_out_of_time(&self) -> bool {
+        self.budget.is_spent()
+    }
+
+    /// Opens the operators, those closest to the output first.
+    ///
+    /// # Errors
+    /// The operator's, with its place.
+    pub fn open(&mut self, waker: &Waker) -> Result<()> {
+        for at in (0..self.slots.len()).rev() {
+            self.slots[at].opened = true;
+            self.call(at, waker, |operator, cx| operator.open(cx))?;
+        }
+        self.refresh_timers();
+        Ok(())
+    }
+
+    /// Closes the operators that were opened, all of them whatever happens.
+    ///
+    /// # Errors
+    /// The first operator's, with its place.
+    pub fn close(&mut self) -> Result<()> {
+        let mut result = Ok(());
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            if std::mem::replace(&mut slot.opened, false) {
+                self.current.store(at, Ordering::Relaxed);
+                result = result.and(slot.operator.close().context(|| slot.runtime.place()));
+            }
+        }
+        result
+    }
+
+    fn call<R>(&mut self, at: usize, waker: &Waker, f: impl FnOnce(&mut dyn Operator, &mut OperatorContext<'_>) -> Result<R>) -> Result<R> {
+        self.current.store(at, Ordering::Relaxed);
+        let slot = &mut self.slots[at];
+        let mut output = ChainOutput { wiring: &mut self.wiring, operator: at };
+        let mut cx = OperatorContext::new(&slot.runtime, &mut self.budget, waker, &mut output);
+        let result = f(slot.operator.as_mut(), &mut cx).and_then(|value| self.wiring.take_error().map(|()| value));
+        result.context(|| slot.runtime.place())
+    }
+
+    /// Lets the last operator with something to do do one thing.
+    ///
+    /// # Errors
+    /// The operator's, with its place.
+    pub fn step(&mut self, waker: &Waker) -> Result<ChainStep> {
+        let mut at = self.wiring.last_pending.min(self.slots.len() - 1);
+        loop {
+            if self.slots[at].blocked {
+                return Ok(ChainStep::Blocked);
+            }
+            if let Some((input, element)) = self.wiring.queues[at].pop_front() {
+                self.wiring.last_pending = at;
+                self.process(at, input, element, waker)?;
+                return Ok(ChainStep::Did);
+            }
+            if at == 0 {
+                self.wiring.last_pending = 0;
+                return Ok(ChainStep::Idle);
+            }
+            at -= 1;
+        }
+    }
+
+    fn process(&mut self, at: usize, input: usize, element: Element, waker: &Waker) -> Result<()> {
+        match element {
+            Element::Batch(batch) => {
+                let rest = self.call(at, waker, |operator, cx| operator.process_batch(input, batch, cx))?;
+                match rest {
+                    Rest::Consumed => {}
+                    Rest::More(rest) => self.wiring.queues[at].push_front((input, Element::Batch(rest))),
+                    Rest::Blocked(rest) => {
+                        self.wiring.queues[at].push_front((input, Element::Batch(rest)));
+                        self.slots[at].blocked = true;
+                    }
+                }
+            }
+            Element::Watermark(watermark) => {
+                let progress = self.call(at, waker, |operator, cx| operator.process_watermark(watermark, cx))?;
+                self.again(at, input, Element::Watermark(watermark), progress);
+            }
+            Element::Status(status) => self.call(at, waker, |operator, cx| operator.process_status(status, cx))?,
+            Element::LatencyMarker(_) => self.wiring.emit_to_all_ports(at, &element),
+            Element::EndOfInput => self.end_input(at, input, waker)?,
+        }
+        Ok(())
+    }
+
+    /// Puts an element back when its step is not over.
+    fn again(&mut self, at: usize, input: usize, element: Element, progress: Progress) {
+        if progress != Progress::Done {
+            self.wiring.queues[at].push_front((input, element));
+            self.slots[at].blocked = progress == Progress::Waiting;
+        }
+    }
+
+    fn end_input(&mut self, at: usize, input: usize, waker: &Waker) -> Result<()> {
+        if !self.slots[at].finishing {
+            let progress = self.call(at, waker, |operator, cx| operator.end_input(input, cx))?;
+            if progress != Progress::Done {
+                self.again(at, input, Element::EndOfInput, progress);
+                return Ok(());
+            }
+            self.slots[at].open_inputs -= 1;
+            if self.slots[at].open_inputs > 0 {
+                return Ok(());
+            }
+            self.slots[at].finishing = true;
+        }
+        let progress = self.call(at, waker, |operator, cx| operator.finish(cx))?;
+        if progress == Progress::Done {
+            self.wiring.emit_to_all_ports(at, &Element::EndOfInput);
+        }
+        self.again(at, input, Element::EndOfInput, progress);
+        Ok(())
+    }
+
+    /// Polls the source at the head.
+    ///
+    /// # Errors
+    /// The source's, with its place.
+    pub fn poll_source(&mut self, waker: &Waker) -> Result<SourcePoll> {
+        let poll = self.call(0, waker, |operator, cx| operator.poll_source(cx))?;
+        if poll == SourcePoll::Finished {
+            self.wiring.emit_to_all_ports(0, &Element::EndOfInput);
+        }
+        Ok(poll)
+    }
+
+    /// A message from a coordinator.
+    ///
+    /// # Errors
+    /// The operator's, with its place.
+    pub fn handle_event(&mut self, at: usize, event: SourceEvent, waker: &Waker) -> Result<()> {
+        self.call(at, waker, |operator, cx| operator.handle_event(event, cx))
+    }
+
+    /// Calls operators whose processing time has come. True when one has more to do.
+    ///
+    /// # Errors
+    /// The operator's, with its place.
+    pub fn fire_timers(&mut self, now: Timestamp, waker: &Waker) -> Result<bool> {
+        if self.next_time.is_none_or(|at| at > now) {
+            return Ok(false);
+        }
+        let mut more = false;
+        for at in (0..self.slots.len()).rev() {
+            if self.slots[at].operator.next_processing_time().is_some_and(|time| time <= now) {
+                more |= self.call(at, waker, |operator, cx| operator.on_processing_time(now, cx))? == Progress::More;
+            }
+        }
+        self.refresh_timers();
+        Ok(more)
+    }
+
+    /// Lets operators look after asynchronous work. True when one has more to do.
+    ///
+    /// # Errors
+    /// The operator's, with its place.
+    pub fn poll_pending(&mut self, waker: &Waker) -> Result<bool> {
+        let mut more = false;
+        for at in (0..self.slots.len()).rev() {
+            if self.slots[at].operator.has_pending() {
+                more |= self.call(at, waker, |operator, cx| operator.poll_pending(cx))? == Progress::More;
+                self.slots[at].blocked = false;
+            }
+        }
+        Ok(more)
+    }
+
+    /// Asks the operators again which processing time they wait for.
+    pub fn refresh_timers(&mut self) {
+        self.next_time = self.slots.iter().filter_map(|slot| slot.operator.next_processing_time()).min();
+    }
+
+    /// The earliest processing time that an operator waits for, as of the last [`refresh_timers`](Self::refresh_timers).
+    pub fn next_time(&self) -> Option<Timestamp> {
+        self.next_time
+    }
+
+    /// How an operator is named in errors.
+    pub fn place(&self, at: usize) -> String {
+        self.slots.get(at).map_or_else(String::new, |slot| slot.runtime.place())
+    }
+
+    /// Whether all operators have finished.
+    pub fn is_drained(&self) -> bool {
+        self.wiring.queues.iter().all(std::collections::VecDeque::is_empty)
+    }
+}

@@ -1,0 +1,116 @@
+//! What a task reads: the channels of all its exchanges, their watermarks combined.
+
+use crate::exchange::{GateQueue, Perturb, Received};
+use crate::valve::{Change, WatermarkValve};
+use brisk_base::Timestamp;
+use brisk_core::batch::{AnyBatch, Mark};
+use brisk_core::element::{Element, StreamStatus};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+/// See the module.
+pub(super) struct Inputs {
+    queue: Arc<GateQueue>,
+    valve: WatermarkValve,
+    /// The logical input of each channel.
+    input_of: Vec<u8>,
+    /// Channels of each input that have not ended.
+    open: Vec<usize>,
+    /// Elements that the last received one turned into.
+    pending: VecDeque<(usize, Element)>,
+    /// Cuts batches, in the simulator.
+    perturb: Option<Arc<dyn Perturb>>,
+    /// Rows received.
+    pub(super) rows: u64,
+}
+
+/// What a task finds to read.
+pub(super) enum Next {
+    /// An element for a logical input of the head operator.
+    Element(usize, Element),
+    /// Nothing; the waker will be woken.
+    Nothing,
+    /// The simulator holds something back.
+    HeldBack,
+}
+
+impl Inputs {
+    pub(super) fn new(queue: Arc<GateQueue>, input_of: Vec<u8>, perturb: Option<Arc<dyn Perturb>>) -> Self {
+        let inputs = input_of.iter().max().map_or(0, |input| usize::from(*input) + 1);
+        let mut open = vec![0; inputs];
+        input_of.iter().for_each(|input| open[usize::from(*input)] += 1);
+        Self { valve: WatermarkValve::new(input_of.len()), queue, input_of, open, pending: VecDeque::new(), perturb, rows: 0 }
+    }
+
+    pub(super) fn watermark(&self) -> Timestamp {
+        self.valve.combined()
+    }
+
+    pub(super) fn next(&mut self, waker: &Waker) -> Next {
+        loop {
+            if let Some((input, element)) = self.pending.pop_front() {
+                return Next::Element(input, element);
+            }
+            match self.queue.receive(waker) {
+                Received::Element(channel, element) => self.take(channel as usize, element),
+                Received::Nothing => return Next::Nothing,
+                Received::HeldBack => return Next::HeldBack,
+            }
+        }
+    }
+
+    /// Turns a channel's element into what it means for the task.
+    fn take(&mut self, channel: usize, element: Element) {
+        let input = usize::from(self.input_of[channel]);
+        match element {
+            Element::Batch(batch) => self.take_batch(channel, input, batch),
+            Element::Watermark(watermark) => {
+                if let Some(watermark) = self.valve.watermark(channel, watermark) {
+                    self.pending.push_back((input, Element::Watermark(watermark)));
+                }
+            }
+            Element::Status(status) => {
+                let change = self.valve.status(channel, status);
+                self.apply(input, change);
+            }
+            Element::LatencyMarker(_) => self.pending.push_back((input, element)),
+            Element::EndOfInput => {
+                self.open[input] -= 1;
+                if self.open[input] == 0 {
+                    self.pending.push_back((input, Element::EndOfInput));
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, input: usize, change: Change) {
+        if change.active {
+            self.pending.push_back((input, Element::Status(StreamStatus::Active)));
+        }
+        if let Some(watermark) = change.watermark {
+            self.pending.push_back((input, Element::Watermark(watermark)));
+        }
+        if change.idle {
+            self.pending.push_back((input, Element::Status(StreamStatus::Idle)));
+        }
+    }
+
+    /// The channel's marks become marks of the combined watermark.
+    fn take_batch(&mut self, channel: usize, input: usize, mut batch: Box<dyn AnyBatch>) {
+        self.rows += batch.len() as u64;
+        let valve = &mut self.valve;
+        batch.marks_mut().retain_mut(|mark| match valve.watermark(channel, mark.watermark) {
+            Some(combined) => {
+                *mark = Mark { watermark: combined, ..*mark };
+                true
+            }
+            None => false,
+        });
+        if let Some(rows) = self.perturb.as_ref().and_then(|perturb| perturb.cut(batch.len())) {
+            let front = batch.split_front(rows);
+            self.pending.push_back((input, Element::Batch(front)));
+        }
+        self.pending.push_back((input, Element::Batch(batch)));
+    }
+}

@@ -1,0 +1,307 @@
+//! The poll of a task.
+//!
+//! In each poll: mailbox first, then timers and asynchronous work, then elements until the time is used up, the output is blocked, or the
+//! input has drained; then gathering batches are flushed and the task waits.
+
+use super::chain::{Chain, ChainStep};
+use super::control::{Mail, Shared};
+use super::inputs::{Inputs, Next};
+use super::start::Recipe;
+use crate::executor::{PollContext, PollTask, TaskPoll, guarded};
+use brisk_base::world::MonoTime;
+use brisk_base::{Error, Result, Timestamp};
+use brisk_core::job::ExecutionState;
+use brisk_core::operator::SourcePoll;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// Why a task waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// For input, timers or asynchronous work.
+    ForInput,
+    /// For room in its output.
+    ForOutput,
+}
+
+/// What a poll of the running task came to.
+enum Polled {
+    Waits(Waiting),
+    Yields,
+    Finished,
+    Cancelled,
+}
+
+/// What a task that runs is made of.
+struct Running {
+    chain: Chain,
+    /// `None` for a source.
+    inputs: Option<Inputs>,
+    /// Logical inputs that have not ended; of a source, 1 until it has finished.
+    open_inputs: usize,
+}
+
+/// See the module.
+pub(super) struct StreamTask {
+    shared: Arc<Shared>,
+    recipe: Recipe,
+    running: Option<Running>,
+    /// When the task began to wait, and why.
+    waits: Option<(MonoTime, Waiting)>,
+    /// A final state has been reported.
+    over: bool,
+}
+
+impl StreamTask {
+    pub(super) fn new(shared: Arc<Shared>, recipe: Recipe) -> Self {
+        Self { shared, recipe, running: None, waits: None, over: false }
+    }
+
+    fn report(&self, state: ExecutionState, error: Option<Error>) {
+        self.recipe.environment.reporter.state(self.shared.attempt, state, error);
+    }
+
+    /// Makes and opens the operators.
+    fn start(&mut self, cx: &mut PollContext<'_>) -> Result<()> {
+        self.report(ExecutionState::Initializing, None);
+        let inputs = self.recipe.inputs();
+        let mut chain = self.recipe.chain(&self.shared)?;
+        chain.begin(cx.now(), cx.deadline());
+        let open_inputs =
+            inputs.as_ref().map_or(1, |_| self.recipe.descriptor.graph.vertices[self.recipe.descriptor.vertex].inputs as usize);
+        let running = self.running.insert(Running { chain, inputs, open_inputs });
+        running.chain.open(cx.waker())?;
+        self.send_events();
+        self.report(ExecutionState::Running, None);
+        Ok(())
+    }
+
+    fn send_events(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        for (operator, event) in std::mem::take(&mut running.chain.wiring.events) {
+            let id = self.recipe.descriptor.graph.vertices[self.recipe.descriptor.vertex].operators[operator].id;
+            self.recipe.environment.reporter.event(self.shared.attempt, id, event);
+        }
+    }
+
+    fn run(&mut self, cx: &mut PollContext<'_>) -> Result<Polled> {
+        if self.shared.cancelled.load(Ordering::Acquire) {
+            return Ok(Polled::Cancelled);
+        }
+        if self.running.is_none() {
+            self.start(cx)?;
+        }
+        let tired = self.recipe.environment.exchanges.perturb().is_some_and(|perturb| perturb.tire());
+        let deadline = if tired { cx.now() } else { cx.deadline() };
+        let mail = std::mem::take(&mut *self.shared.mailbox.lock().unwrap_or_else(PoisonError::into_inner));
+        let Some(running) = &mut self.running else { return Err(Error::bug("task runs without a chain")) };
+        running.chain.begin(cx.now(), deadline);
+        for Mail::Event(operator, event) in mail {
+            let at = self.recipe.operator_index(operator).ok_or_else(|| Error::bug(format!("no operator {operator} in this task")))?;
+            running.chain.handle_event(at, event, cx.waker())?;
+        }
+        let polled = running.work(cx, &self.recipe)?;
+        self.send_events();
+        Ok(polled)
+    }
+
+    /// Ends the task: closes what is open, reports the final state.
+    fn end(&mut self, state: ExecutionState, error: Option<Error>) {
+        let closed = guarded(|| self.running.as_mut().map_or(Ok(()), |running| running.chain.close()));
+        let closed = closed.unwrap_or_else(|panic| Err(Error::user(panic.to_string()).context(self.place())));
+        self.note_figures();
+        self.running = None;
+        let descriptor = &self.recipe.descriptor;
+        self.recipe.environment.exchanges.gate(&descriptor.graph, descriptor.vertex, descriptor.info.subtask).close();
+        self.over = true;
+        match (state, error, closed) {
+            (ExecutionState::Finished, None, Err(error)) => self.report(ExecutionState::Failed, Some(error)),
+            (state, error, _) => self.report(state, error),
+        }
+    }
+
+    fn place(&self) -> String {
+        let at = self.shared.current.load(Ordering::Relaxed);
+        let info = &self.recipe.descriptor.info;
+        let name = self.shared.operators.get(at).map_or("", String::as_str);
+        format!("operator '{name}' ({}/{})", info.subtask + 1, info.parallelism)
+    }
+
+    fn note_figures(&self) {
+        let Some(running) = &self.running else { return };
+        let io = &self.shared.io;
+        if let Some(inputs) = &running.inputs {
+            io.records_in.store(inputs.rows, Ordering::Relaxed);
+            io.watermark.store(inputs.watermark().millis(), Ordering::Relaxed);
+        }
+        io.records_out.store(running.chain.wiring.rows_out, Ordering::Relaxed);
+    }
+
+    /// Books the time since the task began to wait.
+    fn note_waited(&mut self, now: MonoTime) {
+        if let Some((since, why)) = self.waits.take() {
+            let counter = if why == Waiting::ForOutput { &self.shared.io.back_pressured_ns } else { &self.shared.io.idle_ns };
+            counter.fetch_add(now.since(since).as_nanos() as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+impl PollTask for StreamTask {
+    fn poll(&mut self, cx: &mut PollContext<'_>) -> TaskPoll {
+        if self.over {
+            return TaskPoll::Done;
+        }
+        self.note_waited(cx.now());
+        let polled = guarded(|| self.run(cx)).unwrap_or_else(|panic| Err(Error::user(panic.to_string()).context(self.place())));
+        self.note_figures();
+        let now = self.recipe.environment.world.mono();
+        self.shared.io.busy_ns.fetch_add(now.since(cx.now()).as_nanos() as u64, Ordering::Relaxed);
+        match polled {
+            Ok(Polled::Yields) => return TaskPoll::Yield,
+            Ok(Polled::Waits(why)) => {
+                self.waits = Some((now, why));
+                return TaskPoll::Pending;
+            }
+            Ok(Polled::Finished) => self.end(ExecutionState::Finished, None),
+            Ok(Polled::Cancelled) => self.end(ExecutionState::Canceled, None),
+            Err(error) => self.end(ExecutionState::Failed, Some(error)),
+        }
+        TaskPoll::Done
+    }
+
+    fn name(&self) -> &str {
+        &self.shared.name
+    }
+}
+
+impl Drop for StreamTask {
+    /// A task that is dropped unfinished frees its producers.
+    fn drop(&mut self) {
+        if !self.over {
+            let descriptor = &self.recipe.descriptor;
+            self.recipe.environment.exchanges.gate(&descriptor.graph, descriptor.vertex, descriptor.info.subtask).close();
+        }
+    }
+}
+
+/// The simulator holds elements back for this long at a time.
+const HELD_BACK: Duration = Duration::from_micros(100);
+
+impl Running {
+    fn work(&mut self, cx: &mut PollContext<'_>, recipe: &Recipe) -> Result<Polled> {
+        let world = &recipe.environment.world;
+        let perturb = recipe.environment.exchanges.perturb();
+        self.flush_overdue(cx.now());
+        let mut more = self.chain.poll_pending(cx.waker())?;
+        more |= self.chain.fire_timers(world.now(), cx.waker())?;
+        loop {
+            if perturb.is_some_and(|perturb| perturb.flush_early()) {
+                self.chain.wiring.writers.iter_mut().for_each(crate::writer::RecordWriter::flush_now);
+            }
+            if !self.chain.wiring.pump(cx.waker()) {
+                return Ok(self.wait(cx, world.now(), Waiting::ForOutput));
+            }
+            let did = match self.chain.step(cx.waker())? {
+                ChainStep::Did => true,
+                ChainStep::Blocked => return self.drained(cx, world.now()),
+                ChainStep::Idle if more => {
+                    more = self.chain.poll_pending(cx.waker())? | self.chain.fire_timers(world.now(), cx.waker())?;
+                    true
+                }
+                ChainStep::Idle if self.open_inputs == 0 => return self.finish(cx, world.now()),
+                ChainStep::Idle => match self.read(cx)? {
+                    ReadStep::Did => true,
+                    ReadStep::Drained => return self.drained(cx, world.now()),
+                    ReadStep::HeldBack => {
+                        cx.wake_at(cx.now().after(HELD_BACK));
+                        return self.drained(cx, world.now());
+                    }
+                },
+            };
+            if did && (self.chain.is_out_of_time() || cx.out_of_time()) {
+                self.chain.refresh_timers();
+                return Ok(Polled::Yields);
+            }
+        }
+    }
+
+    /// Gets the next element into the chain.
+    fn read(&mut self, cx: &mut PollContext<'_>) -> Result<ReadStep> {
+        let Some(inputs) = &mut self.inputs else {
+            return Ok(match self.chain.poll_source(cx.waker())? {
+                SourcePoll::More => ReadStep::Did,
+                SourcePoll::Waiting => ReadStep::Drained,
+                SourcePoll::Finished => {
+                    self.open_inputs = 0;
+                    ReadStep::Did
+                }
+            });
+        };
+        Ok(match inputs.next(cx.waker()) {
+            Next::Element(input, element) => {
+                if matches!(element, brisk_core::element::Element::EndOfInput) {
+                    self.open_inputs -= 1;
+                }
+                self.chain.wiring.push(0, input, element);
+                ReadStep::Did
+            }
+            Next::Nothing => ReadStep::Drained,
+            Next::HeldBack => ReadStep::HeldBack,
+        })
+    }
+
+    /// Everything that came is processed: let go what gathers, and wait.
+    fn drained(&mut self, cx: &mut PollContext<'_>, now: Timestamp) -> Result<Polled> {
+        self.chain.wiring.flush(cx.now());
+        if !self.chain.wiring.pump(cx.waker()) {
+            return Ok(self.wait(cx, now, Waiting::ForOutput));
+        }
+        Ok(self.wait(cx, now, Waiting::ForInput))
+    }
+
+    /// All inputs have ended and the chain is drained: over, as soon as everything is sent.
+    fn finish(&mut self, cx: &mut PollContext<'_>, now: Timestamp) -> Result<Polled> {
+        debug_assert!(self.chain.is_drained());
+        self.chain.wiring.writers.iter_mut().for_each(crate::writer::RecordWriter::flush_now);
+        if !self.chain.wiring.pump(cx.waker()) {
+            return Ok(self.wait(cx, now, Waiting::ForOutput));
+        }
+        Ok(Polled::Finished)
+    }
+
+    /// Arranges all wake-ups that do not come from input or output.
+    fn wait(&mut self, cx: &mut PollContext<'_>, now: Timestamp, why: Waiting) -> Polled {
+        self.chain.refresh_timers();
+        if let Some(at) = self.chain.next_time() {
+            let millis = u64::try_from((at - now).0).unwrap_or(0);
+            cx.wake_at(cx.now().after(Duration::from_millis(millis)));
+        }
+        if self.chain.wiring.wake_at != MonoTime::NEVER {
+            cx.wake_at(self.chain.wiring.wake_at);
+        }
+        if why == Waiting::ForInput {
+            let pending = self.chain.wiring.writers.iter().filter_map(crate::writer::RecordWriter::pending_flush).min();
+            if let Some(at) = pending {
+                cx.wake_at(at);
+            }
+        }
+        Polled::Waits(why)
+    }
+
+    /// Sends batches that have gathered for too long.
+    fn flush_overdue(&mut self, now: MonoTime) {
+        for writer in &mut self.chain.wiring.writers {
+            if writer.flush_deadline().is_some_and(|at| at <= now) {
+                writer.flush_now();
+            }
+        }
+    }
+}
+
+/// What reading came to.
+enum ReadStep {
+    Did,
+    Drained,
+    HeldBack,
+}

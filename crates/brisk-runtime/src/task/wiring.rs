@@ -1,0 +1,126 @@
+//! What connects the operators of a chain: a queue in front of each, and the writers behind them.
+
+use crate::writer::RecordWriter;
+use brisk_base::Result;
+use brisk_base::world::MonoTime;
+use brisk_core::element::Element;
+use brisk_core::job_graph::{OutputRoute, RouteTarget};
+use brisk_core::operator::{Output, Port};
+use brisk_core::source::SourceEvent;
+use std::collections::VecDeque;
+use std::task::Waker;
+use std::time::Duration;
+
+/// See the module.
+pub struct Wiring {
+    /// Elements in front of each operator, with the input they are for.
+    pub(super) queues: Vec<VecDeque<(usize, Element)>>,
+    /// The outputs of each operator.
+    routes: Vec<Vec<OutputRoute>>,
+    /// The exchanges behind the chain.
+    pub(super) writers: Vec<RecordWriter>,
+    /// Messages to coordinators: operator and message.
+    pub(super) events: Vec<(usize, SourceEvent)>,
+    /// The first error of a writer; it is reported by the step that caused it.
+    failed: Option<brisk_base::Error>,
+    /// When this step began.
+    pub(super) now: MonoTime,
+    /// When an operator wants the task to be polled again.
+    pub(super) wake_at: MonoTime,
+    /// Rows that left the chain, or, without exchanges, that reached its last operators.
+    pub(super) rows_out: u64,
+    /// Highest index of an operator that may have something in its queue.
+    pub(super) last_pending: usize,
+}
+
+impl Wiring {
+    /// Connects operators by their routes.
+    pub fn new(routes: Vec<Vec<OutputRoute>>, writers: Vec<RecordWriter>) -> Self {
+        Self {
+            queues: routes.iter().map(|_| VecDeque::new()).collect(),
+            routes,
+            writers,
+            events: Vec::new(),
+            failed: None,
+            now: MonoTime(0),
+            wake_at: MonoTime::NEVER,
+            rows_out: 0,
+            last_pending: 0,
+        }
+    }
+
+    /// Adds an element for an operator.
+    pub fn push(&mut self, operator: usize, input: usize, element: Element) {
+        self.queues[operator].push_back((input, element));
+        self.last_pending = self.last_pending.max(operator);
+    }
+
+    /// Sends an element to all readers of one output.
+    pub(super) fn emit(&mut self, operator: usize, port: Port, element: Element) {
+        let Some(route) = self.routes[operator].get(port) else { return };
+        let Some((last, others)) = route.targets.split_last() else { return };
+        let (last, others) = (*last, others.to_vec());
+        for target in others {
+            self.deliver(target, element.duplicate());
+        }
+        self.deliver(last, element);
+    }
+
+    fn deliver(&mut self, target: RouteTarget, element: Element) {
+        match target {
+            RouteTarget::Chained(operator) => self.push(operator, 0, element),
+            RouteTarget::Exchange(writer) => {
+                self.rows_out += element.rows() as u64;
+                if let Err(error) = self.writers[writer].write(element, self.now) {
+                    self.failed.get_or_insert(error);
+                }
+            }
+        }
+    }
+
+    pub(super) fn emit_to_all_ports(&mut self, operator: usize, element: &Element) {
+        (0..self.routes[operator].len()).for_each(|port| self.emit(operator, port, element.duplicate()));
+    }
+
+    pub(super) fn ports(&self, operator: usize) -> usize {
+        self.routes[operator].len()
+    }
+
+    pub(super) fn take_error(&mut self) -> Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    /// Hands ready elements to their channels; true when all are gone.
+    pub(super) fn pump(&mut self, waker: &Waker) -> bool {
+        // Not `all`: each writer gets its turn.
+        self.writers.iter_mut().fold(true, |done, writer| writer.pump(waker) && done)
+    }
+
+    pub(super) fn flush(&mut self, now: MonoTime) {
+        self.writers.iter_mut().for_each(|writer| writer.flush(now));
+    }
+}
+
+/// The output of one operator of the chain.
+pub(super) struct ChainOutput<'a> {
+    pub(super) wiring: &'a mut Wiring,
+    pub(super) operator: usize,
+}
+
+impl Output for ChainOutput<'_> {
+    fn emit(&mut self, port: Port, element: Element) {
+        self.wiring.emit(self.operator, port, element);
+    }
+
+    fn ports(&self) -> usize {
+        self.wiring.ports(self.operator)
+    }
+
+    fn send_event(&mut self, event: SourceEvent) {
+        self.wiring.events.push((self.operator, event));
+    }
+
+    fn wake_after(&mut self, span: Duration) {
+        self.wiring.wake_at = self.wiring.wake_at.min(self.wiring.now.after(span));
+    }
+}

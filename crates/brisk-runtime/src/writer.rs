@@ -1,0 +1,270 @@
+//! Spreads the output of a chain over the channels of one exchange.
+//!
+//! Rows gather in one lane per target until a batch is full or the input has drained (natural flushing), so low load gets low latency and
+//! high load full batches. A watermark does not cut a gathering batch; it becomes a mark in it. Elements that a channel refuses wait in
+//! order, and the task stops until they are gone.
+
+use crate::exchange::{ChannelSender, Sent};
+use brisk_base::world::{MonoTime, Rng, World};
+use brisk_base::{Result, Timestamp};
+use brisk_core::batch::{AnyBatch, Scatter, Scattered};
+use brisk_core::element::Element;
+use brisk_core::job_graph::{KeyHasher, Partitioner, RowSelector};
+use brisk_core::types::{KeyGroup, key_group};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+/// How rows find their lane.
+enum Spread {
+    /// One lane to one channel.
+    One,
+    /// One lane to all channels.
+    All,
+    /// By key group; the table gives each key group's target.
+    Hash { hasher: Arc<dyn KeyHasher>, target_of_group: Vec<u32>, max_parallelism: u32 },
+    /// In turn.
+    RoundRobin { next: u32 },
+    /// At random.
+    Random { rng: Rng },
+    /// By the user's choice.
+    Custom { selector: Arc<dyn RowSelector> },
+}
+
+/// Watermarks without rows go to many targets at most this often per target.
+const IDLE_WATERMARK_PER_TARGET: Duration = Duration::from_micros(10);
+/// Up to this many targets, watermarks without rows go at once.
+const FEW_TARGETS: usize = 16;
+
+/// See the module.
+pub struct RecordWriter {
+    channels: Vec<ChannelSender>,
+    spread: Spread,
+    /// Gathers rows; made when the first batch tells the type.
+    scatter: Option<Box<dyn Scatter>>,
+    /// Elements on their way to a channel, in order.
+    ready: VecDeque<(u32, Element)>,
+    /// The target of each row of the batch at hand.
+    targets: Vec<u32>,
+    /// Lanes that became full.
+    full: Vec<u32>,
+    /// Since when something has been gathering.
+    gathering_since: Option<MonoTime>,
+    /// How long something may gather while the input does not drain.
+    timeout: Option<Duration>,
+    /// When watermarks without rows were sent last.
+    watermarks_sent: MonoTime,
+}
+
+impl RecordWriter {
+    /// A writer of one subtask to `channels`.
+    pub fn new(
+        partitioner: &Partitioner,
+        channels: Vec<ChannelSender>,
+        max_parallelism: u32,
+        subtask: u32,
+        timeout: Option<Duration>,
+        world: &World,
+    ) -> Self {
+        let count = channels.len() as u32;
+        let spread = match partitioner {
+            Partitioner::Broadcast => Spread::All,
+            Partitioner::Hash(hasher) => Spread::Hash {
+                hasher: Arc::clone(hasher),
+                target_of_group: (0..max_parallelism).map(|group| KeyGroup(group as u16).subtask(max_parallelism, count)).collect(),
+                max_parallelism,
+            },
+            Partitioner::Forward | Partitioner::Global => Spread::One,
+            Partitioner::Rebalance | Partitioner::Rescale if count > 1 => Spread::RoundRobin { next: subtask % count },
+            Partitioner::Shuffle if count > 1 => Spread::Random { rng: world.rng() },
+            Partitioner::Custom(selector) => Spread::Custom { selector: Arc::clone(selector) },
+            _ => Spread::One,
+        };
+        Self {
+            channels,
+            spread,
+            scatter: None,
+            ready: VecDeque::new(),
+            targets: Vec::new(),
+            full: Vec::new(),
+            gathering_since: None,
+            timeout,
+            watermarks_sent: MonoTime(0),
+        }
+    }
+
+    fn lanes(&self) -> usize {
+        match self.spread {
+            Spread::One | Spread::All => 1,
+            _ => self.channels.len(),
+        }
+    }
+
+    /// Takes an element of the chain's output.
+    ///
+    /// # Errors
+    /// When a user's key selector or partitioner fails.
+    pub fn write(&mut self, element: Element, now: MonoTime) -> Result<()> {
+        match element {
+            Element::Batch(batch) => self.write_batch(batch, now),
+            Element::Watermark(watermark) => {
+                self.write_watermark(watermark, now);
+                Ok(())
+            }
+            control => {
+                self.flush_all();
+                self.broadcast(&control);
+                Ok(())
+            }
+        }
+    }
+
+    fn write_batch(&mut self, mut batch: Box<dyn AnyBatch>, now: MonoTime) -> Result<()> {
+        if let Spread::Hash { hasher, .. } = &self.spread {
+            let mut hashes = Vec::with_capacity(batch.len());
+            hasher.hash(batch.as_ref(), &mut hashes)?;
+            batch.set_hashes(hashes);
+        }
+        let lanes = self.lanes();
+        let scatter = self.scatter.get_or_insert_with(|| batch.new_scatter(lanes));
+        if lanes == 1 && scatter.is_empty() && scatter.is_worth_sending(batch.as_ref()) {
+            self.send_to_lane(0, Element::Batch(batch));
+            return Ok(());
+        }
+        self.select(batch.as_ref())?;
+        if let Some(scatter) = &mut self.scatter {
+            scatter.scatter(batch, &self.targets)?;
+            scatter.drain_full(&mut self.full);
+        }
+        for lane in std::mem::take(&mut self.full) {
+            self.take_lane(lane as usize);
+        }
+        self.gathering_since.get_or_insert(now);
+        Ok(())
+    }
+
+    /// Finds the target of each row.
+    fn select(&mut self, batch: &dyn AnyBatch) -> Result<()> {
+        let (rows, count) = (batch.len(), self.channels.len() as u32);
+        self.targets.clear();
+        match &mut self.spread {
+            Spread::One | Spread::All => self.targets.resize(rows, 0),
+            Spread::Hash { .. } if count == 1 => self.targets.resize(rows, 0),
+            Spread::Hash { target_of_group, max_parallelism, .. } => {
+                let target = |hash: &u64| target_of_group[key_group(*hash, *max_parallelism).0 as usize];
+                self.targets.extend(batch.hashes().iter().map(target));
+            }
+            Spread::RoundRobin { next } => self.targets.extend((0..rows).map(|_| {
+                let target = *next;
+                *next = if target + 1 == count { 0 } else { target + 1 };
+                target
+            })),
+            Spread::Random { rng } => self.targets.extend((0..rows).map(|_| rng.below(u64::from(count)) as u32)),
+            Spread::Custom { selector } => selector.select(batch, count, &mut self.targets)?,
+        }
+        Ok(())
+    }
+
+    fn write_watermark(&mut self, watermark: Timestamp, now: MonoTime) {
+        match &mut self.scatter {
+            Some(scatter) => {
+                scatter.advance(watermark);
+                self.gathering_since.get_or_insert(now);
+            }
+            None => self.broadcast(&Element::Watermark(watermark)),
+        }
+    }
+
+    fn broadcast(&mut self, element: &Element) {
+        for channel in 0..self.channels.len() as u32 {
+            self.ready.push_back((channel, element.duplicate()));
+        }
+    }
+
+    fn send_to_lane(&mut self, lane: usize, element: Element) {
+        if matches!(self.spread, Spread::All) {
+            self.broadcast(&element);
+        } else {
+            self.ready.push_back((lane as u32, element));
+        }
+    }
+
+    fn take_lane(&mut self, lane: usize) {
+        match self.scatter.as_mut().map_or(Scattered::Nothing, |scatter| scatter.take(lane)) {
+            Scattered::Batch(batch) => self.send_to_lane(lane, Element::Batch(batch)),
+            Scattered::Watermark(watermark) => self.send_to_lane(lane, Element::Watermark(watermark)),
+            Scattered::Nothing => {}
+        }
+    }
+
+    fn flush_all(&mut self) {
+        if self.gathering_since.take().is_some() {
+            (0..self.lanes()).for_each(|lane| self.take_lane(lane));
+        }
+    }
+
+    /// Sends what gathers, because the input has drained.
+    pub fn flush(&mut self, now: MonoTime) {
+        if self.gathering_since.is_none() {
+            return;
+        }
+        let quiet = IDLE_WATERMARK_PER_TARGET * self.channels.len() as u32;
+        if self.lanes() <= FEW_TARGETS || now >= self.watermarks_sent.after(quiet) {
+            self.watermarks_sent = now;
+            self.flush_all();
+            return;
+        }
+        // Many targets: rows go now, watermarks alone wait for the next time.
+        let lanes = self.lanes();
+        let Some(scatter) = &mut self.scatter else { return };
+        let mut waiting = false;
+        let mut rows = Vec::new();
+        for lane in 0..lanes {
+            if scatter.rows(lane) > 0 {
+                rows.push(lane);
+            } else {
+                waiting |= scatter.is_behind(lane);
+            }
+        }
+        rows.into_iter().for_each(|lane| self.take_lane(lane));
+        if !waiting {
+            self.gathering_since = None;
+        }
+    }
+
+    /// When something that gathers must be sent at the latest, also if the input does not drain.
+    pub fn flush_deadline(&self) -> Option<MonoTime> {
+        let since = self.gathering_since?;
+        let quiet = IDLE_WATERMARK_PER_TARGET * self.channels.len() as u32;
+        Some(since.after(self.timeout.unwrap_or(Duration::MAX).max(quiet)))
+    }
+
+    /// Whether something still gathers after a [`flush`](Self::flush), and when to flush again.
+    pub fn pending_flush(&self) -> Option<MonoTime> {
+        self.gathering_since?;
+        let quiet = IDLE_WATERMARK_PER_TARGET * self.channels.len() as u32;
+        Some(self.watermarks_sent.after(quiet))
+    }
+
+    /// Hands ready elements to their channels; true when all are gone.
+    pub fn pump(&mut self, waker: &Waker) -> bool {
+        while let Some((channel, element)) = self.ready.pop_front() {
+            if let Sent::Refused(element) = self.channels[channel as usize].send(element, waker) {
+                self.ready.push_front((channel, element));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether elements wait for their channels.
+    pub fn is_blocked(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Sends what gathers without regard to fullness or input (the simulator's doing).
+    pub fn flush_now(&mut self) {
+        self.flush_all();
+    }
+}
