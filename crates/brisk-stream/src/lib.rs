@@ -1,0 +1,23 @@
+//! The typed DataStream API: programs build a [`StreamGraph`](brisk_core::job_graph::StreamGraph) with it.
+//!
+//! It holds the API and the operators behind it. It runs nothing: a graph goes to the [`JobExecutor`](brisk_core::job::JobExecutor) of its
+//! environment. It knows no files, sockets or connectors; those come as sources and sinks.
+//!
+//! Invariant: building never fails and never panics; the first mistake in a graph is an error of
+//! [`execute`](StreamEnvironment::execute), with the operator's name and the remedy.
+
+mod data_stream;
+mod environment;
+pub mod function;
+mod graph;
+mod key_selector;
+mod keyed_stream;
+mod operators;
+pub mod options;
+pub mod sink;
+pub mod source;
+
+pub use data_stream::{DataStream, DataStreamSink};
+pub use environment::{StreamEnvironment, cached_file};
+pub use key_selector::{KeyBy, KeyByRef, KeySelector};
+pub use keyed_stream::KeyedStream;

@@ -1,0 +1,61 @@
+//! One record to one record: timestamps and marks stay where they are.
+
+use crate::function::MapFunction;
+use brisk_base::Result;
+use brisk_core::batch::{AnyBatch, Mark, Rows};
+use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Rest};
+use brisk_core::types::Record;
+
+/// See the module. Cost per record: the function, one push, one decrement.
+pub(crate) struct MapOperator<F> {
+    function: F,
+}
+
+impl<F: MapFunction> MapOperator<F> {
+    pub(crate) const fn new(function: F) -> Self {
+        Self { function }
+    }
+}
+
+impl<F: MapFunction> Operator for MapOperator<F> {
+    fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.function.open(cx.runtime)
+    }
+
+    fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
+        let mut rows = Rows::<F::In>::from_any(batch)?;
+        let mut mapped = Vec::with_capacity(rows.values.len());
+        let mut values = std::mem::take(&mut rows.values).into_iter();
+        for value in values.by_ref() {
+            mapped.push(self.function.map(value)?);
+            if cx.budget.row() {
+                break;
+            }
+        }
+        let rest = if values.len() == 0 {
+            Rest::Consumed
+        } else {
+            rows.values = values.collect();
+            Rest::More(Box::new(split_off_rest(&mut rows, mapped.len())))
+        };
+        cx.emit(MAIN_PORT, Box::new(rows.with_values(mapped)));
+        Ok(rest)
+    }
+
+    fn close(&mut self) -> Result<()> {
+        self.function.close()
+    }
+}
+
+/// Takes away from `rows`, whose values are those from row `done` on, everything that belongs to them.
+fn split_off_rest<T: Record>(rows: &mut Rows<T>, done: usize) -> Rows<T> {
+    let tail = |all: &mut Vec<_>| if all.is_empty() { Vec::new() } else { all.split_off(done) };
+    let first_mark = rows.marks.partition_point(|mark| mark.row as usize <= done);
+    let marks = rows.marks.split_off(first_mark);
+    Rows {
+        values: std::mem::take(&mut rows.values),
+        timestamps: tail(&mut rows.timestamps),
+        hashes: Vec::new(),
+        marks: marks.into_iter().map(|mark| Mark { row: mark.row - done as u32, ..mark }).collect(),
+    }
+}

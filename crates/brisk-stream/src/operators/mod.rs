@@ -1,0 +1,24 @@
+//! The operators behind the API, one per file.
+//!
+//! Each loops over whole batches, counts rows against the budget of its task, and keeps no output back between calls.
+
+mod collect;
+mod filter;
+mod flat_map;
+mod map;
+mod partial;
+mod process;
+mod sink;
+mod timestamps;
+
+pub(crate) use collect::{CollectOperator, Handoff};
+pub(crate) use filter::FilterOperator;
+pub(crate) use flat_map::FlatMapOperator;
+pub(crate) use map::MapOperator;
+pub(crate) use partial::{each_row, rest_of};
+pub(crate) use process::ProcessOperator;
+pub(crate) use sink::SinkOperator;
+pub(crate) use timestamps::TimestampsOperator;
+
+#[cfg(test)]
+pub(crate) mod driver;
