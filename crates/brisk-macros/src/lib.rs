@@ -14,7 +14,7 @@ use syn::{DeriveInput, Error, parse_macro_input};
 
 /// Implements `Record`: codec, schema and memory accounting of a struct or enum whose fields are records.
 ///
-/// The type must also be `Clone`, and `Send + 'static`. A struct is encoded as its fields in order, an enum as the index of its variant
+/// The type must also be `Clone`, and `Send + Sync + 'static`. A struct is encoded as its fields in order, an enum as the index of its variant
 /// and then its fields.
 ///
 /// * On the type: `#[record(name = "...")]` is the name in the schema, the type's own if not given. `#[record(crate = ::path)]` names the

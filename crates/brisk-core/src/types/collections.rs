@@ -82,7 +82,7 @@ impl<T: Record, const N: usize> Record for [T; N] {
 
 impl<T: Key, const N: usize> Key for [T; N] {
     fn key_hash(&self) -> u64 {
-        self.iter().map(T::key_hash).reduce(hash::combine).unwrap_or(hash::hash_null())
+        T::hash_array(self)
     }
 
     fn encode_ordered(&self, out: &mut Vec<u8>) {

@@ -10,7 +10,7 @@
 //! | an integer above `i64::MAX` that fits `u64` | [`hash_u64`] |
 //! | other integers of 128 bits | [`combine`] of [`hash_i64`] of the high and low half |
 //! | text, `char`, the name of an enum's variant | [`hash_bytes`] of the UTF-8 |
-//! | bytes | [`hash_bytes`] |
+//! | bytes: `Vec<u8>`, `[u8; N]` | [`hash_bytes`] |
 //! | floating point (columns only) | [`hash_f64`], after widening |
 //! | null, `None` | [`hash_null`] |
 //! | struct, tuple, array, row: several fields | the first field's hash, [`combine`]d with the others' in order |

@@ -45,6 +45,12 @@ pub trait Key: Record + Eq + Ord + Debug {
         hash::hash_list(elements.iter().map(Self::key_hash))
     }
 
+    /// Hash of an array, whose length is part of its type.
+    #[doc(hidden)]
+    fn hash_array(elements: &[Self]) -> u64 {
+        elements.iter().map(Self::key_hash).reduce(hash::combine).unwrap_or(hash::hash_null())
+    }
+
     /// Ordered encoding of a list.
     #[doc(hidden)]
     fn encode_ordered_elements(elements: &[Self], out: &mut Vec<u8>) {

@@ -154,6 +154,10 @@ impl Key for u8 {
         hash::hash_bytes(elements)
     }
 
+    fn hash_array(elements: &[Self]) -> u64 {
+        hash::hash_bytes(elements)
+    }
+
     fn encode_ordered_elements(elements: &[Self], out: &mut Vec<u8>) {
         put_ordered_bytes(out, elements);
     }

@@ -9,6 +9,21 @@ use brisk_base::Result;
 /// and sets of the standard library, and Brisk's times. Types of foreign crates come in through `Serde<T>` (feature `serde`) or
 /// `#[record(with = module)]` on a field.
 ///
+/// ```
+/// use brisk_core::types::{Decoder, Record};
+///
+/// #[derive(Clone, PartialEq, Debug, Record)]
+/// struct Departure { id: u64, delay_min: i32, origin: String, tailnum: Option<String> }
+///
+/// let departure = Departure { id: 7, delay_min: -3, origin: "EWR".into(), tailnum: None };
+/// let mut bytes = Vec::new();
+/// departure.encode(&mut bytes);
+/// assert_eq!(bytes, [7, 5, 3, b'E', b'W', b'R', 0]);
+/// assert_eq!(Departure::decode(&mut Decoder::new(&bytes))?, departure);
+/// assert_eq!(Departure::schema().to_string(), "struct Departure { id: u64, delay_min: i32, origin: string, tailnum: option<string> }");
+/// # Ok::<(), brisk_base::Error>(())
+/// ```
+///
 /// The encoding is compact and not self-describing: [`Record::schema`] says how to read it, and is stored once beside the values.
 ///
 /// | type | bytes |

@@ -10,7 +10,7 @@ use std::ops::{Deref, DerefMut};
 /// Makes a [`Record`] of a type that implements serde's traits, in postcard's format.
 ///
 /// The schema is opaque: Brisk cannot tell whether a newer version of the type reads older bytes, and memory accounting sees only the
-/// value's own size. Derive `Record` for types of your own.
+/// value's own size. A type that contains itself may nest without bound, so decode such a one from trusted bytes only. Derive `Record` for types of your own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Serde<T>(pub T);
 
