@@ -85,8 +85,8 @@ pub struct StreamEdge {
     pub to: NodeId,
     /// Which of its inputs.
     pub input: u32,
-    /// How they are spread.
-    pub partitioner: Partitioner,
+    /// How they are spread. `None` leaves it to Brisk: forward between operators of one parallelism, else rebalance.
+    pub partitioner: Option<Partitioner>,
 }
 
 /// A program as a graph. See [`JobGraph`](super::JobGraph) for what becomes of it.
