@@ -18,6 +18,8 @@ mod panic;
 mod poll;
 mod pool;
 mod registry;
+mod sharing;
+mod slot;
 pub mod stepper;
 mod task_state;
 mod threads;

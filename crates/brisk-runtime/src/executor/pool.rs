@@ -1,144 +1,26 @@
 //! The core workers' shared parts: run queues, parked workers, and the rules that bring the two together.
 //!
-//! Each worker has a slot with a first-in-first-out queue. A task goes to the slot it was polled in last (its home). Rules of sharing:
-//!
-//! * A task woken by a worker while its home is asleep stays with the waker, which will be free sooner than a sleeping thread is awake.
-//!   One woken from outside while its home is busy goes to a worker that sleeps, if there is one.
-//! * A slot's next task is left to its worker for [`PATIENCE`]; work that waits longer behind one poll, or behind another task, has an
-//!   idle worker called. At most one called worker is on its way at a time.
-//! * Who runs out of work takes from a slot with several waiting tasks, or from one whose worker is held up, before it sleeps.
-//!
-//! What keeps a task from being forgotten is only this: a worker says that it sleeps before it looks into its queue for the last time, and
-//! who pushes looks for a sleeper after the push, both under the queue's lock. All calls of idle workers are for speed; the watchdog
-//! repeats them for polls that never look at the clock.
+//! Each worker has a slot with a first-in-first-out queue. A task goes to the slot it was polled in last (its home), unless the rules in
+//! `sharing` say otherwise. Workers look at the deadlines between polls; of those that sleep, one sleeps only until the first deadline.
 
-use super::cell::{Polled, Schedule, TaskCell};
+use super::cell::{Polled, TaskCell};
 use super::registry::{Registry, locked};
+use super::sharing::PATIENCE;
+use super::slot::{AWAKE, CALLED, FREE, LOST, PARKED, Seat, Slot};
 use super::threads::{Threads, park_until};
 use super::timers::Timers;
 use super::watchdog::Watch;
 use super::{POLL_BUDGET, PollContext, dedicated};
 use brisk_base::world::{MonoTime, World};
 use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
-use std::thread::Thread;
-use std::time::Duration;
-
-/// How long a runnable task is left to a busy worker before an idle one is called: about what it costs to wake a thread.
-pub(super) const PATIENCE: Duration = Duration::from_micros(50);
-
-/// [`Seat::phase`] between polls.
-const FREE: u64 = 0;
-/// [`Seat::phase`] once the watchdog has given the slot to another thread.
-const LOST: u64 = u64::MAX;
-
-/// [`Slot::rest`]: the worker runs.
-const AWAKE: u8 = 0;
-/// [`Slot::rest`]: the worker sleeps or is about to.
-const PARKED: u8 = 1;
-/// [`Slot::rest`]: the worker has been woken to help another one.
-const CALLED: u8 = 2;
-
-/// A thread in its role as worker of one slot. On cache lines of its own, since it is written in each poll.
-#[repr(align(128))]
-pub(super) struct Seat {
-    /// Tells the pools of a process apart.
-    pool: usize,
-    /// Index of the slot.
-    slot: usize,
-    /// The thread, once it runs.
-    thread: OnceLock<Thread>,
-    /// `FREE`, the time the current poll began, or `LOST`.
-    phase: AtomicU64,
-    /// Polls begun so far; lets the watchdog see activity.
-    pub(super) polls: AtomicU64,
-    /// Number of the task polled last.
-    pub(super) task: AtomicU64,
-}
-
-impl Seat {
-    /// When the current poll began.
-    pub(super) fn polling_since(&self) -> Option<MonoTime> {
-        match self.phase.load(Ordering::SeqCst) {
-            FREE | LOST => None,
-            since => Some(MonoTime(since)),
-        }
-    }
-
-    /// Takes the slot away from a thread whose poll began at `since` and has not returned. False if it has.
-    pub(super) fn unseat(&self, since: MonoTime) -> bool {
-        self.phase.compare_exchange(since.0, LOST, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    }
-}
-
-/// A place for one worker. On cache lines of its own, as workers write to theirs all the time.
-#[repr(align(128))]
-pub(super) struct Slot {
-    /// Runnable tasks, oldest first.
-    queue: Mutex<VecDeque<Arc<TaskCell>>>,
-    /// Length of `queue`, for a look without the lock.
-    length: AtomicUsize,
-    /// `AWAKE`, `PARKED` or `CALLED`.
-    rest: AtomicU8,
-    /// The thread that works here.
-    seat: Mutex<Arc<Seat>>,
-}
-
-impl Slot {
-    fn new(seat: Arc<Seat>) -> Self {
-        let queue = Mutex::new(VecDeque::new());
-        Self { queue, length: AtomicUsize::new(0), rest: AtomicU8::new(AWAKE), seat: Mutex::new(seat) }
-    }
-
-    /// The thread that works here.
-    pub(super) fn seat(&self) -> Arc<Seat> {
-        Arc::clone(&locked(&self.seat))
-    }
-
-    /// Seats another thread.
-    pub(super) fn set_seat(&self, seat: Arc<Seat>) {
-        *locked(&self.seat) = seat;
-    }
-
-    /// Runnable tasks here, as of a moment ago.
-    pub(super) fn len(&self) -> usize {
-        self.length.load(Ordering::Relaxed)
-    }
-
-    /// Whether the worker sleeps, as of a moment ago.
-    pub(super) fn is_parked(&self) -> bool {
-        self.rest.load(Ordering::SeqCst) == PARKED
-    }
-
-    fn push(&self, cell: Arc<TaskCell>) {
-        let mut queue = locked(&self.queue);
-        queue.push_back(cell);
-        self.length.store(queue.len(), Ordering::Relaxed);
-    }
-
-    fn pop(&self) -> Option<Arc<TaskCell>> {
-        if self.len() == 0 {
-            return None;
-        }
-        let mut queue = locked(&self.queue);
-        let cell = queue.pop_front();
-        self.length.store(queue.len(), Ordering::Relaxed);
-        cell
-    }
-
-    /// How long the current poll has lasted; `None` if there is none.
-    pub(super) fn poll_age(&self, now: MonoTime) -> Option<Duration> {
-        locked(&self.seat).polling_since().map(|since| now.since(since))
-    }
-}
 
 /// What the workers of one executor share.
 pub(super) struct Pool {
     /// Tells the pools of a process apart.
-    number: usize,
+    pub(super) number: usize,
     /// Clocks, randomness and threads.
     pub(super) world: World,
     /// Prefix of thread names.
@@ -156,9 +38,9 @@ pub(super) struct Pool {
     /// Set when the executor shuts down.
     closed: AtomicBool,
     /// Parked workers.
-    idle: AtomicUsize,
+    pub(super) idle: AtomicUsize,
     /// Called workers that have not looked for work yet; 0 or 1.
-    called: AtomicUsize,
+    pub(super) called: AtomicUsize,
     /// Until when a parked worker sleeps at the latest, so that the others need not wake up for the same deadline.
     kept_until: AtomicU64,
     /// Home of the next task to be spawned.
@@ -167,7 +49,7 @@ pub(super) struct Pool {
 
 thread_local! {
     /// The seat of this thread, while it is a worker.
-    static SEAT: RefCell<Option<Arc<Seat>>> = const { RefCell::new(None) };
+    pub(super) static SEAT: RefCell<Option<Arc<Seat>>> = const { RefCell::new(None) };
 }
 
 impl Pool {
@@ -179,7 +61,7 @@ impl Pool {
             number,
             world,
             name,
-            slots: (0..workers.max(1)).map(|slot| Slot::new(new_seat(number, slot))).collect(),
+            slots: (0..workers.max(1)).map(|slot| Slot::new(Seat::new(number, slot))).collect(),
             timers: Timers::new(),
             tasks: Registry::new(),
             threads: Threads::new(),
@@ -194,7 +76,7 @@ impl Pool {
 
     /// A seat at `slot` for another thread.
     pub(super) fn spare_seat(&self, slot: usize) -> Arc<Seat> {
-        new_seat(self.number, slot)
+        Seat::new(self.number, slot)
     }
 
     /// Whether the executor is shutting down.
@@ -318,19 +200,6 @@ impl Pool {
         }
     }
 
-    /// Takes a task from a worker that has several, or that is held up; a called worker also takes the only one of a busy worker.
-    fn steal(&self, thief: usize, shift: &Shift) -> Option<Arc<TaskCell>> {
-        let workers = self.slots.len();
-        (1..workers).map(|step| &self.slots[(thief + step) % workers]).find_map(|victim| {
-            let worth = match victim.len() {
-                0 => false,
-                1 => victim.poll_age(shift.now).is_some_and(|age| shift.called || age > PATIENCE),
-                _ => true,
-            };
-            if worth { victim.pop() } else { None }
-        })
-    }
-
     /// Sleeps until there is something to do here. True if the worker was called to help.
     fn sleep(&self, slot: &Slot) -> bool {
         self.idle.fetch_add(1, Ordering::SeqCst);
@@ -370,73 +239,6 @@ impl Pool {
         }
         MonoTime::NEVER
     }
-
-    /// Wakes the worker of this slot if it sleeps. False if it does not.
-    fn rouse(&self, slot: &Slot, rest: u8) -> bool {
-        if !slot.is_parked() || slot.rest.compare_exchange(PARKED, rest, Ordering::SeqCst, Ordering::SeqCst).is_err() {
-            return false;
-        }
-        self.idle.fetch_sub(1, Ordering::SeqCst);
-        if let Some(thread) = slot.seat().thread.get() {
-            thread.unpark();
-        }
-        true
-    }
-
-    /// Wakes a sleeping worker to take work from a busy one, unless one is on its way already.
-    pub(super) fn call_idle(&self) {
-        if !self.has_idle() || self.called.load(Ordering::Relaxed) > 0 {
-            return;
-        }
-        if self.called.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-            && !self.slots.iter().any(|s| self.rouse(s, CALLED))
-        {
-            self.called.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
-
-    /// Gives a task that a thread outside has woken to its home, or to a worker that sleeps while its home is busy.
-    fn schedule_elsewhere(&self, cell: Arc<TaskCell>) {
-        let home = &self.slots[cell.home()];
-        let free = if home.is_parked() || !self.has_idle() { None } else { self.slots.iter().find(|s| s.is_parked()) };
-        let slot = free.unwrap_or(home);
-        slot.push(cell);
-        self.nudge(slot);
-    }
-
-    /// Keeps a task that a worker's thread has woken with that worker, unless its home is awake; gives it back if this is no worker any more.
-    fn schedule_here(&self, seat: &Seat, cell: Arc<TaskCell>) -> Result<(), Arc<TaskCell>> {
-        let phase = seat.phase.load(Ordering::Relaxed);
-        if phase == LOST {
-            return Err(cell);
-        }
-        let home = &self.slots[cell.home()];
-        if phase != FREE && cell.home() != seat.slot && !home.is_parked() {
-            home.push(cell);
-            self.nudge(home);
-            return Ok(());
-        }
-        let slot = &self.slots[seat.slot];
-        slot.push(cell);
-        if seat.phase.load(Ordering::SeqCst) == LOST {
-            // Lost during the push: the new worker may have looked into the queue before it, and sleep.
-            self.nudge(slot);
-        } else if phase != FREE && self.has_idle() && self.world.mono().since(MonoTime(phase)) > PATIENCE {
-            self.call_idle();
-        }
-        Ok(())
-    }
-
-    /// After a push to another worker's slot: makes sure that somebody gets to it soon.
-    fn nudge(&self, slot: &Slot) {
-        if self.rouse(slot, AWAKE) || !self.has_idle() {
-            return;
-        }
-        let held_up = || slot.poll_age(self.world.mono()).is_some_and(|age| age > PATIENCE);
-        if slot.len() > 1 || held_up() {
-            self.call_idle();
-        }
-    }
 }
 
 /// Whether a worker still has its slot after a poll.
@@ -450,37 +252,11 @@ enum Seated {
 }
 
 /// A worker's view of the time between two sleeps.
-struct Shift {
+pub(super) struct Shift {
     /// The time, as of the last look between polls.
-    now: MonoTime,
+    pub(super) now: MonoTime,
     /// When the worker woke up.
     since: MonoTime,
     /// Whether it was called to help and has not yet looked for work.
-    called: bool,
-}
-
-impl Schedule for Pool {
-    fn schedule(&self, cell: Arc<TaskCell>) {
-        let mut cell = Some(cell);
-        // An error means that the thread is about to exit, and is no worker.
-        let _ = SEAT.try_with(|seat| {
-            if let Some(seat) = seat.borrow().as_ref().filter(|s| s.pool == self.number) {
-                cell = cell.take().and_then(|cell| self.schedule_here(seat, cell).err());
-            }
-        });
-        if let Some(cell) = cell {
-            self.schedule_elsewhere(cell);
-        }
-    }
-
-    fn forget(&self, cell: &TaskCell) {
-        self.timers.cancel(cell);
-        self.tasks.remove(cell.id);
-    }
-}
-
-/// A seat for a thread that is about to start.
-fn new_seat(pool: usize, slot: usize) -> Arc<Seat> {
-    let (phase, polls, task) = (AtomicU64::new(FREE), AtomicU64::new(0), AtomicU64::new(0));
-    Arc::new(Seat { pool, slot, thread: OnceLock::new(), phase, polls, task })
+    pub(super) called: bool,
 }

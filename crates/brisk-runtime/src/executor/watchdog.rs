@@ -5,7 +5,9 @@
 //! dedicated thread. The watchdog is also what notices work that waits behind a poll that never looks at the clock, and deadlines that pass while
 //! all awake workers are busy.
 
-use super::pool::{PATIENCE, Pool, Seat};
+use super::pool::Pool;
+use super::sharing::PATIENCE;
+use super::slot::Seat;
 use super::threads::park_until;
 use brisk_base::world::MonoTime;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -306,7 +306,7 @@ fn deadlines_wake_tasks_and_never_early() {
 fn an_idle_executor_sleeps_in_all_its_threads() {
     let executor = start("t-idle", 3);
     finish(&executor.spawn(poll_fn("one", |_| TaskPoll::Done), SpawnOptions::default()));
-    eventually("all asleep", || executor.pool.slots.iter().all(crate::executor::pool::Slot::is_parked) && executor.pool.watch.is_asleep());
+    eventually("all asleep", || executor.pool.slots.iter().all(crate::executor::slot::Slot::is_parked) && executor.pool.watch.is_asleep());
     finish(&executor.spawn(poll_fn("two", |_| TaskPoll::Done), SpawnOptions::default()));
 }
 
