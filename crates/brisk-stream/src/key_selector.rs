@@ -115,11 +115,13 @@ mod tests {
     #[test]
     fn both_selectors_agree_and_the_hash_is_the_keys() {
         let made = KeyBy(|pair: &(String, u64)| pair.0.clone());
-        let borrowed = KeyByRef(|pair: &(String, u64)| &pair.0);
-        let rows = Rows::from(vec![("a".to_owned(), 1), ("b".to_owned(), 2)]);
+        fn word(pair: &(String, u64)) -> &String {
+            &pair.0
+        }
+        let rows = Rows::from(vec![("a".to_owned(), 1u64), ("b".to_owned(), 2)]);
         let (mut first, mut second) = (Vec::new(), Vec::new());
         SelectorHasher::new(made).hash(&rows, &mut first).expect("same type");
-        SelectorHasher::new(borrowed).hash(&rows, &mut second).expect("same type");
+        SelectorHasher::new(KeyByRef(word)).hash(&rows, &mut second).expect("same type");
         assert_eq!(first, ["a", "b"].map(|key| key.to_owned().key_hash()));
         assert_eq!(first, second);
     }

@@ -22,3 +22,5 @@ pub(crate) use timestamps::TimestampsOperator;
 
 #[cfg(test)]
 pub(crate) mod driver;
+#[cfg(test)]
+mod tests;
