@@ -6,6 +6,7 @@
 //! Invariant: building never fails and never panics; the first mistake in a graph is an error of
 //! [`execute`](StreamEnvironment::execute), with the operator's name and the remedy.
 
+mod connected_streams;
 mod data_stream;
 mod environment;
 pub mod function;
@@ -17,6 +18,7 @@ pub mod options;
 pub mod sink;
 pub mod source;
 
+pub use connected_streams::ConnectedStreams;
 pub use data_stream::{DataStream, DataStreamSink};
 pub use environment::{StreamEnvironment, cached_file};
 pub use key_selector::{KeyBy, KeyByRef, KeySelector};

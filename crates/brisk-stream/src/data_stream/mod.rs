@@ -1,9 +1,12 @@
 //! A stream of records of one type, and what can be done with it.
 
+mod async_io;
 mod partition;
 mod settings;
 mod sinks;
 mod transform;
+
+pub(crate) use transform::boxed;
 
 use crate::StreamEnvironment;
 use crate::graph::Upstream;

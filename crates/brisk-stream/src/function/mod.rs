@@ -3,16 +3,22 @@
 //! A function is cloned once per subtask; its fields are its own there. Errors are values: returning one fails the job with the
 //! operator's name and the subtask.
 
+mod async_io;
+mod co;
 mod flat_map;
 mod filter;
 mod map;
 mod process;
 
+pub use async_io::{AsyncFunction, AsyncOptions, AsyncOrder, AsyncResult, AsyncRetry};
+pub use co::{CoFlatMapFunction, CoMapFunction, CoProcessFunction};
 pub use filter::FilterFunction;
 pub use flat_map::FlatMapFunction;
 pub use map::MapFunction;
 pub use process::{ProcessContext, ProcessFunction};
 
+pub(crate) use async_io::AsyncFn;
+pub(crate) use co::{CoFlatMap, CoFlatMapFn, CoMap, CoMapFn};
 pub(crate) use filter::{FilterFn, TryFilterFn};
 pub(crate) use flat_map::{FlatMapFn, TryFlatMapFn};
 pub(crate) use map::{MapFn, TryMapFn};

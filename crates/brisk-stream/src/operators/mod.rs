@@ -2,6 +2,9 @@
 //!
 //! Each loops over whole batches, counts rows against the budget of its task, and keeps no output back between calls.
 
+mod async_queue;
+mod async_wait;
+mod co_process;
 mod collect;
 mod filter;
 mod flat_map;
@@ -11,6 +14,8 @@ mod process;
 mod sink;
 mod timestamps;
 
+pub(crate) use async_wait::AsyncWaitOperator;
+pub(crate) use co_process::CoProcessOperator;
 pub(crate) use collect::{CollectOperator, Handoff};
 pub(crate) use filter::FilterOperator;
 pub(crate) use flat_map::FlatMapOperator;

@@ -154,3 +154,9 @@ impl<T: Record, F: FnMut(&mut T, T) + Send + 'static> Fold<T> for InPlace<T, F> 
         Ok(acc)
     }
 }
+
+/// Folds the elements that an evictor has left, and calls a function with the result.
+pub(crate) struct FoldThen<F, G> {
+    fold: Arc<Mutex<F>>,
+    function: G,
+}

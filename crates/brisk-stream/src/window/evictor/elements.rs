@@ -2,8 +2,7 @@
 //!
 //! Invariant: as many timestamps as values.
 
-use brisk_base::{Result, Timestamp};
-use brisk_core::types::{Decoder, Record, Schema, put_varint};
+use brisk_base::Timestamp;
 
 /// The elements of a window in the order of arrival, each with its timestamp ([`Timestamp::MIN`] for none).
 #[derive(Clone, PartialEq, Debug)]
@@ -60,43 +59,15 @@ impl<T> WindowElements<T> {
         self.timestamps.retain(|_| *flags.next().expect("one flag per element"));
     }
 
-    /// Appends an element.
-    pub(crate) fn push(&mut self, value: T, timestamp: Timestamp) {
-        self.values.push(value);
-        self.timestamps.push(timestamp);
-    }
-
-    /// Appends all elements of another window.
-    pub(crate) fn append(&mut self, mut other: Self) {
-        self.values.append(&mut other.values);
-        self.timestamps.append(&mut other.timestamps);
+    /// The elements, each with its timestamp.
+    pub(crate) fn into_pairs(self) -> Vec<(T, Timestamp)> {
+        self.values.into_iter().zip(self.timestamps).collect()
     }
 }
 
-impl<T: Record> Record for WindowElements<T> {
-    /// Layout: the count, then value and timestamp of each element.
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_varint(out, self.len() as u64);
-        for (value, timestamp) in self.iter() {
-            value.encode(out);
-            timestamp.encode(out);
-        }
-    }
-
-    fn decode(input: &mut Decoder<'_>) -> Result<Self> {
-        let mut elements = Self::default();
-        for _ in 0..input.varint()? {
-            let value = T::decode(input)?;
-            elements.push(value, Timestamp::decode(input)?);
-        }
-        Ok(elements)
-    }
-
-    fn schema() -> Schema {
-        Schema::List(Box::new(<(T, Timestamp)>::schema()))
-    }
-
-    fn heap_bytes(&self) -> usize {
-        self.values.iter().map(|value| value.heap_bytes() + size_of::<T>() + size_of::<Timestamp>()).sum()
+impl<T> From<Vec<(T, Timestamp)>> for WindowElements<T> {
+    fn from(pairs: Vec<(T, Timestamp)>) -> Self {
+        let (values, timestamps) = pairs.into_iter().unzip();
+        Self { values, timestamps }
     }
 }

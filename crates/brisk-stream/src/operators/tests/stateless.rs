@@ -1,7 +1,7 @@
 //! The stateless operators: what they emit never depends on how the stream is cut or how little time there is.
 
-use super::driver::{Driver, feed, rows, steps};
-use super::*;
+use crate::operators::driver::{Driver, feed, rows, steps};
+use crate::operators::*;
 use crate::function::{FilterFn, FlatMapFn, MapFn, ProcessContext, ProcessFunction, TryMapFn};
 use brisk_base::options::Configuration;
 use brisk_base::options::core_options::AUTO_WATERMARK_INTERVAL;
