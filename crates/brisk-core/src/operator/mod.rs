@@ -126,6 +126,11 @@ pub trait Operator: Send {
         Ok(Progress::Done)
     }
 
+    /// Entries of keyed state and registered timers that the operator holds now; a figure for tests and metrics.
+    fn state_entries(&self) -> usize {
+        0
+    }
+
     /// Called once at the end in any case: also after a failure or a cancellation.
     ///
     /// # Errors

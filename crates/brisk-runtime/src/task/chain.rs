@@ -257,6 +257,11 @@ impl Chain {
         self.slots.get(at).map_or_else(String::new, |slot| slot.runtime.place())
     }
 
+    /// Entries of keyed state and timers that the operators hold.
+    pub fn state_entries(&self) -> usize {
+        self.slots.iter().map(|slot| slot.operator.state_entries()).sum()
+    }
+
     /// Whether all operators have finished.
     pub fn is_drained(&self) -> bool {
         self.wiring.queues.iter().all(std::collections::VecDeque::is_empty)

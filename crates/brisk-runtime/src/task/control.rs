@@ -18,6 +18,7 @@ pub struct TaskIo {
     pub(super) busy_ns: AtomicU64,
     pub(super) back_pressured_ns: AtomicU64,
     pub(super) idle_ns: AtomicU64,
+    pub(super) state_entries: AtomicU64,
 }
 
 /// A reading of [`TaskIo`].
@@ -35,6 +36,8 @@ pub struct TaskIoSnapshot {
     pub back_pressured_ms: u64,
     /// Time spent waiting for input, in milliseconds.
     pub idle_ms: u64,
+    /// Entries of keyed state and timers that the operators hold.
+    pub state_entries: u64,
 }
 
 /// What may be put into the mailbox.
@@ -87,6 +90,11 @@ impl TaskControl {
         self.0.wake();
     }
 
+    /// Has the task polled, because something that it reads from outside has changed.
+    pub fn wake(&self) {
+        self.0.wake();
+    }
+
     /// Gives a message to an operator.
     pub fn send_event(&self, operator: OperatorId, event: SourceEvent) {
         self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner).push(Mail::Event(operator, event));
@@ -104,6 +112,7 @@ impl TaskControl {
             busy_ms: millis(&io.busy_ns),
             back_pressured_ms: millis(&io.back_pressured_ns),
             idle_ms: millis(&io.idle_ns),
+            state_entries: io.state_entries.load(Ordering::Relaxed),
         }
     }
 

@@ -136,6 +136,7 @@ impl StreamTask {
             io.watermark.store(inputs.watermark().millis(), Ordering::Relaxed);
         }
         io.records_out.store(running.chain.wiring.rows_out, Ordering::Relaxed);
+        io.state_entries.store(running.chain.state_entries() as u64, Ordering::Relaxed);
     }
 
     /// Books the time since the task began to wait.

@@ -1,0 +1,35 @@
+//! A harness shows what an operator does: records, watermarks, side outputs, errors.
+
+use brisk_base::Timestamp;
+use brisk_core::element::StreamStatus;
+use brisk_testkit::{Event, OneInputHarness};
+
+#[test]
+fn records_keep_their_timestamps_and_watermarks_their_places() {
+    let mut harness = OneInputHarness::of(|numbers| numbers.map(|n: i64| n * 2).filter(|n| n % 4 == 0)).unwrap();
+    harness.elements([(1, 10), (2, 20)]).unwrap();
+    harness.watermark(15).unwrap();
+    harness.element(4, 30).unwrap();
+    harness.status(StreamStatus::Idle).unwrap();
+    let events = harness.events().unwrap();
+    assert_eq!(
+        events,
+        [
+            Event::Record(4, Timestamp(20)),
+            Event::Watermark(Timestamp(15)),
+            Event::Record(8, Timestamp(30)),
+            Event::Status(StreamStatus::Idle)
+        ]
+    );
+    harness.end_input().unwrap();
+    assert_eq!(harness.events().unwrap(), [Event::Watermark(Timestamp::MAX)]);
+}
+
+#[test]
+fn an_error_of_the_user_comes_back_with_its_place() {
+    let mut harness = OneInputHarness::of(|texts| texts.try_map(|text: String| Ok(text.parse::<i64>()?))).unwrap();
+    harness.element("7".to_owned(), 0).unwrap();
+    let error = harness.element("x".to_owned(), 0).unwrap_err();
+    assert_eq!(error.to_string(), "operator 'Map' (1/1): invalid digit found in string");
+    assert_eq!(harness.output().unwrap(), [7]);
+}

@@ -1,0 +1,3 @@
+//! The harnesses themselves.
+
+mod harness;
