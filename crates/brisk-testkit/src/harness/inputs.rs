@@ -68,7 +68,7 @@ impl<O: Record> Pipeline<O> {
 
 fn replace_inputs(graph: &mut StreamGraph, inputs: &[(String, OperatorSpec)]) {
     for node in &mut graph.nodes {
-        if let Some((_, spec)) = inputs.iter().find(|(name, _)| *name == node.name) {
+        if let Some((_, spec)) = inputs.iter().find(|(name, _)| node.name.strip_prefix("Source: ") == Some(name.as_str())) {
             node.spec = spec.clone();
         }
     }
