@@ -10,7 +10,7 @@ mod columns;
 mod rows;
 mod scatter;
 
-pub use columns::{Columns, RowKind};
+pub use columns::{ColumnKeyHasher, ColumnScatter, Columns, RowKind, Segment, Segments, take_rows};
 pub use rows::{Cursor, Rows, Step};
 pub use scatter::RowScatter;
 
@@ -87,7 +87,7 @@ pub trait Scatter: Send {
     /// Notes that the watermark has advanced.
     fn advance(&mut self, watermark: Timestamp);
 
-    /// Targets whose buffer has reached the batch size, each once.
+    /// Targets with a full batch, once for each batch that can be taken.
     fn drain_full(&mut self, full: &mut Vec<u32>);
 
     /// Takes what is there for a target: its rows with marks, or a watermark alone, or nothing.

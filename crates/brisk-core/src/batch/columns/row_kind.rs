@@ -1,8 +1,6 @@
-//! Columnar batches: Arrow arrays with an optional row kind per row.
+//! What a row of a changelog does.
 
-use super::Mark;
-use arrow_array::ArrayRef;
-use brisk_base::Timestamp;
+use brisk_base::{Error, Result};
 
 /// What a row of a changelog does (Flink's `RowKind`). The numbers are those of the byte format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
@@ -20,6 +18,7 @@ pub enum RowKind {
 
 impl RowKind {
     /// `1` for a row that is added, `-1` for one that is taken back: all that counts in a retract stream.
+    #[inline]
     pub const fn sign(self) -> i64 {
         match self {
             Self::Insert | Self::UpdateAfter => 1,
@@ -36,21 +35,18 @@ impl RowKind {
             Self::Delete => "-D",
         }
     }
-}
 
-/// A columnar batch: at most 4096 rows and about 1 MB.
-#[derive(Clone, Debug)]
-pub struct Columns {
-    /// The columns, all as long as the batch.
-    pub columns: Vec<ArrayRef>,
-    /// Number of rows, also where there is no column.
-    pub rows: usize,
-    /// What each row does; empty when all rows are inserts (the fast path).
-    pub kinds: Vec<RowKind>,
-    /// Empty when no row has a timestamp.
-    pub timestamps: Vec<Timestamp>,
-    /// Frozen key hash of each row, or empty.
-    pub hashes: Vec<u64>,
-    /// Watermarks between the rows.
-    pub marks: Vec<Mark>,
+    /// The kind with this number in the byte format.
+    ///
+    /// # Errors
+    /// `Corrupt` when there is none.
+    pub fn from_byte(byte: u8) -> Result<Self> {
+        match byte {
+            0 => Ok(Self::Insert),
+            1 => Ok(Self::UpdateBefore),
+            2 => Ok(Self::UpdateAfter),
+            3 => Ok(Self::Delete),
+            other => Err(Error::corrupt(format!("{other} is no row kind: 0 to 3 are"))),
+        }
+    }
 }
