@@ -1,0 +1,148 @@
+//! What a user says about files to read and to write.
+
+use super::enumerator::FileEnumerator;
+use super::sink::{PartWriter, Target};
+use super::source::FileReader;
+use super::split::FileSplit;
+use brisk_base::{Millis, Result};
+use brisk_core::operator::RuntimeContext;
+use brisk_core::sink::{Sink, SinkWriter};
+use brisk_core::source::{Boundedness, Source, SourceReader, SplitEnumerator};
+use brisk_core::types::Record;
+use brisk_formats::{Csv, DisplayLines, ReadFormat, TextLines, WriteFormat};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Reads files (Flink's `FileSource`): a file, a folder with everything below it, or a pattern such as `logs/2013-*/*.csv.gz`.
+///
+/// Files whose name begins with `.` or `_` are left out when a folder is read or a pattern is matched. With parallelism 1 the files are
+/// read in the order of their names, each from its beginning to its end.
+#[derive(Clone)]
+pub struct FileSource<T> {
+    /// Files, folders, patterns.
+    pub(super) paths: Vec<PathBuf>,
+    /// How bytes become records.
+    format: Arc<dyn ReadFormat<T>>,
+    /// How often to look for new files; `None`: once.
+    pub(super) discovery: Option<Millis>,
+    /// Size of ranges, if the user chose it.
+    pub(super) split_bytes: Option<u64>,
+}
+
+impl FileSource<String> {
+    /// The lines of text files.
+    pub fn text(path: impl AsRef<Path>) -> Self {
+        Self::with_format(path, TextLines)
+    }
+}
+
+impl<T: Record + DeserializeOwned> FileSource<T> {
+    /// The rows of csv files with a header.
+    pub fn csv(path: impl AsRef<Path>) -> Self {
+        Self::with_format(path, Csv::new())
+    }
+}
+
+impl<T: Record> FileSource<T> {
+    /// Files in any format.
+    pub fn with_format(path: impl AsRef<Path>, format: impl ReadFormat<T> + 'static) -> Self {
+        Self { paths: vec![path.as_ref().to_owned()], format: Arc::new(format), discovery: None, split_bytes: None }
+    }
+
+    /// Also reads these files.
+    #[must_use]
+    pub fn and(mut self, path: impl AsRef<Path>) -> Self {
+        self.paths.push(path.as_ref().to_owned());
+        self
+    }
+
+    /// Looks for new files at this interval and never ends. A file is read once, as it is when it is found: move files into the folder
+    /// when they are complete.
+    #[must_use]
+    pub fn monitor_continuously(mut self, interval: Millis) -> Self {
+        self.discovery = Some(interval);
+        self
+    }
+
+    /// Cuts files into ranges of this size where the format allows it, instead of one chosen by the parallelism.
+    #[must_use]
+    pub fn split_bytes(mut self, bytes: u64) -> Self {
+        self.split_bytes = Some(bytes.max(1));
+        self
+    }
+
+    pub(super) fn is_splittable(&self) -> bool {
+        self.format.is_splittable()
+    }
+}
+
+impl<T: Record> Source for FileSource<T> {
+    type Out = T;
+    type Split = FileSplit;
+
+    fn boundedness(&self) -> Boundedness {
+        if self.discovery.is_some() { Boundedness::ContinuousUnbounded } else { Boundedness::Bounded }
+    }
+
+    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<FileSplit>>> {
+        Ok(Box::new(FileEnumerator::new(self)))
+    }
+
+    fn create_reader(&self, _cx: &RuntimeContext) -> Result<Box<dyn SourceReader<T, FileSplit>>> {
+        Ok(Box::new(FileReader::new(Arc::clone(&self.format))))
+    }
+}
+
+/// Writes files (Flink's `FileSink`): a folder with one part for each subtask that had records, `part-0.csv` and so on.
+///
+/// A file appears under its name only when it is complete: at the end of the input. Parts of an earlier job in the same folder are
+/// replaced; other files are left alone.
+pub struct FileSink<T> {
+    /// The folder, or the file of [`single_file`](Self::single_file).
+    path: PathBuf,
+    /// How records become bytes.
+    format: Arc<dyn WriteFormat<T>>,
+    /// Whether there is one file instead of a folder.
+    single: bool,
+}
+
+impl<T: Serialize> FileSink<T> {
+    /// Csv with a header made of the field names.
+    pub fn csv(path: impl AsRef<Path>) -> Self {
+        Self::with_format(path, Csv::new())
+    }
+}
+
+impl<T: Display> FileSink<T> {
+    /// A line for each record, as it displays itself.
+    pub fn text(path: impl AsRef<Path>) -> Self {
+        Self::with_format(path, DisplayLines)
+    }
+}
+
+impl<T> FileSink<T> {
+    /// Files in any format.
+    pub fn with_format(path: impl AsRef<Path>, format: impl WriteFormat<T> + 'static) -> Self {
+        Self { path: path.as_ref().to_owned(), format: Arc::new(format), single: false }
+    }
+
+    /// Writes one file at the path instead of a folder. The sink's parallelism has to be 1.
+    #[must_use]
+    pub fn single_file(mut self) -> Self {
+        self.single = true;
+        self
+    }
+}
+
+impl<T: Record> Sink for FileSink<T> {
+    type In = T;
+
+    fn create_writer(&self, cx: &RuntimeContext) -> Result<Box<dyn SinkWriter<T>>> {
+        let target =
+            if self.single { Target::single(&self.path, &cx.task)? } else { Target::part(&self.path, self.format.extension(), &cx.task)? };
+        Ok(Box::new(PartWriter::new(target, Arc::clone(&self.format), self.single)?))
+    }
+}

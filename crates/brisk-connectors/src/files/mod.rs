@@ -1,0 +1,17 @@
+//! Files: a source that reads them, and a sink that writes them.
+//!
+//! The enumerator lists files and hands them out as [`FileSplit`]s: whole files, or ranges of large ones where the format allows it, so
+//! that several readers share one file. With [`FileSource::monitor_continuously`] it lists again from time to time.
+
+mod config;
+mod enumerator;
+mod listing;
+mod pattern;
+mod sink;
+mod source;
+mod split;
+#[cfg(test)]
+mod tests;
+
+pub use config::{FileSink, FileSource};
+pub use split::FileSplit;

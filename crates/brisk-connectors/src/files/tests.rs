@@ -1,0 +1,130 @@
+//! Files read by several readers, watched folders, and what sinks leave behind.
+
+use super::*;
+use crate::harness::{HandClock, SourceHarness, runtime};
+use brisk_base::time::seconds;
+use brisk_base::{Result, Timestamp};
+use brisk_core::batch::Rows;
+use brisk_core::sink::{Sink, SinkWriter};
+use brisk_core::types::Record;
+use proptest::prelude::*;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    files.iter().for_each(|(name, text)| fs::write(dir.path().join(name), text).unwrap());
+    dir
+}
+
+fn read_all<T: Record>(source: FileSource<T>, parallelism: u32) -> Result<Vec<T>> {
+    let mut harness = SourceHarness::new(source, parallelism)?;
+    assert!(harness.run()?, "a bounded source ends");
+    Ok((0..parallelism as usize).flat_map(|subtask| harness.take(subtask)).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn readers_share_files_and_read_each_line_once(
+        texts in proptest::collection::vec("([a-c]{0,9}\n){0,40}", 1..4),
+        size in 1u64..50,
+        parallelism in 1u32..5,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        for (number, text) in texts.iter().enumerate() {
+            fs::write(dir.path().join(format!("{number}.txt")), text).unwrap();
+        }
+        let mut lines = read_all(FileSource::text(dir.path()).split_bytes(size), parallelism).unwrap();
+        let mut expected: Vec<String> = texts.iter().flat_map(|text| text.lines()).map(str::to_owned).collect();
+        if parallelism > 1 {
+            lines.sort_unstable();
+            expected.sort_unstable();
+        }
+        prop_assert_eq!(lines, expected);
+    }
+}
+
+#[test]
+fn csv_rows_become_records() {
+    let dir = folder(&[("b.csv", "id,name\n2,bo\n"), ("a.csv", "name,id\nada,1\n")]);
+    assert_eq!(read_all(FileSource::<(u32, String)>::csv(dir.path().join("b.csv")), 1).unwrap(), [(2, "bo".to_owned())]);
+
+    #[derive(Clone, Debug, PartialEq, Record, serde::Deserialize)]
+    struct Person {
+        id: u32,
+        name: String,
+    }
+    let people = read_all(FileSource::<Person>::csv(dir.path().join("*.csv")), 1).unwrap();
+    assert_eq!(people, [Person { id: 1, name: "ada".into() }, Person { id: 2, name: "bo".into() }]);
+}
+
+#[test]
+fn nothing_to_read_is_an_error_with_the_path() {
+    let dir = folder(&[]);
+    let error = read_all(FileSource::text(dir.path().join("*.txt")), 1).unwrap_err().to_string();
+    assert!(error.contains("no file is found at") && error.contains("*.txt'"), "{error}");
+}
+
+#[test]
+fn a_watched_folder_gives_new_files_as_they_come() {
+    let dir = folder(&[("a", "1\n")]);
+    let mut harness = SourceHarness::new(FileSource::text(dir.path()).monitor_continuously(seconds(1)), 1).unwrap();
+    assert!(!harness.run().unwrap());
+    assert_eq!(harness.take(0), ["1"]);
+    fs::write(dir.path().join("b"), "2\n").unwrap();
+    harness.advance(Duration::from_millis(999)).unwrap();
+    assert!(!harness.run().unwrap());
+    assert!(harness.take(0).is_empty());
+    harness.advance(Duration::from_millis(1)).unwrap();
+    assert!(!harness.run().unwrap());
+    assert_eq!(harness.take(0), ["2"], "the old file is not read again");
+}
+
+fn writer<T: Record>(sink: &FileSink<T>, subtask: u32, parallelism: u32) -> Result<Box<dyn SinkWriter<T>>> {
+    sink.create_writer(&runtime(subtask, parallelism, &Arc::new(HandClock::default())))
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn parts_appear_when_they_are_complete_and_replace_older_ones() {
+    let dir = folder(&[("part-0.csv", "old"), ("part-1.csv", "old"), ("part-7.csv", "old"), ("part-7.txt", "other")]);
+    let sink = FileSink::<(u32, String)>::csv(dir.path());
+    let mut writers: Vec<_> = (0..3).map(|subtask| writer(&sink, subtask, 3).unwrap()).collect();
+    writers[0].write((1, "a,b".into()), Timestamp::MIN).unwrap();
+    writers[2].write_batch(Rows::from(vec![(2, "c".into())])).unwrap();
+    assert_eq!(
+        names(dir.path()),
+        [".part-0.csv.inprogress", ".part-2.csv.inprogress", "part-0.csv", "part-1.csv", "part-7.csv", "part-7.txt"]
+    );
+    for writer in &mut writers {
+        writer.flush(true).unwrap();
+        writer.close().unwrap();
+    }
+    assert_eq!(names(dir.path()), ["part-0.csv", "part-2.csv", "part-7.txt"]);
+    assert_eq!(fs::read_to_string(dir.path().join("part-0.csv")).unwrap(), "1,\"a,b\"\n");
+}
+
+#[test]
+fn what_is_not_finished_leaves_nothing_behind() {
+    let dir = folder(&[]);
+    let path = dir.path().join("deep/out.txt");
+    let sink = FileSink::<u32>::text(&path).single_file();
+    let mut unfinished = writer(&sink, 0, 1).unwrap();
+    unfinished.write(1, Timestamp::MIN).unwrap();
+    unfinished.close().unwrap();
+    assert!(names(path.parent().unwrap()).is_empty());
+    let mut finished = writer(&sink, 0, 1).unwrap();
+    finished.flush(true).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "", "one file, even without records");
+    let error = writer(&sink, 0, 2).err().unwrap().to_string();
+    assert!(error.contains("2 subtasks cannot write the one file") && error.contains("parallelism to 1"), "{error}");
+}
