@@ -1,0 +1,195 @@
+//! What a client sees of its job: the state that the JobMaster publishes, and the handle around it.
+
+use crate::job::{JobOutcome, JobReport, JobSpec};
+use crate::job_manager::DispatcherMessage;
+use crate::transport::Address;
+use brisk_base::ids::JobId;
+use brisk_base::{Error, Result};
+use brisk_core::accumulator::AccumulatorValue;
+use brisk_core::job::{JobClient, JobProgress, JobResult, JobStatus};
+use std::collections::BTreeMap;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a client waits for figures of a running job before it makes do with the last ones.
+const REPORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The published state of one job. One writer, its JobMaster; any readers.
+pub struct JobView {
+    id: JobId,
+    name: String,
+    /// Whether somebody else drives the cluster, so that a client may block until it answers.
+    driven: bool,
+    state: Mutex<Published>,
+    changed: Condvar,
+}
+
+struct Published {
+    status: JobStatus,
+    /// Set when the job is over.
+    result: Option<Result<Duration>>,
+    /// The last figures; final once there is a result.
+    report: JobReport,
+    /// Failures after the first.
+    suppressed: Vec<String>,
+}
+
+impl JobView {
+    /// The view of a job that has just been submitted. `driven` says that the cluster has a thread of its own.
+    pub fn new(job: &JobSpec, driven: bool) -> Self {
+        let tasks = job.graph.vertices.iter().map(|vertex| vertex.parallelism).sum();
+        let progress = JobProgress { watermark: i64::MIN, tasks, ..JobProgress::default() };
+        let report = JobReport { progress, accumulators: BTreeMap::new() };
+        let published = Published { status: JobStatus::Initializing, result: None, report, suppressed: Vec::new() };
+        Self { id: job.id, name: job.graph.name.clone(), driven, state: Mutex::new(published), changed: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Published> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes a status that is not final.
+    fn set_status(&self, status: JobStatus) {
+        self.state().status = status;
+    }
+
+    /// Publishes how the job ended. The first end counts.
+    fn end(&self, outcome: JobOutcome, net_runtime: Duration) {
+        let mut state = self.state();
+        if state.result.is_none() {
+            state.status = outcome.status;
+            state.report = outcome.report;
+            state.suppressed = outcome.suppressed;
+            state.result = Some(outcome.error.map_or(Ok(net_runtime), Err));
+        }
+        self.changed.notify_all();
+    }
+
+    /// Publishes that the job could not be run to an end.
+    fn refuse(&self, error: Error) {
+        let report = self.state().report.clone();
+        self.end(JobOutcome { status: JobStatus::Failed, error: Some(error), suppressed: Vec::new(), report }, Duration::ZERO);
+    }
+
+    /// The job's status.
+    pub fn status(&self) -> JobStatus {
+        self.state().status
+    }
+
+    /// Failures that followed the first one, as texts.
+    pub fn suppressed(&self) -> Vec<String> {
+        self.state().suppressed.clone()
+    }
+
+    /// The result, waiting for it at most so long.
+    fn wait_for(&self, timeout: Duration) -> Option<Result<JobResult>> {
+        let timeout = if self.driven { timeout } else { Duration::ZERO };
+        let state = self.changed.wait_timeout_while(self.state(), timeout, |state| state.result.is_none());
+        let state = state.unwrap_or_else(PoisonError::into_inner).0;
+        let result = state.result.as_ref()?.as_ref();
+        Some(result.map_err(copy_of).map(|net_runtime| JobResult {
+            job_id: self.id,
+            name: self.name.clone(),
+            net_runtime: *net_runtime,
+            accumulators: state.report.accumulators.clone(),
+        }))
+    }
+}
+
+/// Publishes to a view. Whoever drops it unfinished (with its cluster) ends the job in the eyes of its clients.
+pub struct Publisher(Arc<JobView>);
+
+impl Publisher {
+    /// The one publisher of a view.
+    pub fn new(view: &Arc<JobView>) -> Self {
+        Self(Arc::clone(view))
+    }
+
+    /// Publishes a status that is not final.
+    pub(crate) fn set_status(&self, status: JobStatus) {
+        self.0.set_status(status);
+    }
+
+    /// Publishes how the job ended. The first end counts.
+    pub(crate) fn end(&self, outcome: JobOutcome, net_runtime: Duration) {
+        self.0.end(outcome, net_runtime);
+    }
+
+    /// Publishes that the job could not be run to an end.
+    pub(crate) fn refuse(&self, error: Error) {
+        self.0.refuse(error);
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        let error = Error::transient("the cluster was shut down before the job ended");
+        self.refuse(error.context(format!("job '{}'", self.0.name)));
+    }
+}
+
+/// A handle to a job of this cluster. It keeps what `keep_alive` holds: an embedded cluster lives as long as somebody looks at its jobs.
+pub struct ClusterJobClient<K> {
+    view: Arc<JobView>,
+    dispatcher: Address<DispatcherMessage>,
+    _keep_alive: K,
+}
+
+impl<K> ClusterJobClient<K> {
+    pub(crate) fn new(view: Arc<JobView>, dispatcher: &Address<DispatcherMessage>, keep_alive: K) -> Self {
+        Self { view, dispatcher: dispatcher.for_new_sender(), _keep_alive: keep_alive }
+    }
+
+    /// The published state.
+    pub fn view(&self) -> &Arc<JobView> {
+        &self.view
+    }
+
+    /// Asks how the job stands; of a job that is over, how it stood at the end.
+    fn report(&self) -> JobReport {
+        let over = self.view.state().result.is_some();
+        if !over && self.view.driven {
+            let (reply, answer) = sync_channel(1);
+            self.dispatcher.send(DispatcherMessage::Report { job: self.view.id, reply });
+            if let Ok(report) = answer.recv_timeout(REPORT_PATIENCE) {
+                let mut state = self.view.state();
+                if state.result.is_none() {
+                    state.report = report;
+                }
+            }
+        }
+        self.view.state().report.clone()
+    }
+}
+
+impl<K: Send + Sync> JobClient for ClusterJobClient<K> {
+    fn job_id(&self) -> JobId {
+        self.view.id
+    }
+
+    fn status(&self) -> JobStatus {
+        self.view.status()
+    }
+
+    fn cancel(&self) {
+        self.dispatcher.send(DispatcherMessage::Cancel(self.view.id));
+    }
+
+    fn accumulators(&self) -> BTreeMap<String, AccumulatorValue> {
+        self.report().accumulators
+    }
+
+    fn progress(&self) -> JobProgress {
+        self.report().progress
+    }
+
+    fn wait_for(&self, timeout: Duration) -> Option<Result<JobResult>> {
+        self.view.wait_for(timeout)
+    }
+}
+
+/// An error that reads the same, without the standard error it was made from.
+pub(crate) fn copy_of(error: &Error) -> Error {
+    error.places().iter().fold(Error::new(error.kind(), error.message()), |copy, place| copy.context(place))
+}

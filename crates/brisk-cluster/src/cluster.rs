@@ -1,0 +1,88 @@
+//! Puts the components of a cluster of one process together, and takes jobs for it.
+
+use crate::client::{ClusterJobClient, JobView, Publisher};
+use crate::job::JobSpec;
+use crate::job_manager::job_master::slot_sharing::SlotPlan;
+use crate::job_manager::resource_manager::not_enough;
+use crate::job_manager::{Dispatcher, DispatcherMessage, ResourceManager};
+use crate::task_manager::{TaskLauncher, TaskManager, TaskManagerMessage};
+use crate::transport::{Address, ControlPlane};
+use brisk_base::ids::{JobId, TaskManagerId};
+use brisk_base::options::Configuration;
+use brisk_base::options::core_options::NUM_TASK_SLOTS;
+use brisk_base::world::World;
+use brisk_base::{Error, Result, ResultExt};
+use brisk_core::job::{JobClient, JobExecutor};
+use brisk_core::job_graph::StreamGraph;
+use brisk_core::registry::OperatorRegistry;
+use std::sync::Arc;
+
+/// Takes jobs for a cluster. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    dispatcher: Address<DispatcherMessage>,
+    world: World,
+    /// The cluster's own configuration; a job's overrides it.
+    config: Arc<Configuration>,
+    /// Slots there are; `None`: as many as a job needs.
+    slots: Option<u32>,
+    /// Whether the control plane has a thread of its own.
+    driven: bool,
+}
+
+impl Gateway {
+    /// Adds dispatcher, resource manager and one TaskManager to a plane. `driven` says whether the plane will run on a thread of its own,
+    /// so that clients may block until it answers. The TaskManager has as many slots as `taskmanager.numberOfTaskSlots` says, if it is
+    /// set, else as many as are asked for.
+    ///
+    /// # Errors
+    /// When the configuration is wrong.
+    pub fn assemble(
+        plane: &mut ControlPlane,
+        world: &World,
+        config: &Configuration,
+        launcher: Arc<dyn TaskLauncher>,
+        registry: &OperatorRegistry,
+    ) -> Result<Self> {
+        let slots = if config.contains(&NUM_TASK_SLOTS) { Some(config.get(&NUM_TASK_SLOTS)?) } else { None };
+        if slots == Some(0) {
+            return Err(Error::user("'taskmanager.numberOfTaskSlots' is 0: nothing could run; set it to 1 or more, or remove it"));
+        }
+        let resource_manager = plane.spawn(ResourceManager::default());
+        let dispatcher = plane.spawn(Dispatcher::new(resource_manager.clone(), registry.clone()));
+        let task_manager = TaskManager::new(TaskManagerId(world.random_id()), slots, resource_manager, launcher);
+        plane.spawn(task_manager).send(TaskManagerMessage::Register);
+        Ok(Self { dispatcher, world: world.clone(), config: Arc::new(config.clone()), slots, driven: plane.has_threads() })
+    }
+
+    /// The dispatcher.
+    pub const fn dispatcher(&self) -> &Address<DispatcherMessage> {
+        &self.dispatcher
+    }
+
+    /// Checks, translates and submits a job. The client keeps `keep_alive` as long as it lives.
+    ///
+    /// # Errors
+    /// When the graph or the configuration is wrong, or there can never be enough slots.
+    pub fn submit_keeping<K>(&self, graph: &StreamGraph, config: &Configuration, keep_alive: K) -> Result<ClusterJobClient<K>> {
+        let mut effective = (*self.config).clone();
+        effective.extend(config);
+        let place = || format!("job '{}'", graph.name);
+        let job_graph = graph.to_job_graph(&effective).context(place)?;
+        let needed = SlotPlan::new(&job_graph).count();
+        if let Some(slots) = self.slots.filter(|slots| *slots < needed) {
+            return Err(not_enough(needed, u64::from(slots)).context(place()));
+        }
+        let job = JobSpec { id: JobId(self.world.random_id()), graph: Arc::new(job_graph), config: Arc::new(effective) };
+        let view = Arc::new(JobView::new(&job, self.driven));
+        let client = ClusterJobClient::new(Arc::clone(&view), &self.dispatcher, keep_alive);
+        self.dispatcher.send(DispatcherMessage::Submit { job, publisher: Publisher::new(&view) });
+        Ok(client)
+    }
+}
+
+impl JobExecutor for Gateway {
+    fn submit(&self, graph: StreamGraph, config: &Configuration) -> Result<Arc<dyn JobClient>> {
+        Ok(Arc::new(self.submit_keeping(&graph, config, ())?))
+    }
+}

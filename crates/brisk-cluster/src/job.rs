@@ -1,0 +1,125 @@
+//! What a submitted job is, and what its tasks report: plain data that travels between the components.
+
+use brisk_base::ids::{AttemptId, JobId, TaskManagerId};
+use brisk_base::options::Configuration;
+use brisk_base::{Error, Timestamp};
+use brisk_core::accumulator::AccumulatorValue;
+use brisk_core::job::{ExecutionState, JobProgress};
+use brisk_core::job_graph::JobGraph;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A job as it was submitted. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct JobSpec {
+    /// The submission.
+    pub id: JobId,
+    /// What runs.
+    pub graph: Arc<JobGraph>,
+    /// Its effective configuration.
+    pub config: Arc<Configuration>,
+}
+
+impl JobSpec {
+    /// `job 'name'`: how the job is named in errors.
+    pub fn place(&self) -> String {
+        format!("job '{}'", self.graph.name)
+    }
+
+    /// `task 'source -> map' (2/4)`: how a subtask is named in errors.
+    pub fn task_place(&self, vertex: usize, subtask: u32) -> String {
+        let vertex = &self.graph.vertices[vertex];
+        format!("task '{}' ({}/{})", vertex.name, subtask + 1, vertex.parallelism)
+    }
+}
+
+/// A slot of a TaskManager: room for one subtask of each vertex of a slot sharing group.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SlotId {
+    /// Whose slot.
+    pub task_manager: TaskManagerId,
+    /// Which of its slots, from 0.
+    pub index: u32,
+}
+
+/// The order to run one attempt of one subtask.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TaskDeployment {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Index of its vertex in the job graph.
+    pub vertex: usize,
+    /// The slot it runs in.
+    pub slot: SlotId,
+}
+
+/// Figures of a task.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TaskFigures {
+    /// Rows received from other tasks.
+    pub records_in: u64,
+    /// Rows sent to other tasks; of a source that is chained to a sink, rows that the source gave.
+    pub records_out: u64,
+    /// Its watermark.
+    pub watermark: Timestamp,
+}
+
+/// Figures and accumulators of a task, at its end or on request.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct TaskSnapshot {
+    /// Its figures.
+    pub figures: TaskFigures,
+    /// Its accumulators by name.
+    pub accumulators: BTreeMap<String, AccumulatorValue>,
+}
+
+/// What a TaskHost tells of one of its tasks.
+#[derive(Debug)]
+pub struct TaskReport {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// The state it has reached.
+    pub state: ExecutionState,
+    /// Why, if it failed.
+    pub error: Option<Error>,
+    /// Given with a final state.
+    pub last: Option<TaskSnapshot>,
+    /// The task did not end when it was cancelled and is no longer waited for: how to name it.
+    pub given_up: Option<String>,
+}
+
+impl TaskReport {
+    /// A report of a state, without more.
+    pub fn new(attempt: AttemptId, state: ExecutionState) -> Self {
+        Self { attempt, state, error: None, last: None, given_up: None }
+    }
+
+    /// The same report with the reason of a failure.
+    #[must_use]
+    pub fn with_error(mut self, error: Option<Error>) -> Self {
+        self.error = error;
+        self
+    }
+}
+
+/// How a job stands: sums over its tasks.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct JobReport {
+    /// How far it is.
+    pub progress: JobProgress,
+    /// Accumulators by name, merged over the subtasks.
+    pub accumulators: BTreeMap<String, AccumulatorValue>,
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub struct JobOutcome {
+    /// A globally terminal status.
+    pub status: brisk_core::job::JobStatus,
+    /// Why it did not finish: the first failure, or the cancellation.
+    pub error: Option<Error>,
+    /// Failures after the first, as texts; at most a few.
+    pub suppressed: Vec<String>,
+    /// How it stood at its end.
+    pub report: JobReport,
+}

@@ -1,0 +1,197 @@
+//! The job graph with its subtasks: the current attempt of each, its state and its slot.
+//!
+//! It knows which state may follow which (Flink's rules) and nothing of what to do about it.
+
+use crate::job::{JobReport, SlotId, TaskDeployment, TaskSnapshot};
+use brisk_base::ids::{AttemptId, TaskManagerId, VertexId};
+use brisk_core::accumulator::Accumulators;
+use brisk_core::job::{ExecutionState, JobProgress};
+use brisk_core::job_graph::JobGraph;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// A subtask by vertex and index.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Subtask {
+    /// Index of the vertex in the job graph.
+    pub vertex: usize,
+    /// Index of the subtask.
+    pub index: u32,
+}
+
+/// The current attempt of a subtask (Flink's `Execution`).
+#[derive(Clone, Debug)]
+pub struct Execution {
+    /// Number of the attempt.
+    pub attempt: u32,
+    /// Where it is in its life.
+    pub state: ExecutionState,
+    /// Where it runs, once there are slots.
+    pub slot: Option<SlotId>,
+    /// Its last figures, once it is over.
+    last: Option<TaskSnapshot>,
+}
+
+/// What a report changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// Nothing: a late message, a repeated one, or one of an old attempt.
+    None,
+    /// The state is now this one.
+    To(ExecutionState),
+    /// The task ended as cancelled, though nobody had cancelled it.
+    Vanished,
+}
+
+/// See the module.
+pub struct ExecutionGraph {
+    graph: Arc<JobGraph>,
+    vertices: Vec<Vec<Execution>>,
+    by_id: HashMap<VertexId, usize>,
+    /// Subtasks in no final state.
+    unfinished: usize,
+}
+
+impl ExecutionGraph {
+    /// All subtasks created, first attempts.
+    pub fn new(graph: &Arc<JobGraph>) -> Self {
+        let created = Execution { attempt: 0, state: ExecutionState::Created, slot: None, last: None };
+        let vertices: Vec<_> = graph.vertices.iter().map(|vertex| vec![created.clone(); vertex.parallelism as usize]).collect();
+        Self {
+            graph: Arc::clone(graph),
+            unfinished: vertices.iter().map(Vec::len).sum(),
+            by_id: graph.vertices.iter().enumerate().map(|(index, vertex)| (vertex.id, index)).collect(),
+            vertices,
+        }
+    }
+
+    /// Whether every subtask is in a final state.
+    pub fn is_over(&self) -> bool {
+        self.unfinished == 0
+    }
+
+    /// One subtask.
+    pub fn execution(&self, subtask: Subtask) -> &Execution {
+        &self.vertices[subtask.vertex][subtask.index as usize]
+    }
+
+    /// All subtasks, by vertex and index.
+    pub fn subtasks(&self) -> impl Iterator<Item = (Subtask, &Execution)> {
+        let subtask = |vertex| move |(index, execution)| (Subtask { vertex, index: index as u32 }, execution);
+        self.vertices.iter().enumerate().flat_map(move |(vertex, executions)| executions.iter().enumerate().map(subtask(vertex)))
+    }
+
+    /// The id of a subtask's current attempt.
+    pub fn attempt(&self, subtask: Subtask) -> AttemptId {
+        let vertex = self.graph.vertices[subtask.vertex].id;
+        AttemptId { vertex, subtask: subtask.index, attempt: self.execution(subtask).attempt }
+    }
+
+    /// The subtask whose current attempt this is, if it is not over.
+    pub fn live(&self, attempt: AttemptId) -> Option<Subtask> {
+        let subtask = Subtask { vertex: *self.by_id.get(&attempt.vertex)?, index: attempt.subtask };
+        let execution = self.vertices[subtask.vertex].get(attempt.subtask as usize)?;
+        (execution.attempt == attempt.attempt && !execution.state.is_terminal()).then_some(subtask)
+    }
+
+    /// Every created subtask waits for its slot.
+    pub fn schedule(&mut self) {
+        self.vertices.iter_mut().flatten().for_each(|execution| execution.state = ExecutionState::Scheduled);
+    }
+
+    /// Gives each subtask its slot: `slot_of(vertex, index)`.
+    pub fn assign_slots(&mut self, slot_of: impl Fn(usize, u32) -> SlotId) {
+        for (vertex, executions) in self.vertices.iter_mut().enumerate() {
+            executions.iter_mut().enumerate().for_each(|(index, execution)| execution.slot = Some(slot_of(vertex, index as u32)));
+        }
+    }
+
+    /// The orders for all scheduled subtasks, which become deploying, by TaskManager.
+    pub fn deploy(&mut self) -> BTreeMap<TaskManagerId, Vec<TaskDeployment>> {
+        let mut orders: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (vertex, executions) in self.vertices.iter_mut().enumerate() {
+            let id = self.graph.vertices[vertex].id;
+            for (index, execution) in executions.iter_mut().enumerate() {
+                if let (ExecutionState::Scheduled, Some(slot)) = (execution.state, execution.slot) {
+                    execution.state = ExecutionState::Deploying;
+                    let attempt = AttemptId { vertex: id, subtask: index as u32, attempt: execution.attempt };
+                    orders.entry(slot.task_manager).or_default().push(TaskDeployment { attempt, vertex, slot });
+                }
+            }
+        }
+        orders
+    }
+
+    /// Cancels everything: what runs nowhere is cancelled at once; the rest, by TaskManager, must be told.
+    pub fn cancel(&mut self) -> BTreeMap<TaskManagerId, Vec<AttemptId>> {
+        let mut orders: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (vertex, executions) in self.vertices.iter_mut().enumerate() {
+            let id = self.graph.vertices[vertex].id;
+            for (index, execution) in executions.iter_mut().enumerate() {
+                match (execution.state, execution.slot) {
+                    (ExecutionState::Created | ExecutionState::Scheduled, _) => {
+                        execution.state = ExecutionState::Canceled;
+                        self.unfinished -= 1;
+                    }
+                    (ExecutionState::Deploying | ExecutionState::Initializing | ExecutionState::Running, Some(slot)) => {
+                        execution.state = ExecutionState::Canceling;
+                        let attempt = AttemptId { vertex: id, subtask: index as u32, attempt: execution.attempt };
+                        orders.entry(slot.task_manager).or_default().push(attempt);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        orders
+    }
+
+    /// Takes a report of a live subtask over.
+    pub fn report(&mut self, subtask: Subtask, reported: ExecutionState, last: Option<TaskSnapshot>) -> Change {
+        use ExecutionState::{Canceled, Canceling, Created, Deploying, Failed, Finished, Initializing, Running, Scheduled};
+        let execution = &mut self.vertices[subtask.vertex][subtask.index as usize];
+        let next = match (execution.state, reported) {
+            (Deploying, Initializing) | (Deploying | Initializing, Running) => reported,
+            (Deploying | Initializing | Running, Finished) => Finished,
+            // However it came to its end: it was being cancelled.
+            (Canceling, Finished | Canceled | Failed) => Canceled,
+            (Created | Scheduled | Deploying | Initializing | Running, Failed) => Failed,
+            (Deploying | Initializing | Running, Canceled) => Failed,
+            _ => return Change::None,
+        };
+        let vanished = reported == Canceled && next == Failed;
+        execution.state = next;
+        if next.is_terminal() {
+            self.unfinished -= 1;
+            execution.last = last;
+        }
+        if vanished { Change::Vanished } else { Change::To(next) }
+    }
+
+    /// Sums over all subtasks: the last figures of those that are over, `running` of the others.
+    pub fn sum(&self, running: &HashMap<AttemptId, TaskSnapshot>) -> JobReport {
+        let mut progress = JobProgress { watermark: i64::MAX, ..JobProgress::default() };
+        let (accumulators, mut any_sink) = (Accumulators::default(), false);
+        for (subtask, execution) in self.subtasks() {
+            progress.tasks += 1;
+            progress.tasks_running += u32::from(execution.state == ExecutionState::Running);
+            let vertex = &self.graph.vertices[subtask.vertex];
+            let (source, sink) = (vertex.inputs == 0, vertex.outgoing.is_empty());
+            let snapshot = execution.last.as_ref().or_else(|| running.get(&self.attempt(subtask)));
+            let figures = snapshot.map(|snapshot| snapshot.figures);
+            let rows = |figures: &crate::job::TaskFigures| if source { figures.records_out } else { figures.records_in };
+            if source {
+                progress.records_in += figures.as_ref().map_or(0, rows);
+            }
+            if sink {
+                any_sink = true;
+                progress.records_out += figures.as_ref().map_or(0, rows);
+                progress.watermark = progress.watermark.min(figures.map_or(i64::MIN, |figures| figures.watermark.millis()));
+            }
+            if let Some(snapshot) = snapshot {
+                accumulators.merge(&snapshot.accumulators);
+            }
+        }
+        progress.watermark = if any_sink { progress.watermark } else { i64::MIN };
+        JobReport { progress, accumulators: accumulators.snapshot() }
+    }
+}

@@ -1,0 +1,298 @@
+//! Knows the TaskManagers and who holds which of their slots.
+//!
+//! A job asks for all of its slots at once and gets all of them or none. Requests are served in order; one that can never be served is
+//! refused at once, one that waits for other jobs is refused after `slot.request.timeout`.
+
+use super::JobMasterMessage;
+use crate::job::{JobSpec, SlotId};
+use crate::options::SLOT_REQUEST_TIMEOUT;
+use crate::task_manager::TaskManagerMessage;
+use crate::transport::{Actor, ActorContext, Address};
+use brisk_base::ids::{JobId, TaskManagerId};
+use brisk_base::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// Slots that are held, free and asked for. No I/O.
+#[derive(Debug, Default)]
+pub struct SlotPool {
+    task_managers: BTreeMap<TaskManagerId, Offered>,
+    /// Slots by the job that holds them.
+    held: BTreeMap<JobId, BTreeSet<SlotId>>,
+    /// Jobs that wait, and for how many slots.
+    waiting: VecDeque<(JobId, u32)>,
+}
+
+/// The slots of one TaskManager.
+#[derive(Debug, Default)]
+struct Offered {
+    /// How many it has; `None`: as many as are asked for.
+    limit: Option<u32>,
+    /// Slots that were held before and are free.
+    free: BTreeSet<u32>,
+    /// Slots from here on have never been held.
+    fresh: u32,
+}
+
+impl Offered {
+    fn available(&self) -> u64 {
+        self.limit.map_or(u64::MAX, |limit| self.free.len() as u64 + u64::from(limit - self.fresh))
+    }
+
+    fn take(&mut self) -> Option<u32> {
+        self.free.pop_first().or_else(|| {
+            let index = self.fresh;
+            let fits = self.limit.is_none_or(|limit| index < limit);
+            self.fresh += u32::from(fits);
+            fits.then_some(index)
+        })
+    }
+}
+
+impl SlotPool {
+    /// A TaskManager with so many slots (`None`: as many as are asked for) has come.
+    pub fn add(&mut self, task_manager: TaskManagerId, limit: Option<u32>) {
+        self.task_managers.insert(task_manager, Offered { limit, ..Offered::default() });
+    }
+
+    /// Puts a request at the end of the queue; see [`grant`](Self::grant).
+    ///
+    /// # Errors
+    /// When there are not so many slots in all.
+    pub fn request(&mut self, job: JobId, count: u32) -> Result<()> {
+        let total = self.task_managers.values().fold(0u64, |sum, offered| sum.saturating_add(offered.limit.map_or(u64::MAX, u64::from)));
+        if u64::from(count) > total {
+            return Err(not_enough(count, total));
+        }
+        self.waiting.push_back((job, count));
+        Ok(())
+    }
+
+    /// Serves the oldest request, if there are enough free slots for it.
+    pub fn grant(&mut self) -> Option<(JobId, Vec<SlotId>)> {
+        let (job, count) = *self.waiting.front()?;
+        let available = self.task_managers.values().fold(0u64, |sum, offered| sum.saturating_add(offered.available()));
+        if available < u64::from(count) {
+            return None;
+        }
+        self.waiting.pop_front();
+        let mut slots = Vec::with_capacity(count as usize);
+        for (&task_manager, offered) in &mut self.task_managers {
+            while slots.len() < count as usize
+                && let Some(index) = offered.take()
+            {
+                slots.push(SlotId { task_manager, index });
+            }
+        }
+        self.held.entry(job).or_default().extend(&slots);
+        Some((job, slots))
+    }
+
+    /// Whether the job still waits; takes its request back.
+    pub fn withdraw(&mut self, job: JobId) -> bool {
+        let before = self.waiting.len();
+        self.waiting.retain(|(waiting, _)| *waiting != job);
+        self.waiting.len() < before
+    }
+
+    /// Frees the slots that a job holds, all of them or those of one TaskManager.
+    pub fn release(&mut self, job: JobId, task_manager: Option<TaskManagerId>) {
+        let Some(slots) = self.held.get_mut(&job) else { return };
+        slots.retain(|slot| {
+            let freed = task_manager.is_none_or(|id| id == slot.task_manager);
+            if freed && let Some(offered) = self.task_managers.get_mut(&slot.task_manager) {
+                offered.free.insert(slot.index);
+            }
+            !freed
+        });
+        if slots.is_empty() {
+            self.held.remove(&job);
+        }
+    }
+
+    /// Slots that are held now.
+    pub fn held(&self) -> usize {
+        self.held.values().map(BTreeSet::len).sum()
+    }
+}
+
+/// The error of a job that needs more slots than there are.
+pub(crate) fn not_enough(needed: u32, total: u64) -> Error {
+    Error::user(format!(
+        "not enough slots: the job needs {needed}, there are {total}; raise 'taskmanager.numberOfTaskSlots' or lower the parallelism"
+    ))
+}
+
+/// What the resource manager understands.
+pub enum ResourceManagerMessage {
+    /// A TaskManager is there.
+    Register {
+        /// Which.
+        task_manager: TaskManagerId,
+        /// Where it is reached.
+        address: Address<TaskManagerMessage>,
+        /// How many slots it has; `None`: as many as are asked for.
+        slots: Option<u32>,
+    },
+    /// A job needs slots.
+    Request {
+        /// The job.
+        job: JobSpec,
+        /// How many.
+        count: u32,
+        /// Whom to answer.
+        job_master: Address<JobMasterMessage>,
+    },
+    /// A request has waited for long.
+    Overdue(JobId),
+    /// A job needs no slots any more, and has none in use.
+    Release(JobId),
+    /// A TaskManager has cleared the slots that a job held there.
+    Cleared {
+        /// The job.
+        job: JobId,
+        /// The TaskManager.
+        task_manager: TaskManagerId,
+    },
+}
+
+/// A granted slot, and where its TaskManager is reached.
+pub struct SlotOffer {
+    /// The slot.
+    pub slot: SlotId,
+    /// Its TaskManager.
+    pub address: Address<TaskManagerMessage>,
+}
+
+/// The actor around the [`SlotPool`].
+#[derive(Default)]
+pub struct ResourceManager {
+    pool: SlotPool,
+    addresses: BTreeMap<TaskManagerId, Address<TaskManagerMessage>>,
+    /// Jobs that wait: whom to answer, and how long they are willing to wait.
+    waiting: BTreeMap<JobId, (Address<JobMasterMessage>, Duration)>,
+}
+
+impl ResourceManager {
+    fn request(&mut self, job: &JobSpec, count: u32, job_master: Address<JobMasterMessage>, cx: &mut ActorContext<'_>) -> Result<()> {
+        let patience = job.config.get(&SLOT_REQUEST_TIMEOUT)?;
+        self.pool.request(job.id, count)?;
+        self.waiting.insert(job.id, (job_master, patience));
+        self.serve(cx);
+        if self.waiting.contains_key(&job.id) {
+            cx.send_self_after(patience, ResourceManagerMessage::Overdue(job.id));
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, cx: &mut ActorContext<'_>) {
+        while let Some((job, slots)) = self.pool.grant() {
+            let address = |slot: SlotId| Some(SlotOffer { slot, address: self.addresses.get(&slot.task_manager)?.clone() });
+            let offers = slots.into_iter().filter_map(address).collect();
+            if let Some((job_master, _)) = self.waiting.remove(&job) {
+                cx.send(&job_master, JobMasterMessage::Slots(offers));
+            }
+        }
+    }
+
+    fn refuse_overdue(&mut self, job: JobId, cx: &mut ActorContext<'_>) {
+        if !self.pool.withdraw(job) {
+            return;
+        }
+        if let Some((job_master, patience)) = self.waiting.remove(&job) {
+            let text = format!("other jobs have held the slots for {} s ('slot.request.timeout')", patience.as_secs_f64());
+            let remedy = "wait for them to end, raise the timeout, or add slots";
+            cx.send(&job_master, JobMasterMessage::NoSlots(Error::transient(format!("{text}: {remedy}"))));
+        }
+    }
+}
+
+impl Actor for ResourceManager {
+    type Message = ResourceManagerMessage;
+
+    fn handle(&mut self, message: ResourceManagerMessage, cx: &mut ActorContext<'_>) {
+        match message {
+            ResourceManagerMessage::Register { task_manager, address, slots } => {
+                self.pool.add(task_manager, slots);
+                self.addresses.insert(task_manager, address);
+            }
+            ResourceManagerMessage::Request { job, count, job_master } => {
+                if let Err(error) = self.request(&job, count, job_master.clone(), cx) {
+                    cx.send(&job_master, JobMasterMessage::NoSlots(error));
+                }
+            }
+            ResourceManagerMessage::Overdue(job) => self.refuse_overdue(job, cx),
+            ResourceManagerMessage::Release(job) => {
+                self.pool.withdraw(job);
+                self.waiting.remove(&job);
+                self.pool.release(job, None);
+            }
+            ResourceManagerMessage::Cleared { job, task_manager } => self.pool.release(job, Some(task_manager)),
+        }
+        self.serve(cx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(limits: &[Option<u32>]) -> SlotPool {
+        let mut pool = SlotPool::default();
+        limits.iter().enumerate().for_each(|(at, limit)| pool.add(TaskManagerId(at as u128), *limit));
+        pool
+    }
+
+    fn granted(pool: &mut SlotPool) -> Option<(u128, Vec<(u128, u32)>)> {
+        pool.grant().map(|(job, slots)| (job.0, slots.iter().map(|slot| (slot.task_manager.0, slot.index)).collect()))
+    }
+
+    #[test]
+    fn a_job_gets_all_of_its_slots_or_waits_in_turn() {
+        let mut pool = pool(&[Some(2), Some(1)]);
+        pool.request(JobId(1), 2).unwrap();
+        pool.request(JobId(2), 2).unwrap();
+        pool.request(JobId(3), 1).unwrap();
+        assert_eq!(granted(&mut pool), Some((1, vec![(0, 0), (0, 1)])));
+        assert_eq!(granted(&mut pool), None, "job 2 is not overtaken by job 3");
+        pool.release(JobId(1), Some(TaskManagerId(0)));
+        assert_eq!(granted(&mut pool), Some((2, vec![(0, 0), (0, 1)])));
+        assert_eq!(granted(&mut pool), Some((3, vec![(1, 0)])));
+        assert_eq!(pool.held(), 3);
+        pool.release(JobId(2), None);
+        pool.release(JobId(3), None);
+        pool.release(JobId(3), None);
+        assert_eq!(pool.held(), 0);
+    }
+
+    #[test]
+    fn what_can_never_be_served_is_refused_with_numbers() {
+        let error = pool(&[Some(2), Some(1)]).request(JobId(1), 4).expect_err("too many").to_string();
+        assert!(error.contains("needs 4, there are 3") && error.contains("taskmanager.numberOfTaskSlots"), "{error}");
+        pool(&[]).request(JobId(1), 1).expect_err("no TaskManager at all");
+    }
+
+    #[test]
+    fn an_embedded_task_manager_grows() {
+        let mut pool = pool(&[None]);
+        for job in 0..3 {
+            pool.request(JobId(job), 1000).unwrap();
+            assert_eq!(granted(&mut pool).unwrap().1.len(), 1000);
+        }
+        pool.release(JobId(1), None);
+        pool.request(JobId(4), 1).unwrap();
+        assert_eq!(granted(&mut pool).unwrap().1, [(0, 1000)], "free slots are used again");
+    }
+
+    #[test]
+    fn a_withdrawn_request_no_longer_stands_in_the_way() {
+        let mut pool = pool(&[Some(1)]);
+        pool.request(JobId(1), 1).unwrap();
+        pool.grant();
+        pool.request(JobId(2), 1).unwrap();
+        pool.request(JobId(3), 1).unwrap();
+        assert!(pool.withdraw(JobId(2)) && !pool.withdraw(JobId(2)));
+        pool.release(JobId(1), None);
+        assert_eq!(granted(&mut pool).unwrap().0, 3);
+    }
+}

@@ -1,0 +1,97 @@
+//! A whole cluster in this process: the real dispatcher, resource manager, JobMasters and TaskManager (Flink's `MiniCluster`).
+
+use crate::cluster::Gateway;
+use crate::job_manager::DispatcherMessage;
+use crate::task_manager::{RuntimeLauncher, TaskLauncher};
+use crate::transport::{ControlPlane, PlaneThread};
+use brisk_base::metrics::MetricGroup;
+use brisk_base::options::Configuration;
+use brisk_base::world::World;
+use brisk_base::{Error, Result};
+use brisk_core::job::{JobClient, JobExecutor};
+use brisk_core::job_graph::StreamGraph;
+use brisk_core::registry::OperatorRegistry;
+use brisk_runtime::executor::Executor;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a shutdown waits for the jobs to be cancelled, and again for the control thread.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs jobs in this process. It lives until it and all clients of its jobs are dropped, or until it is [shut down](Self::shutdown);
+/// jobs that run then are cancelled.
+#[derive(Clone)]
+pub struct MiniCluster {
+    running: Arc<Running>,
+}
+
+/// Ends the cluster when dropped.
+struct Running {
+    gateway: Gateway,
+    /// The control thread; `None` once it has been stopped.
+    thread: Mutex<Option<PlaneThread>>,
+}
+
+impl MiniCluster {
+    /// Starts a cluster that runs tasks on `executor`, which stays the caller's to shut down.
+    ///
+    /// # Errors
+    /// When the configuration is wrong, or there is no thread to be had.
+    pub fn start(config: &Configuration, world: &World, executor: Arc<dyn Executor>, registry: OperatorRegistry) -> Result<Self> {
+        let metrics = MetricGroup::unregistered(world);
+        let launcher = RuntimeLauncher::new(world.clone(), executor, registry.clone(), metrics);
+        Self::start_with(config, world, Arc::new(launcher), &registry)
+    }
+
+    /// As [`start`](Self::start), with another way to start tasks.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_with(config: &Configuration, world: &World, launcher: Arc<dyn TaskLauncher>, registry: &OperatorRegistry) -> Result<Self> {
+        let mut plane = ControlPlane::threaded(world);
+        let gateway = Gateway::assemble(&mut plane, world, config, launcher, registry)?;
+        let thread = Mutex::new(Some(plane.start("brisk-control")?));
+        Ok(Self { running: Arc::new(Running { gateway, thread }) })
+    }
+
+    /// Cancels all jobs, waits for them, and ends the control thread. Nothing happens the second time.
+    ///
+    /// # Errors
+    /// When user code does not return, so that tasks or threads had to be left behind.
+    pub fn shutdown(&self) -> Result<()> {
+        self.running.shutdown()
+    }
+}
+
+impl Running {
+    fn shutdown(&self) -> Result<()> {
+        let Some(mut thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        let (reply, over) = sync_channel(1);
+        self.gateway.dispatcher().send(DispatcherMessage::Shutdown(reply));
+        let cancelled = over.recv_timeout(SHUTDOWN_PATIENCE).is_ok();
+        let stopped = thread.stop(SHUTDOWN_PATIENCE);
+        let seconds = SHUTDOWN_PATIENCE.as_secs();
+        if cancelled && stopped {
+            return Ok(());
+        }
+        let what = if cancelled { "the control thread" } else { "jobs" };
+        Err(Error::user(format!(
+            "shutdown: {what} did not end within {seconds} s, because user code does not return; its threads are left behind"
+        )))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Err(error) = self.shutdown() {
+            tracing::error!(%error, "embedded cluster dropped");
+        }
+    }
+}
+
+impl JobExecutor for MiniCluster {
+    fn submit(&self, graph: StreamGraph, config: &Configuration) -> Result<Arc<dyn JobClient>> {
+        Ok(Arc::new(self.running.gateway.submit_keeping(&graph, config, Arc::clone(&self.running))?))
+    }
+}

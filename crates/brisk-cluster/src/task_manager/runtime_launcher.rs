@@ -1,0 +1,132 @@
+//! Starts real tasks on an executor of this process.
+
+use super::{HostLauncher, RunningTask, TaskLauncher, TaskNotifier};
+use crate::job::{JobSpec, TaskDeployment, TaskFigures, TaskSnapshot};
+use brisk_base::ids::{AttemptId, OperatorId};
+use brisk_base::metrics::MetricGroup;
+use brisk_base::world::World;
+use brisk_base::{Error, Result};
+use brisk_core::job::ExecutionState;
+use brisk_core::operator::TaskInfo;
+use brisk_core::registry::OperatorRegistry;
+use brisk_core::source::SourceEvent;
+use brisk_runtime::exchange::LocalExchanges;
+use brisk_runtime::executor::Executor;
+use brisk_runtime::task::{TaskControl, TaskDescriptor, TaskEnvironment, TaskReporter, start_task};
+use std::sync::Arc;
+
+/// Makes the exchanges of one execution of a job.
+pub type ExchangesFactory = Arc<dyn Fn() -> LocalExchanges + Send + Sync>;
+
+/// See the module.
+pub struct RuntimeLauncher {
+    world: World,
+    executor: Arc<dyn Executor>,
+    registry: OperatorRegistry,
+    /// Scope of this TaskManager's metrics.
+    metrics: MetricGroup,
+    exchanges: ExchangesFactory,
+}
+
+impl RuntimeLauncher {
+    /// Starts tasks on `executor`.
+    pub fn new(world: World, executor: Arc<dyn Executor>, registry: OperatorRegistry, metrics: MetricGroup) -> Self {
+        Self { world, executor, registry, metrics, exchanges: Arc::new(LocalExchanges::default) }
+    }
+
+    /// The same launcher with other exchanges, such as the simulator's.
+    #[must_use]
+    pub fn with_exchanges(mut self, exchanges: ExchangesFactory) -> Self {
+        self.exchanges = exchanges;
+        self
+    }
+}
+
+impl TaskLauncher for RuntimeLauncher {
+    fn open(&self, job: &JobSpec) -> Result<Box<dyn HostLauncher>> {
+        Ok(Box::new(Host {
+            job_name: job.graph.name.as_str().into(),
+            metrics: self.metrics.job(job.id, &job.graph.name),
+            job: job.clone(),
+            world: self.world.clone(),
+            executor: Arc::clone(&self.executor),
+            registry: self.registry.clone(),
+            exchanges: Arc::new((self.exchanges)()),
+        }))
+    }
+}
+
+/// Starts the tasks of one job.
+struct Host {
+    job: JobSpec,
+    job_name: Arc<str>,
+    world: World,
+    executor: Arc<dyn Executor>,
+    registry: OperatorRegistry,
+    /// Scope of the job's metrics.
+    metrics: MetricGroup,
+    /// The gates of the job's tasks.
+    exchanges: Arc<LocalExchanges>,
+}
+
+impl HostLauncher for Host {
+    fn launch(&mut self, deployment: &TaskDeployment, notifier: Arc<TaskNotifier>) -> Result<Box<dyn RunningTask>> {
+        let vertex = &self.job.graph.vertices[deployment.vertex];
+        let descriptor = TaskDescriptor {
+            graph: Arc::clone(&self.job.graph),
+            vertex: deployment.vertex,
+            info: TaskInfo {
+                job_id: self.job.id,
+                job_name: Arc::clone(&self.job_name),
+                attempt: deployment.attempt,
+                subtask: deployment.attempt.subtask,
+                parallelism: vertex.parallelism,
+                max_parallelism: vertex.max_parallelism,
+            },
+            config: Arc::clone(&self.job.config),
+            registry: self.registry.clone(),
+            metrics: self.metrics.task(deployment.attempt, &vertex.name),
+        };
+        let environment = TaskEnvironment {
+            world: self.world.clone(),
+            executor: Arc::clone(&self.executor),
+            exchanges: Arc::clone(&self.exchanges),
+            reporter: notifier,
+        };
+        Ok(Box::new(start_task(descriptor, environment)))
+    }
+}
+
+impl RunningTask for TaskControl {
+    fn cancel(&self) {
+        Self::cancel(self);
+    }
+
+    fn send_event(&self, operator: OperatorId, event: SourceEvent) {
+        Self::send_event(self, operator, event);
+    }
+
+    fn snapshot(&self) -> TaskSnapshot {
+        let io = self.io();
+        let figures = TaskFigures { records_in: io.records_in, records_out: io.records_out, watermark: io.watermark };
+        TaskSnapshot { figures, accumulators: self.accumulators() }
+    }
+
+    fn current_operator(&self) -> String {
+        Self::current_operator(self).to_owned()
+    }
+
+    fn abandon(&self) {
+        Self::abandon(self);
+    }
+}
+
+impl TaskReporter for TaskNotifier {
+    fn state(&self, attempt: AttemptId, state: ExecutionState, error: Option<Error>) {
+        Self::state(self, attempt, state, error);
+    }
+
+    fn event(&self, attempt: AttemptId, operator: OperatorId, event: SourceEvent) {
+        Self::event(self, attempt, operator, event);
+    }
+}

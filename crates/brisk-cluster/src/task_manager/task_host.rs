@@ -1,0 +1,253 @@
+//! Runs the tasks of one job: starts them, passes messages in both directions, and lets go of those that do not end.
+
+use super::{HostLauncher, RunningTask, TaskManagerMessage, TaskNotifier};
+use crate::job::{JobSpec, TaskDeployment, TaskReport, TaskSnapshot};
+use crate::job_manager::JobMasterMessage;
+use crate::transport::plane::{guarded, quietly_drop};
+use crate::transport::{Actor, ActorContext, Address};
+use brisk_base::ids::{AttemptId, OperatorId};
+use brisk_base::options::core_options::TASK_CANCELLATION_TIMEOUT;
+use brisk_base::{Error, Result};
+use brisk_core::job::ExecutionState;
+use brisk_core::source::SourceEvent;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Tasks started in one go; messages, such as a cancellation, are handled in between.
+const TASKS_PER_TURN: usize = 64;
+
+/// What a TaskHost understands.
+pub enum TaskHostMessage {
+    /// Run these tasks.
+    Deploy(Vec<TaskDeployment>),
+    /// Go on starting tasks.
+    GoOn,
+    /// Cancel these tasks.
+    Cancel(Vec<AttemptId>),
+    /// These were cancelled long ago.
+    Overdue(Vec<AttemptId>),
+    /// A message for an operator.
+    ToReader {
+        /// Its task.
+        attempt: AttemptId,
+        /// The operator.
+        operator: OperatorId,
+        /// The message.
+        event: SourceEvent,
+    },
+    /// Tell how all tasks stand.
+    Snapshots(u64),
+    /// End, cancelling whatever still runs.
+    Close,
+    /// From a task: it has reached a state.
+    State {
+        /// The task.
+        attempt: AttemptId,
+        /// The state.
+        state: ExecutionState,
+        /// Why, if it failed.
+        error: Option<Error>,
+    },
+    /// From a task: a message for a coordinator.
+    FromReader {
+        /// The task.
+        attempt: AttemptId,
+        /// The operator.
+        operator: OperatorId,
+        /// The message.
+        event: SourceEvent,
+    },
+}
+
+/// A task that has been started and is not over.
+struct Task {
+    /// Index of its vertex, for errors.
+    vertex: usize,
+    running: Box<dyn RunningTask>,
+}
+
+/// See the module.
+pub struct TaskHost {
+    job: JobSpec,
+    job_master: Address<JobMasterMessage>,
+    task_manager: Address<TaskManagerMessage>,
+    launcher: Box<dyn HostLauncher>,
+    /// Tasks that have been started and are not over.
+    tasks: BTreeMap<AttemptId, Task>,
+    /// Tasks to be started.
+    queue: VecDeque<TaskDeployment>,
+    /// Messages for tasks that are still in the queue.
+    early: BTreeMap<AttemptId, Vec<(OperatorId, SourceEvent)>>,
+    /// How long a cancelled task is waited for; `None`: for ever.
+    cancellation_timeout: Option<Duration>,
+    /// Whether it ends when the last task does.
+    closing: bool,
+}
+
+impl TaskHost {
+    /// A host without tasks.
+    ///
+    /// # Errors
+    /// When the job's configuration is wrong.
+    pub fn new(
+        job: JobSpec,
+        job_master: Address<JobMasterMessage>,
+        task_manager: Address<TaskManagerMessage>,
+        launcher: Box<dyn HostLauncher>,
+    ) -> Result<Self> {
+        let timeout = job.config.get(&TASK_CANCELLATION_TIMEOUT)?;
+        Ok(Self {
+            job,
+            job_master,
+            task_manager,
+            launcher,
+            tasks: BTreeMap::new(),
+            queue: VecDeque::new(),
+            early: BTreeMap::new(),
+            cancellation_timeout: Some(timeout).filter(|timeout| !timeout.is_zero()),
+            closing: false,
+        })
+    }
+
+    fn start_some(&mut self, cx: &mut ActorContext<'_>) {
+        for _ in 0..TASKS_PER_TURN {
+            let Some(deployment) = self.queue.pop_front() else { return };
+            self.start(&deployment, cx);
+        }
+        if !self.queue.is_empty() {
+            cx.send_self(TaskHostMessage::GoOn);
+        }
+    }
+
+    fn start(&mut self, deployment: &TaskDeployment, cx: &mut ActorContext<'_>) {
+        let TaskDeployment { attempt, vertex, .. } = *deployment;
+        let notifier = Arc::new(TaskNotifier::new(&cx.address()));
+        let launched = guarded(|| self.launcher.launch(deployment, notifier));
+        match launched.unwrap_or_else(|panic| Err(Error::bug(format!("panicked: {panic}")))) {
+            Ok(running) => {
+                let early = self.early.remove(&attempt).unwrap_or_default();
+                early.into_iter().for_each(|(operator, event)| running.send_event(operator, event));
+                self.tasks.insert(attempt, Task { vertex, running });
+            }
+            Err(error) => {
+                let error = error.context(self.job.task_place(vertex, attempt.subtask));
+                self.report(TaskReport::new(attempt, ExecutionState::Failed).with_error(Some(error)), cx);
+            }
+        }
+    }
+
+    fn report(&self, report: TaskReport, cx: &mut ActorContext<'_>) {
+        cx.send(&self.job_master, JobMasterMessage::Task(report));
+    }
+
+    fn state(&mut self, attempt: AttemptId, state: ExecutionState, error: Option<Error>, cx: &mut ActorContext<'_>) {
+        let mut report = TaskReport::new(attempt, state).with_error(error);
+        if state.is_terminal() {
+            let Some(task) = self.tasks.remove(&attempt) else { return };
+            report.last = Some(task.running.snapshot());
+            quietly_drop(task);
+        } else if !self.tasks.contains_key(&attempt) {
+            return;
+        }
+        self.report(report, cx);
+    }
+
+    fn cancel(&mut self, attempts: Vec<AttemptId>, cx: &mut ActorContext<'_>) {
+        let wanted: BTreeSet<_> = attempts.iter().copied().collect();
+        let queued = std::mem::take(&mut self.queue);
+        let (dropped, kept) = queued.into_iter().partition(|deployment| wanted.contains(&deployment.attempt));
+        self.queue = kept;
+        let dropped: VecDeque<TaskDeployment> = dropped;
+        for deployment in dropped {
+            self.early.remove(&deployment.attempt);
+            self.report(TaskReport::new(deployment.attempt, ExecutionState::Canceled), cx);
+        }
+        let running: Vec<_> = attempts.into_iter().filter(|attempt| self.tasks.contains_key(attempt)).collect();
+        running.iter().for_each(|attempt| self.tasks[attempt].running.cancel());
+        if let Some(timeout) = self.cancellation_timeout
+            && !running.is_empty()
+        {
+            cx.send_self_after(timeout, TaskHostMessage::Overdue(running));
+        }
+    }
+
+    /// User code that does not return cannot be stopped: the task is given up, and named.
+    fn give_up(&mut self, attempts: Vec<AttemptId>, cx: &mut ActorContext<'_>) {
+        for attempt in attempts {
+            let Some(task) = self.tasks.remove(&attempt) else { continue };
+            let (place, operator) = (self.job.task_place(task.vertex, attempt.subtask), task.running.current_operator());
+            tracing::error!(job = %self.job.id, task = place, operator, "a cancelled task does not end; its thread is given up");
+            task.running.abandon();
+            let timeout = self.cancellation_timeout.unwrap_or_default().as_secs_f64();
+            let mut report = TaskReport::new(attempt, ExecutionState::Canceled);
+            report.given_up = Some(format!(
+                "{place}: user code in operator '{operator}' did not return within {timeout} s of the cancellation ('task.cancellation.timeout')"
+            ));
+            report.last = Some(task.running.snapshot());
+            self.report(report, cx);
+        }
+    }
+
+    fn send_to_reader(&mut self, attempt: AttemptId, operator: OperatorId, event: SourceEvent) {
+        match self.tasks.get(&attempt) {
+            Some(task) => task.running.send_event(operator, event),
+            None if self.queue.iter().any(|deployment| deployment.attempt == attempt) => {
+                self.early.entry(attempt).or_default().push((operator, event));
+            }
+            None => {}
+        }
+    }
+
+    fn close(&mut self, cx: &mut ActorContext<'_>) {
+        self.closing = true;
+        self.queue.clear();
+        let left: Vec<_> = self.tasks.keys().copied().collect();
+        if !left.is_empty() {
+            self.cancel(left, cx);
+        }
+    }
+
+    fn leave_if_closed(&mut self, cx: &mut ActorContext<'_>) {
+        if self.closing && self.tasks.is_empty() {
+            cx.send(&self.task_manager, TaskManagerMessage::HostClosed(self.job.id));
+            cx.stop();
+        }
+    }
+}
+
+impl Actor for TaskHost {
+    type Message = TaskHostMessage;
+
+    fn handle(&mut self, message: TaskHostMessage, cx: &mut ActorContext<'_>) {
+        match message {
+            TaskHostMessage::Deploy(deployments) => {
+                self.queue.extend(deployments);
+                self.start_some(cx);
+            }
+            TaskHostMessage::GoOn => self.start_some(cx),
+            TaskHostMessage::Cancel(attempts) => self.cancel(attempts, cx),
+            TaskHostMessage::Overdue(attempts) => self.give_up(attempts, cx),
+            TaskHostMessage::ToReader { attempt, operator, event } => self.send_to_reader(attempt, operator, event),
+            TaskHostMessage::Snapshots(request) => {
+                let snapshot = |(attempt, task): (&AttemptId, &Task)| -> (AttemptId, TaskSnapshot) { (*attempt, task.running.snapshot()) };
+                let tasks = self.tasks.iter().map(snapshot).collect();
+                cx.send(&self.job_master, JobMasterMessage::Snapshots { request, tasks });
+            }
+            TaskHostMessage::Close => self.close(cx),
+            TaskHostMessage::State { attempt, state, error } => self.state(attempt, state, error, cx),
+            TaskHostMessage::FromReader { attempt, operator, event } => {
+                if self.tasks.contains_key(&attempt) {
+                    cx.send(&self.job_master, JobMasterMessage::FromReader { attempt, operator, event });
+                }
+            }
+        }
+        self.leave_if_closed(cx);
+    }
+
+    fn crashed(&mut self, error: Error, cx: &mut ActorContext<'_>) {
+        self.tasks.values().for_each(|task| task.running.cancel());
+        cx.send(&self.job_master, JobMasterMessage::HostFailed(error.context("TaskHost")));
+        cx.send(&self.task_manager, TaskManagerMessage::HostClosed(self.job.id));
+    }
+}
