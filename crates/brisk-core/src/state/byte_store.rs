@@ -4,6 +4,12 @@ use brisk_base::Result;
 use std::ops::ControlFlow;
 use std::task::{Context, Poll};
 
+/// Takes the key and value of one entry; says whether the scan goes on.
+pub type ByteVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
+
+/// Takes the value of the key of this index.
+pub type FoundVisitor<'a> = dyn FnMut(usize, Option<&[u8]>) -> Result<()> + 'a;
+
 /// One change to a [`ByteStore`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Write<'a> {
@@ -50,7 +56,7 @@ pub trait ByteStore: Send {
     ///
     /// # Errors
     /// Those of the store, and those of `found`.
-    fn multi_get(&mut self, keys: &[&[u8]], found: &mut dyn FnMut(usize, Option<&[u8]>) -> Result<()>) -> Result<()>;
+    fn multi_get(&mut self, keys: &[&[u8]], found: &mut FoundVisitor<'_>) -> Result<()>;
 
     /// Makes these changes, in order.
     ///
@@ -62,7 +68,7 @@ pub trait ByteStore: Send {
     ///
     /// # Errors
     /// Those of the store, and those of `visit`.
-    fn scan(&mut self, from: &[u8], to: Option<&[u8]>, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>) -> Result<()>;
+    fn scan(&mut self, from: &[u8], to: Option<&[u8]>, visit: &mut ByteVisitor<'_>) -> Result<()>;
 
     /// A view of the store as it is now, which stays so.
     ///
@@ -80,5 +86,5 @@ pub trait FrozenBytes: Send + Sync {
     ///
     /// # Errors
     /// Those of the store, and those of `visit`.
-    fn scan(&self, from: &[u8], to: Option<&[u8]>, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>) -> Result<()>;
+    fn scan(&self, from: &[u8], to: Option<&[u8]>, visit: &mut ByteVisitor<'_>) -> Result<()>;
 }

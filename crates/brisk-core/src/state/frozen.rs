@@ -3,6 +3,9 @@
 use crate::types::{KeyGroup, KeyGroupRange};
 use brisk_base::Result;
 
+/// Takes key group, key and value of one entry.
+pub type EntryVisitor<'a> = dyn FnMut(KeyGroup, &[u8], &[u8]) -> Result<()> + 'a;
+
 /// A generation of a table that stays as it was when the table was frozen, and can be read on any thread.
 ///
 /// All backends show their entries in the same bytes, so that a snapshot does not depend on the backend it was taken from:
@@ -11,9 +14,9 @@ use brisk_base::Result;
 ///   a map;
 /// * value: the value's encoding; of a list, each element's length in LEB128 and its encoding.
 pub trait FrozenTable: Send {
-    /// Shows the entries of these key groups, one key group after the other; within a key group in the order of the bytes of the keys.
+    /// Shows the entries of these key groups, one key group after the other; within a key group in no particular order.
     ///
     /// # Errors
     /// Those of `visit`, and those of a backend that reads files.
-    fn scan(&self, groups: KeyGroupRange, visit: &mut dyn FnMut(KeyGroup, &[u8], &[u8]) -> Result<()>) -> Result<()>;
+    fn scan(&self, groups: KeyGroupRange, visit: &mut EntryVisitor<'_>) -> Result<()>;
 }

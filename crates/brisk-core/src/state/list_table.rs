@@ -64,6 +64,9 @@ impl<V: Clone> ListView<'_, V> {
     }
 }
 
+/// Takes key, namespace and list.
+pub type ListVisitor<'a, K, N, V> = dyn FnMut(&K, &N, ListView<'_, V>) -> Result<()> + 'a;
+
 /// A table of one list per key and namespace. An empty list and no list are the same.
 pub trait KeyedListTable<K, N, V>: AnyTable {
     /// As [`KeyedTable::prefetch`](super::KeyedTable::prefetch).
@@ -139,5 +142,5 @@ pub trait KeyedListTable<K, N, V>: AnyTable {
     ///
     /// # Errors
     /// The backend's, and those of `visit`, which end the scan.
-    fn scan(&mut self, visit: &mut dyn FnMut(&K, &N, ListView<'_, V>) -> Result<()>) -> Result<()>;
+    fn scan(&mut self, visit: &mut ListVisitor<'_, K, N, V>) -> Result<()>;
 }

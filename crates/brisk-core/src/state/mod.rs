@@ -24,12 +24,12 @@ mod table;
 
 pub use access::{CurrentState, StateAccess, StateStore};
 pub use backend::{StateBackend, StateBackendContext, StateBackendFactory, Store};
-pub use byte_store::{ByteStore, FrozenBytes, Write};
+pub use byte_store::{ByteStore, ByteVisitor, FoundVisitor, FrozenBytes, Write};
 pub use declarations::StateDeclarations;
 pub use descriptor::{Layout, StateDescriptor, StateId, StateKind};
-pub use frozen::FrozenTable;
+pub use frozen::{EntryVisitor, FrozenTable};
 pub use handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
-pub use list_table::{KeyedListTable, ListView};
+pub use list_table::{KeyedListTable, ListView, ListVisitor};
 pub use map_table::{KeyRange, KeyedMapTable};
 pub use slot::{KeyGroups, Namespace, Slot};
 pub use table::{AnyTable, KeyedTable};

@@ -5,8 +5,8 @@ use brisk_base::Result;
 use std::any::Any;
 use std::task::{Context, Poll};
 
-/// What all tables of one operator have in common, whatever their types.
-pub trait AnyTable: Send {
+/// What all tables of one operator have in common, whatever their types. Engines that know the type of a table reach it through [`Any`].
+pub trait AnyTable: Any + Send {
     /// Name, kind and types.
     fn descriptor(&self) -> &StateDescriptor;
 
@@ -45,9 +45,6 @@ pub trait AnyTable: Send {
     /// # Errors
     /// When the bytes are damaged, and the backend's.
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<()>;
-
-    /// The table itself, for engines that know its type.
-    fn as_any_mut(&mut self) -> &mut dyn Any;
 }
 
 /// A table of one value per key and namespace.

@@ -1,0 +1,464 @@
+//! Where the heap's tables keep what belongs to one key and namespace.
+//!
+//! Value, list and map tables differ in the cell they keep per slot; finding the cell is the same for all, and happens here.
+
+use super::cow::{Address, CowTable, Frozen};
+use brisk_base::Result;
+use brisk_core::state::{Layout, Namespace, Slot};
+use brisk_core::types::{Key, hash, table_hash};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+/// What may lie in a cell: cheap to clone, since the first write after a freeze clones it.
+pub(crate) trait Cell: Clone + Send + Sync + 'static {
+    /// Bytes held outside of the cell itself, approximately.
+    fn heap_bytes(&self) -> usize;
+}
+
+/// Address of a cell within its namespace.
+#[derive(Clone)]
+pub(crate) struct ByKey<K>(pub(crate) K);
+
+/// Address of a cell within a table of all namespaces.
+#[derive(Clone)]
+pub(crate) struct ByKeyAndNamespace<K, N>(pub(crate) K, pub(crate) N);
+
+impl<K: Key> Address for ByKey<K> {
+    #[inline]
+    fn table_hash(&self) -> u64 {
+        table_hash(self.0.key_hash())
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.0.heap_bytes()
+    }
+}
+
+/// The table hash of a key and namespace.
+#[inline]
+fn pair_hash<N: Namespace>(key_hash: u64, namespace: &N) -> u64 {
+    table_hash(if size_of::<N>() == 0 { key_hash } else { hash::combine(key_hash, namespace.key_hash()) })
+}
+
+impl<K: Key, N: Namespace> Address for ByKeyAndNamespace<K, N> {
+    #[inline]
+    fn table_hash(&self) -> u64 {
+        pair_hash(self.0.key_hash(), &self.1)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.0.heap_bytes() + self.1.heap_bytes()
+    }
+}
+
+/// The cells of one table.
+pub(crate) enum Cells<K, N, C> {
+    /// One hash table for all.
+    KeyMajor(CowTable<ByKeyAndNamespace<K, N>, C>),
+    /// One hash table per namespace.
+    NamespaceMajor(ByNamespace<K, N, C>),
+}
+
+/// Hash tables by namespace.
+pub(crate) struct ByNamespace<K, N, C> {
+    /// Index of each namespace's table.
+    index: BTreeMap<N, usize>,
+    /// The tables; those of no namespace are empty.
+    tables: Vec<CowTable<ByKey<K>, C>>,
+    /// Tables of no namespace, the one freed last at the end. The last few keep their memory for the namespaces to come.
+    free: Vec<usize>,
+    /// The namespace that was asked for last, which is mostly the one that is asked for next.
+    last: Option<(N, usize)>,
+}
+
+/// How many empty tables keep their memory.
+const MAX_FREE_TABLES: usize = 2;
+
+/// One generation of [`Cells`].
+pub(crate) enum FrozenCells<K, N, C> {
+    KeyMajor(Frozen<ByKeyAndNamespace<K, N>, C>),
+    NamespaceMajor(Vec<(N, Frozen<ByKey<K>, C>)>),
+}
+
+impl<K: Key, N: Namespace, C: Cell> ByNamespace<K, N, C> {
+    fn new() -> Self {
+        Self { index: BTreeMap::new(), tables: Vec::new(), free: Vec::new(), last: None }
+    }
+
+    /// Index of a namespace's table.
+    #[inline]
+    fn find(&mut self, namespace: &N) -> Option<usize> {
+        match &self.last {
+            Some((last, index)) if last == namespace => Some(*index),
+            _ => self.find_other(namespace),
+        }
+    }
+
+    fn find_other(&mut self, namespace: &N) -> Option<usize> {
+        let index = *self.index.get(namespace)?;
+        self.last = Some((namespace.clone(), index));
+        Some(index)
+    }
+
+    /// Index of a namespace's table, which is created if there is none.
+    #[inline]
+    fn find_or_create(&mut self, namespace: &N) -> usize {
+        self.find(namespace).unwrap_or_else(|| self.create(namespace))
+    }
+
+    #[cold]
+    fn create(&mut self, namespace: &N) -> usize {
+        let index = self.free.pop().unwrap_or(self.tables.len());
+        if index == self.tables.len() {
+            self.tables.push(CowTable::default());
+        }
+        self.index.insert(namespace.clone(), index);
+        self.last = Some((namespace.clone(), index));
+        index
+    }
+
+    /// Forgets a namespace whose table is empty.
+    fn release(&mut self, namespace: &N, index: usize) {
+        self.index.remove(namespace);
+        self.last = None;
+        if let Some(place) = (self.free.len() + 1).checked_sub(MAX_FREE_TABLES).filter(|place| *place < self.free.len()) {
+            self.tables[self.free[place]] = CowTable::default();
+        }
+        self.free.push(index);
+    }
+
+    fn release_if_empty(&mut self, namespace: &N, index: usize) {
+        if self.tables[index].is_empty() {
+            self.release(namespace, index);
+        }
+    }
+}
+
+impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
+    pub(crate) fn new(layout: Layout) -> Self {
+        match layout {
+            Layout::KeyMajor => Self::KeyMajor(CowTable::default()),
+            Layout::NamespaceMajor => Self::NamespaceMajor(ByNamespace::new()),
+        }
+    }
+
+    /// Number of cells.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::KeyMajor(table) => table.len(),
+            Self::NamespaceMajor(by) => by.index.values().map(|index| by.tables[*index].len()).sum(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&mut self, slot: Slot<'_, K, N>) -> Option<&C> {
+        check(slot);
+        match self {
+            Self::KeyMajor(table) => {
+                table.settle();
+                table.get(pair_hash(slot.hash, slot.namespace), is_pair(slot))
+            }
+            Self::NamespaceMajor(by) => {
+                let table = by.find(slot.namespace)?;
+                by.tables[table].settle();
+                by.tables[table].get(table_hash(slot.hash), is_key(slot))
+            }
+        }
+    }
+
+    /// The cell of a slot, to be changed in place.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, slot: Slot<'_, K, N>) -> Option<&mut C> {
+        check(slot);
+        match self {
+            Self::KeyMajor(table) => table.get_mut(pair_hash(slot.hash, slot.namespace), is_pair(slot)),
+            Self::NamespaceMajor(by) => {
+                let table = by.find(slot.namespace)?;
+                by.tables[table].get_mut(table_hash(slot.hash), is_key(slot))
+            }
+        }
+    }
+
+    /// The cell of a slot, created if there is none.
+    #[inline]
+    pub(crate) fn get_or_create(&mut self, slot: Slot<'_, K, N>, create: impl FnOnce() -> Result<C>) -> Result<&mut C> {
+        check(slot);
+        match self {
+            Self::KeyMajor(table) => {
+                table.settle();
+                let address = || ByKeyAndNamespace(slot.key.clone(), slot.namespace.clone());
+                table.get_or_create(pair_hash(slot.hash, slot.namespace), is_pair(slot), address, create)
+            }
+            Self::NamespaceMajor(by) => {
+                let index = by.find_or_create(slot.namespace);
+                if by.tables[index].is_empty() {
+                    // The namespace must not stay behind empty if nothing is created.
+                    return match create() {
+                        Ok(cell) => {
+                            by.tables[index].get_or_create(table_hash(slot.hash), is_key(slot), || ByKey(slot.key.clone()), || Ok(cell))
+                        }
+                        Err(error) => {
+                            by.release(slot.namespace, index);
+                            Err(error)
+                        }
+                    };
+                }
+                let table = &mut by.tables[index];
+                table.settle();
+                table.get_or_create(table_hash(slot.hash), is_key(slot), || ByKey(slot.key.clone()), create)
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn insert(&mut self, slot: Slot<'_, K, N>, cell: C) -> Option<C> {
+        check(slot);
+        match self {
+            Self::KeyMajor(table) => {
+                table.settle();
+                let address = || ByKeyAndNamespace(slot.key.clone(), slot.namespace.clone());
+                table.insert(pair_hash(slot.hash, slot.namespace), is_pair(slot), address, cell)
+            }
+            Self::NamespaceMajor(by) => {
+                let index = by.find_or_create(slot.namespace);
+                by.tables[index].settle();
+                by.tables[index].insert(table_hash(slot.hash), is_key(slot), || ByKey(slot.key.clone()), cell)
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn remove(&mut self, slot: Slot<'_, K, N>) -> Option<C> {
+        check(slot);
+        match self {
+            Self::KeyMajor(table) => {
+                table.settle();
+                table.remove(pair_hash(slot.hash, slot.namespace), is_pair(slot))
+            }
+            Self::NamespaceMajor(by) => {
+                let table = by.find(slot.namespace)?;
+                let cell = by.tables[table].remove(table_hash(slot.hash), is_key(slot));
+                by.release_if_empty(slot.namespace, table);
+                cell
+            }
+        }
+    }
+
+    /// Lets `update` change, add or remove the cell of a slot.
+    #[inline]
+    pub(crate) fn update(&mut self, slot: Slot<'_, K, N>, update: impl FnOnce(&mut Option<C>) -> Result<()>) -> Result<()> {
+        check(slot);
+        match self {
+            Self::KeyMajor(table) => {
+                table.settle();
+                let address = || ByKeyAndNamespace(slot.key.clone(), slot.namespace.clone());
+                table.update(pair_hash(slot.hash, slot.namespace), is_pair(slot), address, update)
+            }
+            Self::NamespaceMajor(by) => {
+                let index = by.find_or_create(slot.namespace);
+                by.tables[index].settle();
+                let result = by.tables[index].update(table_hash(slot.hash), is_key(slot), || ByKey(slot.key.clone()), update);
+                by.release_if_empty(slot.namespace, index);
+                result
+            }
+        }
+    }
+
+    /// Changes the cell of each slot in place, having created it where there is none.
+    #[inline]
+    pub(crate) fn add_many(
+        &mut self,
+        slots: &[Slot<'_, K, N>],
+        mut create: impl FnMut(usize) -> Result<C>,
+        mut add: impl FnMut(usize, &mut C) -> Result<()>,
+    ) -> Result<()> {
+        match self {
+            Self::KeyMajor(table) => {
+                table.settle();
+                let hash = |slot: &Slot<'_, K, N>| pair_hash(slot.hash, slot.namespace);
+                let address = |slot: Slot<'_, K, N>| ByKeyAndNamespace(slot.key.clone(), slot.namespace.clone());
+                add_run(
+                    table,
+                    slots,
+                    0,
+                    &hash,
+                    &|slot, it: &ByKeyAndNamespace<K, N>| it.0 == *slot.key && it.1 == *slot.namespace,
+                    &address,
+                    &mut create,
+                    &mut add,
+                )
+            }
+            Self::NamespaceMajor(by) => {
+                let mut first = 0;
+                while first < slots.len() {
+                    let namespace = slots[first].namespace;
+                    let run = 1 + slots[first + 1..].iter().take_while(|slot| slot.namespace == namespace).count();
+                    let index = by.find_or_create(namespace);
+                    let table = &mut by.tables[index];
+                    table.settle();
+                    let hash = |slot: &Slot<'_, K, N>| table_hash(slot.hash);
+                    let address = |slot: Slot<'_, K, N>| ByKey(slot.key.clone());
+                    let is = |slot: Slot<'_, K, N>, it: &ByKey<K>| it.0 == *slot.key;
+                    let result = add_run(table, &slots[first..first + run], first, &hash, &is, &address, &mut create, &mut add);
+                    if result.is_err() {
+                        by.release_if_empty(namespace, index);
+                        return result;
+                    }
+                    first += run;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn scan_namespace(&mut self, namespace: &N, mut visit: impl FnMut(&K, &C) -> Result<()>) -> Result<()> {
+        match self {
+            Self::KeyMajor(table) => table.scan(|at, cell| if at.1 == *namespace { visit(&at.0, cell) } else { Ok(()) }),
+            Self::NamespaceMajor(by) => match by.find(namespace) {
+                Some(index) => by.tables[index].scan(|at, cell| visit(&at.0, cell)),
+                None => Ok(()),
+            },
+        }
+    }
+
+    pub(crate) fn drain_namespace(&mut self, namespace: &N, mut visit: impl FnMut(K, C) -> Result<()>) -> Result<()> {
+        match self {
+            Self::KeyMajor(_) => {
+                let mut keys = Vec::new();
+                self.scan_namespace(namespace, |key, _| {
+                    keys.push(key.clone());
+                    Ok(())
+                })?;
+                let mut result = Ok(());
+                for key in keys {
+                    if let Some(cell) = self.remove(Slot::new(&key, namespace)) {
+                        result = result.and_then(|()| visit(key, cell));
+                    }
+                }
+                result
+            }
+            Self::NamespaceMajor(by) => {
+                let Some(index) = by.find(namespace) else { return Ok(()) };
+                let result = by.tables[index].drain(|at, cell| visit(at.0, cell));
+                by.release(namespace, index);
+                result
+            }
+        }
+    }
+
+    /// The lowest namespace above `after`.
+    pub(crate) fn next_namespace(&self, after: Option<&N>) -> Result<Option<N>> {
+        match self {
+            Self::KeyMajor(table) => {
+                let mut lowest: Option<N> = None;
+                table.scan(|at, _| {
+                    if after.is_none_or(|after| at.1 > *after) && lowest.as_ref().is_none_or(|lowest| at.1 < *lowest) {
+                        lowest = Some(at.1.clone());
+                    }
+                    Ok(())
+                })?;
+                Ok(lowest)
+            }
+            Self::NamespaceMajor(by) => {
+                let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+                Ok(by.index.range((from, Bound::Unbounded)).next().map(|(namespace, _)| namespace.clone()))
+            }
+        }
+    }
+
+    pub(crate) fn scan(&self, mut visit: impl FnMut(&K, &N, &C) -> Result<()>) -> Result<()> {
+        match self {
+            Self::KeyMajor(table) => table.scan(|at, cell| visit(&at.0, &at.1, cell)),
+            Self::NamespaceMajor(by) => {
+                by.index.iter().try_for_each(|(namespace, index)| by.tables[*index].scan(|at, cell| visit(&at.0, namespace, cell)))
+            }
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        match self {
+            Self::KeyMajor(table) => table.clear(),
+            Self::NamespaceMajor(by) => *by = ByNamespace::new(),
+        }
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::KeyMajor(table) => table.heap_bytes(C::heap_bytes),
+            Self::NamespaceMajor(by) => by
+                .tables
+                .iter()
+                .map(|table| table.heap_bytes(C::heap_bytes) + size_of::<CowTable<ByKey<K>, C>>() + size_of::<(N, usize)>())
+                .sum(),
+        }
+    }
+
+    /// Begins a new generation and returns the one that has ended.
+    pub(crate) fn freeze(&mut self) -> FrozenCells<K, N, C> {
+        match self {
+            Self::KeyMajor(table) => FrozenCells::KeyMajor(table.freeze()),
+            Self::NamespaceMajor(by) => FrozenCells::NamespaceMajor(
+                by.index.iter().map(|(namespace, index)| (namespace.clone(), by.tables[*index].freeze())).collect(),
+            ),
+        }
+    }
+}
+
+impl<K: Key, N: Namespace, C> FrozenCells<K, N, C> {
+    /// The cells of the generation.
+    pub(crate) fn for_each<'a>(&'a self, mut visit: impl FnMut(&'a K, &'a N, &'a C)) {
+        match self {
+            Self::KeyMajor(table) => table.iter().for_each(|(at, cell)| visit(&at.0, &at.1, cell)),
+            Self::NamespaceMajor(tables) => {
+                tables.iter().for_each(|(namespace, table)| table.iter().for_each(|(at, cell)| visit(&at.0, namespace, cell)));
+            }
+        }
+    }
+}
+
+#[inline]
+fn is_key<'a, K: Key, N>(slot: Slot<'a, K, N>) -> impl Fn(&ByKey<K>) -> bool + 'a {
+    move |at| at.0 == *slot.key
+}
+
+#[inline]
+fn is_pair<'a, K: Key, N: Namespace>(slot: Slot<'a, K, N>) -> impl Fn(&ByKeyAndNamespace<K, N>) -> bool + 'a {
+    move |at| at.0 == *slot.key && at.1 == *slot.namespace
+}
+
+/// A wrong hash would hide the value: better found in a test.
+#[inline]
+fn check<K: Key, N>(slot: Slot<'_, K, N>) {
+    debug_assert_eq!(slot.hash, slot.key.key_hash(), "the hash of a slot is not that of its key {:?}", slot.key);
+}
+
+/// [`Cells::add_many`] within one table. `first` is the index of the first slot.
+#[inline]
+#[expect(clippy::too_many_arguments, reason = "the two layouts differ in exactly these closures")]
+fn add_run<K: Key, N: Namespace, A: Address, C: Cell>(
+    table: &mut CowTable<A, C>,
+    slots: &[Slot<'_, K, N>],
+    first: usize,
+    hash: &impl Fn(&Slot<'_, K, N>) -> u64,
+    is: &impl Fn(Slot<'_, K, N>, &A) -> bool,
+    address: &impl Fn(Slot<'_, K, N>) -> A,
+    create: &mut impl FnMut(usize) -> Result<C>,
+    add: &mut impl FnMut(usize, &mut C) -> Result<()>,
+) -> Result<()> {
+    const LOCATED: usize = 16;
+    for (number, chunk) in slots.chunks(LOCATED).enumerate() {
+        let first = first + number * LOCATED;
+        let located: [usize; LOCATED] = table.locate(chunk.iter().map(hash), |index, at| is(chunk[index], at));
+        for (index, slot) in chunk.iter().enumerate() {
+            check(*slot);
+            let row = first + index;
+            if let Some(cell) = table.at(located[index], |at| is(*slot, at)) {
+                add(row, cell)?;
+                continue;
+            }
+            let cell = table.get_or_create(hash(slot), |at| is(*slot, at), || address(*slot), || create(row))?;
+            add(row, cell)?;
+        }
+    }
+    Ok(())
+}

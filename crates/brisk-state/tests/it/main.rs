@@ -1,0 +1,7 @@
+//! Tables of all backends against naive models; handles; a state store as operators use it.
+
+mod handles;
+mod lists;
+mod maps;
+mod support;
+mod values;
