@@ -1,0 +1,193 @@
+//! Runs the jobs of any program in the simulator.
+
+use crate::cluster::SimCluster;
+use brisk_base::options::Configuration;
+use brisk_base::{Error, Result};
+use brisk_cluster::Gateway;
+use brisk_cluster::client::{ClusterJobClient, JobView};
+use brisk_core::accumulator::AccumulatorValue;
+use brisk_core::job::{JobClient, JobExecutor, JobProgress, JobResult, JobStatus};
+use brisk_core::job_graph::StreamGraph;
+use brisk_core::registry::OperatorRegistry;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Steps of a simulation, unless said otherwise: far more than a test should take.
+pub(crate) const MAX_STEPS: u64 = 50_000_000;
+
+/// Steps between two looks of a program that reads a job's results while it runs.
+const STEPS_PER_LOOK: u64 = 10_000;
+
+/// Runs jobs from one seed on the thread that waits for them: `execute()` drives the simulation to the job's end.
+///
+/// ```
+/// use brisk_base::options::Configuration;
+/// use brisk_sim::SimExecutor;
+/// use brisk_stream::StreamEnvironment;
+/// use std::sync::Arc;
+///
+/// let env = StreamEnvironment::new(Arc::new(SimExecutor::new(42)), Configuration::new());
+/// let mut doubled = env.from_sequence(1, 3).map(|n| n * 2).collect()?;
+/// doubled.sort();
+/// assert_eq!(doubled, [2, 4, 6]);
+/// # brisk_base::Result::<()>::Ok(())
+/// ```
+pub struct SimExecutor {
+    seed: u64,
+    registry: OperatorRegistry,
+    max_steps: u64,
+    /// Made with the first job.
+    driven: Mutex<Option<Driven>>,
+}
+
+/// The cluster and who takes jobs for it.
+#[derive(Clone)]
+struct Driven {
+    cluster: Arc<Mutex<SimCluster>>,
+    gateway: Gateway,
+}
+
+impl SimExecutor {
+    /// An executor whose jobs run as this seed decides.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, registry: OperatorRegistry::default(), max_steps: MAX_STEPS, driven: Mutex::default() }
+    }
+
+    /// With operators that are built by name.
+    #[must_use]
+    pub fn with_registry(mut self, registry: OperatorRegistry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// Fails a job that is not over after so many steps.
+    #[must_use]
+    pub const fn with_max_steps(mut self, steps: u64) -> Self {
+        self.max_steps = steps;
+        self
+    }
+
+    fn driven(&self) -> Result<Driven> {
+        let mut driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(driven) = &*driven {
+            return Ok(driven.clone());
+        }
+        let (cluster, gateway) = SimCluster::new(self.seed, &self.registry, self.max_steps)?;
+        Ok(driven.insert(Driven { cluster: Arc::new(Mutex::new(cluster)), gateway }).clone())
+    }
+
+    /// Submits a job; the client drives it.
+    pub(crate) fn start(&self, graph: &StreamGraph, config: &Configuration) -> Result<SimClient> {
+        let Driven { cluster, gateway } = self.driven()?;
+        let client = gateway.submit_keeping(graph, config, ())?;
+        Ok(SimClient { cluster, client, stuck_at: Mutex::new(None), broken: Mutex::new(None) })
+    }
+}
+
+impl JobExecutor for SimExecutor {
+    fn submit(&self, graph: StreamGraph, config: &Configuration) -> Result<Arc<dyn JobClient>> {
+        Ok(Arc::new(self.start(&graph, config)?))
+    }
+}
+
+/// A handle to a simulated job: waiting for the job is what makes it run.
+pub(crate) struct SimClient {
+    cluster: Arc<Mutex<SimCluster>>,
+    client: ClusterJobClient<()>,
+    /// Number of steps when nothing could run any more.
+    stuck_at: Mutex<Option<u64>>,
+    /// What ended the simulation before the job.
+    broken: Mutex<Option<String>>,
+}
+
+impl SimClient {
+    /// The cluster, locked.
+    pub(crate) fn cluster(&self) -> MutexGuard<'_, SimCluster> {
+        self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The job's published state.
+    pub(crate) fn view(&self) -> &JobView {
+        self.client.view()
+    }
+
+    /// How the job ended, if it has.
+    fn ended(&self) -> Option<Result<JobResult>> {
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(message) = &*broken {
+            return Some(Err(Error::bug(message.clone())));
+        }
+        self.client.wait_for(Duration::ZERO)
+    }
+
+    /// Steps until the job is over, nothing can run, or so many steps are done.
+    pub(crate) fn drive(&self, steps: u64) -> Option<Result<JobResult>> {
+        let mut cluster = self.cluster();
+        for _ in 0..steps {
+            if self.view().status().is_globally_terminal() {
+                break;
+            }
+            match cluster.step() {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.note_stuck(&cluster);
+                    break;
+                }
+                Err(error) => {
+                    self.give_up(&error);
+                    break;
+                }
+            }
+        }
+        drop(cluster);
+        self.ended()
+    }
+
+    /// Nothing can run. If that was so the last time, too, nothing ever will; else the program may free what the job waits for.
+    fn note_stuck(&self, cluster: &SimCluster) {
+        let now = Some(cluster.trace().steps());
+        let before = std::mem::replace(&mut *self.stuck_at.lock().unwrap_or_else(PoisonError::into_inner), now);
+        if before == now {
+            self.give_up(&cluster.deadlock());
+        }
+    }
+
+    fn give_up(&self, error: &Error) {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.message().to_owned());
+    }
+}
+
+impl JobClient for SimClient {
+    fn job_id(&self) -> brisk_base::ids::JobId {
+        self.client.job_id()
+    }
+
+    fn status(&self) -> JobStatus {
+        self.client.status()
+    }
+
+    fn cancel(&self) {
+        self.client.cancel();
+    }
+
+    fn accumulators(&self) -> BTreeMap<String, AccumulatorValue> {
+        self.client.accumulators()
+    }
+
+    fn progress(&self) -> JobProgress {
+        self.client.progress()
+    }
+
+    fn wait_for(&self, timeout: Duration) -> Option<Result<JobResult>> {
+        if timeout.is_zero() {
+            return self.drive(STEPS_PER_LOOK);
+        }
+        loop {
+            // A job that is stuck twice without a step in between has ended with an error.
+            if let Some(ended) = self.drive(u64::MAX) {
+                return Some(ended);
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What a simulated job gives to its check: the streams that its builder returns.
+
+use brisk_core::types::Record;
+use brisk_stream::{DataStream, DataStreamSink};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where the records of a stream gather.
+pub struct Gathered<T>(Arc<Mutex<Vec<T>>>);
+
+/// Streams whose records a simulation gathers: a stream, a tuple of streams, or `()` for a job that is checked by other means.
+pub trait Outputs {
+    /// What the check sees: a `Vec` per stream.
+    type Collected;
+    /// What is held while the job runs.
+    type Gathering;
+
+    /// Adds sinks.
+    fn gather(&self) -> Self::Gathering;
+
+    /// Takes what has arrived.
+    fn take(gathering: Self::Gathering) -> Self::Collected;
+}
+
+impl<T: Record> Outputs for DataStream<T> {
+    type Collected = Vec<T>;
+    type Gathering = Gathered<T>;
+
+    fn gather(&self) -> Gathered<T> {
+        let gathered = Gathered(Arc::default());
+        let into: Arc<Mutex<Vec<T>>> = Arc::clone(&gathered.0);
+        self.add_sink(move |value| into.lock().unwrap_or_else(PoisonError::into_inner).push(value));
+        gathered
+    }
+
+    fn take(gathering: Gathered<T>) -> Vec<T> {
+        std::mem::take(&mut gathering.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Outputs for DataStreamSink {
+    type Collected = ();
+    type Gathering = ();
+
+    fn gather(&self) {}
+
+    fn take((): ()) {}
+}
+
+macro_rules! tuple_outputs {
+    ($($name:ident . $at:tt),*) => {
+        impl<$($name: Outputs),*> Outputs for ($($name,)*) {
+            type Collected = ($($name::Collected,)*);
+            type Gathering = ($($name::Gathering,)*);
+
+            #[expect(clippy::unused_unit, reason = "the empty tuple is one of the cases")]
+            fn gather(&self) -> Self::Gathering {
+                ($(self.$at.gather(),)*)
+            }
+
+            #[expect(clippy::unused_unit, reason = "the empty tuple is one of the cases")]
+            fn take(gathering: Self::Gathering) -> Self::Collected {
+                let _ = &gathering;
+                ($($name::take(gathering.$at),)*)
+            }
+        }
+    };
+}
+
+tuple_outputs!();
+tuple_outputs!(A.0);
+tuple_outputs!(A.0, B.1);
+tuple_outputs!(A.0, B.1, C.2);
+tuple_outputs!(A.0, B.1, C.2, D.3);
