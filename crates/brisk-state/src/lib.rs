@@ -13,6 +13,7 @@ mod entry;
 pub mod heap;
 pub mod mock;
 mod store;
+pub mod timers;
 
 pub use backend::HashMapStateBackend;
 pub use store::KeyedStateStore;

@@ -377,7 +377,7 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
 
     pub(crate) fn clear(&mut self) {
         match self {
-            Self::KeyMajor(table) => table.clear(),
+            Self::KeyMajor(table) => *table = CowTable::default(),
             Self::NamespaceMajor(by) => *by = ByNamespace::new(),
         }
     }

@@ -23,6 +23,12 @@ pub(crate) trait Address: Clone + Send + Sync + 'static {
 /// Entries absorbed per call.
 const ABSORBED_PER_CALL: usize = 64;
 
+/// Tables are made smaller when fewer than one bucket in this many is in use.
+const SHRINK_BELOW: usize = 16;
+
+/// Tables of fewer buckets are left as they are.
+const SMALL: usize = 1024;
+
 /// Tables above this size are worth a pass of their own that loads the cache lines of many entries at once.
 const PREFETCH_ABOVE_BYTES: usize = 1 << 20;
 
@@ -145,7 +151,13 @@ impl<A: Address, V: Clone + Send + Sync + 'static> CowTable<A, V> {
     #[inline]
     pub(crate) fn remove(&mut self, hash: u64, is: impl Fn(&A) -> bool) -> Option<V> {
         match self.live.find_entry(hash, |entry| is(&entry.0)) {
-            Ok(entry) => Some(entry.remove().0.1),
+            Ok(entry) => {
+                let value = entry.remove().0.1;
+                if self.live.len() < self.live.num_buckets() / SHRINK_BELOW {
+                    self.shrink();
+                }
+                Some(value)
+            }
             Err(_) if self.layers.is_empty() => None,
             Err(_) => self.take_frozen(hash, &is).map(|(_, value)| value),
         }
@@ -227,12 +239,6 @@ impl<A: Address, V: Clone + Send + Sync + 'static> CowTable<A, V> {
         result
     }
 
-    /// Removes all entries. Keeps the memory of the live table.
-    pub(crate) fn clear(&mut self) {
-        self.layers.clear();
-        self.live.clear();
-    }
-
     /// Bytes of memory, from a sample of the entries.
     pub(crate) fn heap_bytes(&self, value_heap_bytes: impl Fn(&V) -> usize) -> usize {
         let of = |table: &HashTable<(A, V)>| {
@@ -289,6 +295,13 @@ impl<A: Address, V: Clone + Send + Sync + 'static> CowTable<A, V> {
         }
         if table.is_empty() {
             self.layers.remove(index);
+        }
+    }
+
+    #[cold]
+    fn shrink(&mut self) {
+        if self.live.num_buckets() > SMALL {
+            self.live.shrink_to(self.live.len() * 4, |entry| entry.0.table_hash());
         }
     }
 

@@ -138,10 +138,13 @@ fn change(table: &mut dyn KeyedMapTable<K, N, UK, UV>, model: &mut Model, op: &O
             };
             table.update(Slot::new(&at.0, &at.1), key, update).expect("updating never fails here");
             let map = model.entry(at.clone()).or_default();
-            assert_eq!(seen, match value {
-                Some(value) => map.insert(key.clone(), *value),
-                None => map.remove(key),
-            });
+            assert_eq!(
+                seen,
+                match value {
+                    Some(value) => map.insert(key.clone(), *value),
+                    None => map.remove(key),
+                }
+            );
         }
         Op::RemoveRange(at, range) => {
             let bounds = (range.0.as_ref(), range.1.as_ref());

@@ -1,0 +1,15 @@
+//! Timers of keys: when a key wants to be called.
+//!
+//! Operators have one queue for event time and one for processing time. A timer is a timestamp, a key and a namespace; registering it
+//! twice is registering it once.
+//!
+//! Invariants: timers fire in the order of their timestamps, those of one timestamp in the order in which they were registered, each
+//! once; a queue in which nothing is due costs one comparison.
+
+mod chunks;
+mod queue;
+
+pub use queue::{Timer, TimerQueue};
+
+#[cfg(test)]
+mod tests;
