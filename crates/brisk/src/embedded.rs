@@ -1,0 +1,71 @@
+//! The engine inside of a program: a cluster of one process, started with the first job.
+//!
+//! Invariant: nothing runs before the first job, and nothing is left when the environment and the clients of its jobs are gone.
+
+use crate::options::{EXECUTOR, EXECUTOR_WORKERS, ExecutorKind};
+use crate::progress;
+use brisk_base::options::Configuration;
+use brisk_base::world::World;
+use brisk_base::{Result, ResultExt};
+use brisk_cluster::MiniCluster;
+use brisk_core::job::{JobClient, JobExecutor};
+use brisk_core::job_graph::StreamGraph;
+use brisk_core::registry::OperatorRegistry;
+use brisk_runtime::executor::{CoreWorkers, CoreWorkersOptions, Executor, PollTask, SpawnOptions, TaskHandle};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// See the module.
+pub(crate) struct Embedded {
+    config: Configuration,
+    world: World,
+    /// The cluster, once there was a job.
+    cluster: Mutex<Option<MiniCluster>>,
+}
+
+impl Embedded {
+    pub(crate) fn new(config: Configuration) -> Self {
+        Self { config, world: World::real(), cluster: Mutex::new(None) }
+    }
+
+    fn cluster(&self) -> Result<MiniCluster> {
+        let mut cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*cluster {
+            Some(running) => Ok(running.clone()),
+            None => {
+                let started = MiniCluster::start(&self.config, &self.world, self.executor()?, OperatorRegistry::default())?;
+                Ok(cluster.insert(started).clone())
+            }
+        }
+    }
+
+    fn executor(&self) -> Result<Arc<dyn Executor>> {
+        let workers = self.config.get(&EXECUTOR_WORKERS)? as usize;
+        let options = CoreWorkersOptions { workers, ..CoreWorkersOptions::default() };
+        let workers = CoreWorkers::start(self.world.clone(), options).context(|| "starting the engine's threads")?;
+        Ok(match self.config.get(&EXECUTOR)? {
+            ExecutorKind::Core => Arc::new(workers),
+            ExecutorKind::Dedicated => Arc::new(DedicatedThreads(workers)),
+        })
+    }
+}
+
+impl JobExecutor for Embedded {
+    fn submit(&self, graph: StreamGraph, config: &Configuration) -> Result<Arc<dyn JobClient>> {
+        let display = progress::Display::of(&graph);
+        let client = self.cluster()?.submit(graph, config)?;
+        Ok(display.watch(client, &self.world))
+    }
+}
+
+/// Gives each task a thread of its own.
+struct DedicatedThreads(CoreWorkers);
+
+impl Executor for DedicatedThreads {
+    fn spawn(&self, task: Box<dyn PollTask>, options: SpawnOptions) -> TaskHandle {
+        self.0.spawn(task, SpawnOptions { dedicated: true, ..options })
+    }
+
+    fn world(&self) -> &World {
+        self.0.world()
+    }
+}

@@ -1,0 +1,15 @@
+//! What most programs need: `use brisk::prelude::*;`.
+
+pub use crate::environment::EnvironmentExt;
+pub use brisk_base::options::Configuration;
+pub use brisk_base::time::{days, hours, millis, minutes, seconds};
+pub use brisk_base::{Error, ErrorKind, Millis, Result, ResultExt, Timestamp};
+pub use brisk_connectors::datagen::DataGeneratorSource;
+pub use brisk_connectors::files::{FileSink, FileSource};
+pub use brisk_connectors::socket::{SocketSink, SocketSource};
+pub use brisk_core::function::watermark::WatermarkStrategy;
+pub use brisk_core::function::{AggregateFunction, Collector, OutputTag, ReduceFunction};
+pub use brisk_core::job::{JobClient, JobResult, JobStatus};
+pub use brisk_core::operator::RuntimeContext;
+pub use brisk_core::types::{Key, Record};
+pub use brisk_stream::StreamEnvironment;
