@@ -7,6 +7,8 @@ mod async_io;
 mod co;
 mod flat_map;
 mod filter;
+mod keyed_context;
+mod keyed_process;
 mod map;
 mod process;
 
@@ -14,6 +16,8 @@ pub use async_io::{AsyncFunction, AsyncOptions, AsyncOrder, AsyncResult, AsyncRe
 pub use co::{CoFlatMapFunction, CoMapFunction, CoProcessFunction};
 pub use filter::FilterFunction;
 pub use flat_map::FlatMapFunction;
+pub use keyed_context::{KeyedContext, TimeDomain, TimerService};
+pub use keyed_process::{Context, KeyedCoProcessFunction, KeyedProcessFunction, TimerContext};
 pub use map::MapFunction;
 pub use process::{ProcessContext, ProcessFunction};
 

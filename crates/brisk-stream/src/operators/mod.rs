@@ -8,9 +8,12 @@ mod co_process;
 mod collect;
 mod filter;
 mod flat_map;
+mod keyed;
+mod keyed_process;
 mod map;
 mod partial;
 mod process;
+mod rolling;
 mod sink;
 mod timestamps;
 
@@ -19,9 +22,12 @@ pub(crate) use co_process::CoProcessOperator;
 pub(crate) use collect::{CollectOperator, Handoff};
 pub(crate) use filter::FilterOperator;
 pub(crate) use flat_map::FlatMapOperator;
+pub(crate) use keyed::KeyedOperator;
+pub(crate) use keyed_process::{KeyedCoProcess, KeyedProcess};
 pub(crate) use map::MapOperator;
 pub(crate) use partial::{each_row, rest_of};
 pub(crate) use process::ProcessOperator;
+pub(crate) use rolling::{ByReduce, InPlace, RollingOperator};
 pub(crate) use sink::SinkOperator;
 pub(crate) use timestamps::TimestampsOperator;
 

@@ -3,7 +3,7 @@
 use brisk_base::{Result, Timestamp};
 use brisk_core::batch::{AnyBatch, Cursor, Rows};
 use brisk_core::function::Emitter;
-use brisk_core::operator::{OperatorContext, Rest};
+use brisk_core::operator::{Budget, OperatorContext, Rest};
 use brisk_core::types::Record;
 
 /// What a cursor has not read, as an operator gives it back.
@@ -36,4 +36,32 @@ pub(crate) fn each_row<T: Record, U: Record>(
     }
     emitter.flush(cx);
     Ok(rest_of(cursor))
+}
+
+/// Rows that are handed over at once to code that does not look at the budget itself. It follows the speed of that code, so that fast code
+/// gets whole batches and slow code is stopped in time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stride(usize);
+
+impl Default for Stride {
+    fn default() -> Self {
+        Self(64)
+    }
+}
+
+impl Stride {
+    /// Most rows of a stride: more than any batch has.
+    const MAX: usize = 1 << 16;
+
+    /// Rows of the next stride.
+    pub(crate) const fn rows(self) -> usize {
+        self.0
+    }
+
+    /// To be called after a full stride: whether the time is used up.
+    pub(crate) fn is_over(&mut self, budget: &mut Budget) -> bool {
+        let over = budget.check();
+        self.0 = if over { (self.0 / 2).max(1) } else { (self.0 * 2).min(Self::MAX) };
+        over
+    }
 }

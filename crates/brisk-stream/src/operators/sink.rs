@@ -1,5 +1,6 @@
 //! Hands batches to the writer of a sink.
 
+use super::partial::Stride;
 use brisk_base::{Result, Timestamp};
 use brisk_core::batch::{AnyBatch, Rows};
 use brisk_core::operator::{Operator, OperatorContext, Progress, Rest};
@@ -9,16 +10,13 @@ use brisk_core::types::Record;
 /// See the module.
 pub(crate) struct SinkOperator<T> {
     writer: Box<dyn SinkWriter<T>>,
-    /// Rows that are written before the clock is looked at: follows the writer's speed, so that fast ones get whole batches.
-    chunk: usize,
+    /// Rows that are written at once.
+    stride: Stride,
 }
 
-/// The first guess at how many rows a writer takes in a fraction of the budget.
-const FIRST_CHUNK: usize = 64;
-
 impl<T: Record> SinkOperator<T> {
-    pub(crate) const fn new(writer: Box<dyn SinkWriter<T>>) -> Self {
-        Self { writer, chunk: FIRST_CHUNK }
+    pub(crate) fn new(writer: Box<dyn SinkWriter<T>>) -> Self {
+        Self { writer, stride: Stride::default() }
     }
 
     /// Writes rows, then the watermark that they carry.
@@ -34,14 +32,12 @@ impl<T: Record> SinkOperator<T> {
 impl<T: Record> Operator for SinkOperator<T> {
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
         let mut rows = Rows::<T>::from_any(batch)?;
-        while rows.values.len() > self.chunk {
-            let front = Rows::from_any(rows.split_front(self.chunk))?;
+        while rows.values.len() > self.stride.rows() {
+            let front = Rows::from_any(rows.split_front(self.stride.rows()))?;
             self.write(front)?;
-            if cx.budget.check() {
-                self.chunk = (self.chunk / 2).max(1);
+            if self.stride.is_over(cx.budget) {
                 return Ok(Rest::More(Box::new(rows)));
             }
-            self.chunk *= 2;
         }
         self.write(rows)?;
         Ok(Rest::Consumed)

@@ -3,6 +3,7 @@
 //! Watermarks and statuses from upstream are dropped, except for the watermark at the end of the stream. New watermarks are marks at the
 //! rows that caused them.
 
+use super::partial::Stride;
 use brisk_base::options::core_options::AUTO_WATERMARK_INTERVAL;
 use brisk_base::{Millis, Result, Timestamp};
 use brisk_core::batch::{AnyBatch, Mark, Rows};
@@ -10,9 +11,6 @@ use brisk_core::element::StreamStatus;
 use brisk_core::function::watermark::{TimestampAssigner, WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
 use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Progress, Rest};
 use brisk_core::types::Record;
-
-/// Rows between two looks at the budget.
-const CHUNK: usize = 256;
 
 /// See the module.
 pub(crate) struct TimestampsOperator<T> {
@@ -30,8 +28,10 @@ pub(crate) struct TimestampsOperator<T> {
     periodic_every: Option<Millis>,
     /// When it is asked next.
     periodic_at: Option<Timestamp>,
-    /// Timestamps of one chunk.
+    /// Timestamps of one stride.
     scratch: Vec<Timestamp>,
+    /// Rows that are looked at at once.
+    stride: Stride,
 }
 
 impl<T: Record> TimestampsOperator<T> {
@@ -46,6 +46,7 @@ impl<T: Record> TimestampsOperator<T> {
             periodic_every: None,
             periodic_at: None,
             scratch: Vec::new(),
+            stride: Stride::default(),
         }
     }
 
@@ -65,13 +66,13 @@ impl<T: Record> TimestampsOperator<T> {
         let len = rows.values.len();
         let mut done = 0;
         while done < len {
-            let to = len.min(done + CHUNK);
+            let to = len.min(done + self.stride.rows());
             self.assign(rows, done, to);
             let before = rows.marks.len();
             self.generator.on_batch(&rows.values[done..to], &rows.timestamps[done..to], done as u32, &mut rows.marks);
             self.drop_stale(&mut rows.marks, before);
             done = to;
-            if done < len && cx.budget.check() {
+            if done < len && self.stride.is_over(cx.budget) {
                 break;
             }
         }

@@ -1,0 +1,125 @@
+//! Rolling aggregation: each record gives the new value of its key (Flink's `reduce`, `sum`, `min`, `max` on keyed streams).
+//!
+//! A chunk of rows at a time: keys and hashes first, then one call to the table. Timestamps and marks stay where they are.
+
+use super::partial::Stride;
+use crate::key_selector::KeySelector;
+use crate::keyed_state::open_store;
+use brisk_base::Result;
+use brisk_core::batch::{AnyBatch, Rows};
+use brisk_core::function::ReduceFunction;
+use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Rest, RuntimeContext};
+use brisk_core::state::{KeyedTable, Layout, Slot, StateDeclarations};
+use brisk_core::types::{Key, Record};
+use std::borrow::Cow;
+
+/// Folds a chunk of records into a table.
+pub(crate) trait Rolling<T>: Send {
+    /// Gives the new value of each slot; `values` are as many as `slots`, and every slot has the namespace `()`.
+    fn apply<K: Key>(&self, table: &mut dyn KeyedTable<K, (), T>, slots: &[Slot<'_, K, ()>], values: Vec<T>, out: &mut Vec<T>) -> Result<()>;
+}
+
+/// Folds by a function that takes both values and gives one.
+pub(crate) struct ByReduce<R>(pub(crate) R);
+
+impl<T: Record, R: ReduceFunction<T>> Rolling<T> for ByReduce<R> {
+    fn apply<K: Key>(&self, table: &mut dyn KeyedTable<K, (), T>, slots: &[Slot<'_, K, ()>], values: Vec<T>, out: &mut Vec<T>) -> Result<()> {
+        let mut values = values.into_iter();
+        table.update_many(slots, &mut |_, current| {
+            let value = values.next().expect("one value per slot, in order");
+            let reduced = match current.take() {
+                Some(before) => self.0.reduce(before, value)?,
+                None => value,
+            };
+            out.push(reduced.clone());
+            *current = Some(reduced);
+            Ok(())
+        })
+    }
+}
+
+/// Folds by a function that changes the present value.
+pub(crate) struct InPlace<F>(pub(crate) F);
+
+impl<T: Record, F: Fn(&mut T, T) + Send> Rolling<T> for InPlace<F> {
+    fn apply<K: Key>(&self, table: &mut dyn KeyedTable<K, (), T>, slots: &[Slot<'_, K, ()>], values: Vec<T>, out: &mut Vec<T>) -> Result<()> {
+        let values = std::cell::RefCell::new(values.into_iter().peekable());
+        let created = std::cell::Cell::new(false);
+        let next = || values.borrow_mut().next().expect("one value per slot, in order");
+        let mut create = |_| {
+            created.set(true);
+            Ok(next())
+        };
+        table.add_many(slots, &mut create, &mut |_, current| {
+            if !created.replace(false) {
+                (self.0)(current, next());
+            }
+            out.push(current.clone());
+            Ok(())
+        })
+    }
+}
+
+/// See the module.
+pub(crate) struct RollingOperator<T, S: KeySelector<T>, R> {
+    selector: S,
+    rolling: R,
+    table: Box<dyn KeyedTable<S::Key, (), T>>,
+    /// Keys of a chunk; their memory is used again.
+    keys: Vec<S::Key>,
+    /// Hashes of a chunk that came without.
+    hashes: Vec<u64>,
+    stride: Stride,
+}
+
+/// Sets item `at`, which may be the one after the last, using its memory again.
+#[inline]
+fn set_key<K: Key>(keys: &mut Vec<K>, at: usize, key: Cow<'_, K>) {
+    match (keys.get_mut(at), key) {
+        (Some(place), Cow::Borrowed(key)) => place.clone_from(key),
+        (Some(place), Cow::Owned(key)) => *place = key,
+        (None, key) => keys.push(key.into_owned()),
+    }
+}
+
+impl<T: Record, S: KeySelector<T>, R: Rolling<T>> RollingOperator<T, S, R> {
+    pub(crate) fn new(selector: S, rolling: R, cx: &RuntimeContext) -> Result<Self> {
+        let mut declared = StateDeclarations::new(cx.place());
+        let id = declared.engine_value::<T>("rolling", Layout::KeyMajor);
+        let table = open_store(cx, declared)?.take_value(id)?;
+        Ok(Self { selector, rolling, table, keys: Vec::new(), hashes: Vec::new(), stride: Stride::default() })
+    }
+
+    fn fold(&mut self, mut rows: Rows<T>, cx: &mut OperatorContext<'_>) -> Result<()> {
+        let values = std::mem::take(&mut rows.values);
+        for (at, value) in values.iter().enumerate() {
+            set_key(&mut self.keys, at, self.selector.key(value));
+        }
+        let keys = &self.keys[..values.len()];
+        if rows.hashes.is_empty() {
+            self.hashes.clear();
+            self.hashes.extend(keys.iter().map(Key::key_hash));
+        }
+        let hashes = if rows.hashes.is_empty() { &self.hashes } else { &rows.hashes };
+        let slots: Vec<_> = keys.iter().zip(hashes).map(|(key, hash)| Slot { hash: *hash, key, namespace: &() }).collect();
+        let mut out = Vec::with_capacity(values.len());
+        self.rolling.apply(self.table.as_mut(), &slots, values, &mut out)?;
+        cx.emit(MAIN_PORT, Box::new(rows.with_values(out)));
+        Ok(())
+    }
+}
+
+impl<T: Record, S: KeySelector<T>, R: Rolling<T>> Operator for RollingOperator<T, S, R> {
+    fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
+        let mut rows = Rows::<T>::from_any(batch)?;
+        while rows.values.len() > self.stride.rows() {
+            let front = Rows::from_any(rows.split_front(self.stride.rows()))?;
+            self.fold(front, cx)?;
+            if self.stride.is_over(cx.budget) {
+                return Ok(Rest::More(Box::new(rows)));
+            }
+        }
+        self.fold(rows, cx)?;
+        Ok(Rest::Consumed)
+    }
+}
