@@ -11,5 +11,11 @@ pub use brisk_core::function::watermark::WatermarkStrategy;
 pub use brisk_core::function::{AggregateFunction, Collector, OutputTag, ReduceFunction};
 pub use brisk_core::job::{JobClient, JobResult, JobStatus};
 pub use brisk_core::operator::RuntimeContext;
+pub use brisk_core::state::{AggregatingState, ListState, MapState, ReducingState, StateDeclarations, ValueState};
 pub use brisk_core::types::{Key, Record};
-pub use brisk_stream::StreamEnvironment;
+pub use brisk_stream::function::{
+    AsyncFunction, AsyncOptions, AsyncOrder, AsyncRetry, CoFlatMapFunction, CoMapFunction, CoProcessFunction, Context, FilterFunction,
+    FlatMapFunction, KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, MapFunction, ProcessContext, ProcessFunction,
+    TimerContext,
+};
+pub use brisk_stream::{ConnectedStreams, DataStream, DataStreamSink, KeyedConnectedStreams, KeyedStream, StreamEnvironment};

@@ -1,4 +1,6 @@
 //! The facade as a program sees it: jobs that really run, embedded.
 
+#[cfg(test)]
 mod embedded;
+#[cfg(test)]
 mod files;
