@@ -1,7 +1,7 @@
 //! Knows the TaskManagers and who holds which of their slots.
 //!
-//! A job asks for all of its slots at once and gets all of them or none. Requests are served in order; one that can never be served is
-//! refused at once, one that waits for other jobs is refused after `slot.request.timeout`.
+//! A job asks for all of its slots at once and gets all of them or none. Requests are served in order; one that needs more slots than there
+//! are waits for TaskManagers to come, and lets others pass. What has waited for `slot.request.timeout` is refused.
 
 use super::JobMasterMessage;
 use crate::job::{JobSpec, SlotId};
@@ -56,26 +56,25 @@ impl SlotPool {
     }
 
     /// Puts a request at the end of the queue; see [`grant`](Self::grant).
-    ///
-    /// # Errors
-    /// When there are not so many slots in all.
-    pub fn request(&mut self, job: JobId, count: u32) -> Result<()> {
-        let total = self.task_managers.values().fold(0u64, |sum, offered| sum.saturating_add(offered.limit.map_or(u64::MAX, u64::from)));
-        if u64::from(count) > total {
-            return Err(not_enough(count, total));
-        }
+    pub fn request(&mut self, job: JobId, count: u32) {
         self.waiting.push_back((job, count));
-        Ok(())
     }
 
-    /// Serves the oldest request, if there are enough free slots for it.
+    /// Slots in all.
+    pub fn total(&self) -> u64 {
+        self.task_managers.values().fold(0u64, |sum, offered| sum.saturating_add(offered.limit.map_or(u64::MAX, u64::from)))
+    }
+
+    /// Serves the oldest request that does not need more slots than there are, if there are enough free ones for it.
     pub fn grant(&mut self) -> Option<(JobId, Vec<SlotId>)> {
-        let (job, count) = *self.waiting.front()?;
+        let total = self.total();
+        let at = self.waiting.iter().position(|(_, count)| u64::from(*count) <= total)?;
+        let (job, count) = self.waiting[at];
         let available = self.task_managers.values().fold(0u64, |sum, offered| sum.saturating_add(offered.available()));
         if available < u64::from(count) {
             return None;
         }
-        self.waiting.pop_front();
+        self.waiting.remove(at);
         let mut slots = Vec::with_capacity(count as usize);
         for (&task_manager, offered) in &mut self.task_managers {
             while slots.len() < count as usize
@@ -88,11 +87,10 @@ impl SlotPool {
         Some((job, slots))
     }
 
-    /// Whether the job still waits; takes its request back.
-    pub fn withdraw(&mut self, job: JobId) -> bool {
-        let before = self.waiting.len();
-        self.waiting.retain(|(waiting, _)| *waiting != job);
-        self.waiting.len() < before
+    /// Takes a request back; how many slots it was for, if it still waited.
+    pub fn withdraw(&mut self, job: JobId) -> Option<u32> {
+        let at = self.waiting.iter().position(|(waiting, _)| *waiting == job)?;
+        self.waiting.remove(at).map(|(_, count)| count)
     }
 
     /// Frees the slots that a job holds, all of them or those of one TaskManager.
@@ -176,7 +174,7 @@ pub struct ResourceManager {
 impl ResourceManager {
     fn request(&mut self, job: &JobSpec, count: u32, job_master: Address<JobMasterMessage>, cx: &mut ActorContext<'_>) -> Result<()> {
         let patience = job.config.get(&SLOT_REQUEST_TIMEOUT)?;
-        self.pool.request(job.id, count)?;
+        self.pool.request(job.id, count);
         self.waiting.insert(job.id, (job_master, patience));
         self.serve(cx);
         if self.waiting.contains_key(&job.id) {
@@ -196,14 +194,15 @@ impl ResourceManager {
     }
 
     fn refuse_overdue(&mut self, job: JobId, cx: &mut ActorContext<'_>) {
-        if !self.pool.withdraw(job) {
-            return;
-        }
-        if let Some((job_master, patience)) = self.waiting.remove(&job) {
-            let text = format!("other jobs have held the slots for {} s ('slot.request.timeout')", patience.as_secs_f64());
+        let (Some(needed), Some((job_master, patience))) = (self.pool.withdraw(job), self.waiting.remove(&job)) else { return };
+        let (total, seconds) = (self.pool.total(), patience.as_secs_f64());
+        let error = if u64::from(needed) > total {
+            not_enough(needed, total).context(format!("waited {seconds} s ('slot.request.timeout')"))
+        } else {
             let remedy = "wait for them to end, raise the timeout, or add slots";
-            cx.send(&job_master, JobMasterMessage::NoSlots(Error::transient(format!("{text}: {remedy}"))));
-        }
+            Error::transient(format!("other jobs have held the slots for {seconds} s ('slot.request.timeout'): {remedy}"))
+        };
+        cx.send(&job_master, JobMasterMessage::NoSlots(error));
     }
 }
 
@@ -250,9 +249,9 @@ mod tests {
     #[test]
     fn a_job_gets_all_of_its_slots_or_waits_in_turn() {
         let mut pool = pool(&[Some(2), Some(1)]);
-        pool.request(JobId(1), 2).unwrap();
-        pool.request(JobId(2), 2).unwrap();
-        pool.request(JobId(3), 1).unwrap();
+        pool.request(JobId(1), 2);
+        pool.request(JobId(2), 2);
+        pool.request(JobId(3), 1);
         assert_eq!(granted(&mut pool), Some((1, vec![(0, 0), (0, 1)])));
         assert_eq!(granted(&mut pool), None, "job 2 is not overtaken by job 3");
         pool.release(JobId(1), Some(TaskManagerId(0)));
@@ -266,32 +265,36 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_be_served_is_refused_with_numbers() {
-        let error = pool(&[Some(2), Some(1)]).request(JobId(1), 4).expect_err("too many").to_string();
-        assert!(error.contains("needs 4, there are 3") && error.contains("taskmanager.numberOfTaskSlots"), "{error}");
-        pool(&[]).request(JobId(1), 1).expect_err("no TaskManager at all");
+    fn who_needs_more_than_there_is_waits_for_task_managers_and_lets_others_pass() {
+        let mut pool = pool(&[Some(2)]);
+        pool.request(JobId(1), 4);
+        pool.request(JobId(2), 1);
+        assert_eq!(granted(&mut pool), Some((2, vec![(0, 0)])));
+        assert_eq!(granted(&mut pool), None);
+        pool.add(TaskManagerId(1), Some(3));
+        assert_eq!(granted(&mut pool), Some((1, vec![(0, 1), (1, 0), (1, 1), (1, 2)])));
     }
 
     #[test]
     fn an_embedded_task_manager_grows() {
         let mut pool = pool(&[None]);
         for job in 0..3 {
-            pool.request(JobId(job), 1000).unwrap();
+            pool.request(JobId(job), 1000);
             assert_eq!(granted(&mut pool).unwrap().1.len(), 1000);
         }
         pool.release(JobId(1), None);
-        pool.request(JobId(4), 1).unwrap();
+        pool.request(JobId(4), 1);
         assert_eq!(granted(&mut pool).unwrap().1, [(0, 1000)], "free slots are used again");
     }
 
     #[test]
     fn a_withdrawn_request_no_longer_stands_in_the_way() {
         let mut pool = pool(&[Some(1)]);
-        pool.request(JobId(1), 1).unwrap();
+        pool.request(JobId(1), 1);
         pool.grant();
-        pool.request(JobId(2), 1).unwrap();
-        pool.request(JobId(3), 1).unwrap();
-        assert!(pool.withdraw(JobId(2)) && !pool.withdraw(JobId(2)));
+        pool.request(JobId(2), 1);
+        pool.request(JobId(3), 1);
+        assert_eq!((pool.withdraw(JobId(2)), pool.withdraw(JobId(2))), (Some(1), None));
         pool.release(JobId(1), None);
         assert_eq!(granted(&mut pool).unwrap().0, 3);
     }

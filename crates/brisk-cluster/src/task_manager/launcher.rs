@@ -62,6 +62,11 @@ impl TaskNotifier {
         self.host.send(TaskHostMessage::State { attempt, state, error });
     }
 
+    /// The task is gone and holds nothing any more; `how` it went, if it was not by itself. A final state is passed on only now.
+    pub fn ended(&self, attempt: AttemptId, how: Option<Error>) {
+        self.host.send(TaskHostMessage::Ended { attempt, how });
+    }
+
     /// An operator of the task has a message for its coordinator.
     pub fn event(&self, attempt: AttemptId, operator: OperatorId, event: SourceEvent) {
         self.host.send(TaskHostMessage::FromReader { attempt, operator, event });

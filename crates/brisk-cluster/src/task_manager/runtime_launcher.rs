@@ -11,7 +11,7 @@ use brisk_core::operator::TaskInfo;
 use brisk_core::registry::OperatorRegistry;
 use brisk_core::source::SourceEvent;
 use brisk_runtime::exchange::LocalExchanges;
-use brisk_runtime::executor::Executor;
+use brisk_runtime::executor::{Executor, TaskOutcome};
 use brisk_runtime::task::{TaskControl, TaskDescriptor, TaskEnvironment, TaskReporter, start_task};
 use std::sync::Arc;
 
@@ -128,5 +128,14 @@ impl TaskReporter for TaskNotifier {
 
     fn event(&self, attempt: AttemptId, operator: OperatorId, event: SourceEvent) {
         Self::event(self, attempt, operator, event);
+    }
+
+    fn ended(&self, attempt: AttemptId, outcome: &TaskOutcome) {
+        let how = match outcome {
+            TaskOutcome::Finished => None,
+            TaskOutcome::Panicked(report) => Some(Error::user(report.to_string())),
+            TaskOutcome::Dropped => Some(Error::transient("its executor was shut down")),
+        };
+        Self::ended(self, attempt, how);
     }
 }

@@ -49,6 +49,13 @@ pub enum TaskHostMessage {
         /// Why, if it failed.
         error: Option<Error>,
     },
+    /// From a task: it is gone and holds nothing any more.
+    Ended {
+        /// The task.
+        attempt: AttemptId,
+        /// Why, if it did not end by itself.
+        how: Option<Error>,
+    },
     /// From a task: a message for a coordinator.
     FromReader {
         /// The task.
@@ -65,6 +72,8 @@ struct Task {
     /// Index of its vertex, for errors.
     vertex: usize,
     running: Box<dyn RunningTask>,
+    /// The final state that it has reported. It is passed on when the task is gone.
+    last: Option<TaskReport>,
 }
 
 /// See the module.
@@ -128,7 +137,7 @@ impl TaskHost {
             Ok(running) => {
                 let early = self.early.remove(&attempt).unwrap_or_default();
                 early.into_iter().for_each(|(operator, event)| running.send_event(operator, event));
-                self.tasks.insert(attempt, Task { vertex, running });
+                self.tasks.insert(attempt, Task { vertex, running, last: None });
             }
             Err(error) => {
                 let error = error.context(self.job.task_place(vertex, attempt.subtask));
@@ -142,14 +151,24 @@ impl TaskHost {
     }
 
     fn state(&mut self, attempt: AttemptId, state: ExecutionState, error: Option<Error>, cx: &mut ActorContext<'_>) {
-        let mut report = TaskReport::new(attempt, state).with_error(error);
+        let Some(task) = self.tasks.get_mut(&attempt).filter(|task| task.last.is_none()) else { return };
+        let report = TaskReport::new(attempt, state).with_error(error);
         if state.is_terminal() {
-            let Some(task) = self.tasks.remove(&attempt) else { return };
-            report.last = Some(task.running.snapshot());
-            quietly_drop(task);
-        } else if !self.tasks.contains_key(&attempt) {
-            return;
+            task.last = Some(report);
+        } else {
+            self.report(report, cx);
         }
+    }
+
+    fn ended(&mut self, attempt: AttemptId, how: Option<Error>, cx: &mut ActorContext<'_>) {
+        let Some(mut task) = self.tasks.remove(&attempt) else { return };
+        let mut report = task.last.take().unwrap_or_else(|| {
+            let how = how.unwrap_or_else(|| Error::bug("it ended without reporting a state"));
+            let error = how.context(self.job.task_place(task.vertex, attempt.subtask));
+            TaskReport::new(attempt, ExecutionState::Failed).with_error(Some(error))
+        });
+        report.last = Some(task.running.snapshot());
+        quietly_drop(task);
         self.report(report, cx);
     }
 
@@ -236,6 +255,7 @@ impl Actor for TaskHost {
             }
             TaskHostMessage::Close => self.close(cx),
             TaskHostMessage::State { attempt, state, error } => self.state(attempt, state, error, cx),
+            TaskHostMessage::Ended { attempt, how } => self.ended(attempt, how, cx),
             TaskHostMessage::FromReader { attempt, operator, event } => {
                 if self.tasks.contains_key(&attempt) {
                     cx.send(&self.job_master, JobMasterMessage::FromReader { attempt, operator, event });

@@ -15,6 +15,7 @@ pub use control::{TaskControl, TaskIo, TaskIoSnapshot};
 pub use start::{TaskDescriptor, TaskEnvironment, start_task};
 pub use wiring::Wiring;
 
+use crate::executor::TaskOutcome;
 use brisk_base::Error;
 use brisk_base::ids::{AttemptId, OperatorId};
 use brisk_core::job::ExecutionState;
@@ -27,4 +28,7 @@ pub trait TaskReporter: Send + Sync {
 
     /// A message from an operator to its coordinator.
     fn event(&self, attempt: AttemptId, operator: OperatorId, event: SourceEvent);
+
+    /// The task is gone and holds nothing any more. A task that its executor dropped has reported no final state before.
+    fn ended(&self, _attempt: AttemptId, _outcome: &TaskOutcome) {}
 }

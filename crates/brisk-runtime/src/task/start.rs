@@ -5,9 +5,10 @@ use super::inputs::Inputs;
 use super::stream_task::StreamTask;
 use super::{Chain, TaskReporter, Wiring};
 use crate::exchange::{ChannelSender, LocalExchanges, consumers_of, producers_of};
-use crate::executor::{Executor, SpawnOptions};
+use crate::executor::{Executor, SpawnOptions, TaskObserver, TaskOutcome};
 use crate::writer::RecordWriter;
 use brisk_base::Result;
+use brisk_base::ids::AttemptId;
 use brisk_base::metrics::MetricGroup;
 use brisk_base::options::Configuration;
 use brisk_base::world::World;
@@ -71,6 +72,7 @@ pub fn start_task(descriptor: TaskDescriptor, environment: TaskEnvironment) -> T
     });
     shared.io.watermark.store(i64::MIN, std::sync::atomic::Ordering::Relaxed);
     let options = if vertex.dedicated_thread { SpawnOptions::dedicated() } else { SpawnOptions::default() };
+    let options = options.observed_by(Arc::new(EndReporter { attempt: info.attempt, reporter: Arc::clone(&environment.reporter) }));
     let executor = Arc::clone(&environment.executor);
     let job_parameters = Arc::new(descriptor.graph.job_parameters.clone());
     let task = StreamTask::new(Arc::clone(&shared), Recipe { descriptor, environment, job_parameters });
@@ -79,6 +81,18 @@ pub fn start_task(descriptor: TaskDescriptor, environment: TaskEnvironment) -> T
     let _ = shared.handle.set(handle.clone());
     handle.wake();
     TaskControl(shared)
+}
+
+/// Passes on that the executor has let the task go.
+struct EndReporter {
+    attempt: AttemptId,
+    reporter: Arc<dyn TaskReporter>,
+}
+
+impl TaskObserver for EndReporter {
+    fn ended(&self, _task: &str, outcome: &TaskOutcome) {
+        self.reporter.ended(self.attempt, outcome);
+    }
 }
 
 impl Recipe {

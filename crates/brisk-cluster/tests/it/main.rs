@@ -1,0 +1,7 @@
+//! The control plane as a whole: stepped with fake tasks, and in real threads with real ones.
+
+mod fake;
+mod interleaving;
+mod jobs;
+mod mini_cluster;
+mod transport;
