@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 ///     .sum(|pair| &mut pair.1)
 ///     .print();
 /// assert_eq!(env.stream_graph("word count")?.nodes.len(), 4);
-/// # brisk_base::Result::Ok(())
+/// # Ok::<(), brisk_base::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct StreamEnvironment {

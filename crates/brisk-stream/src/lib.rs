@@ -6,6 +6,7 @@
 //! Invariant: building never fails and never panics; the first mistake in a graph is an error of
 //! [`execute`](StreamEnvironment::execute), with the operator's name and the remedy.
 
+mod broadcast_stream;
 mod connected_streams;
 mod data_stream;
 mod environment;
@@ -19,10 +20,15 @@ mod operators;
 pub mod options;
 pub mod sink;
 pub mod source;
+pub mod window;
 
+pub use broadcast_stream::{BroadcastConnectedStream, BroadcastStream, KeyedBroadcastConnectedStream};
 pub use connected_streams::ConnectedStreams;
 pub use data_stream::{DataStream, DataStreamSink};
 pub use environment::{StreamEnvironment, cached_file};
 pub use key_selector::{KeyBy, KeyByRef, KeySelector};
 pub use keyed_connected_streams::KeyedConnectedStreams;
 pub use keyed_stream::{KeyedStream, Number};
+
+#[cfg(test)]
+mod tests;

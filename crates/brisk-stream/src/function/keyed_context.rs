@@ -29,7 +29,7 @@ pub struct KeyedContext<'a, K: Key> {
     /// The operator's state.
     pub(crate) store: &'a mut Store<K>,
     /// The operator's timers.
-    pub(crate) timers: &'a mut Timers<K, ()>,
+    pub(crate) timers: &'a mut Timers<K>,
     /// Where records for side outputs go.
     pub(crate) sides: &'a mut SideOutputs,
     /// The subtask.
@@ -37,6 +37,20 @@ pub struct KeyedContext<'a, K: Key> {
 }
 
 impl<'a, K: Key> KeyedContext<'a, K> {
+    /// The same for a shorter time.
+    pub(crate) const fn reborrow(&mut self) -> KeyedContext<'_, K> {
+        KeyedContext {
+            slot: self.slot,
+            timestamp: self.timestamp,
+            domain: self.domain,
+            watermark: self.watermark,
+            store: self.store,
+            timers: self.timers,
+            sides: self.sides,
+            runtime: self.runtime,
+        }
+    }
+
     /// The key of the record or timer.
     pub const fn key(&self) -> &'a K {
         self.slot.key
@@ -96,7 +110,7 @@ impl<K: Key> StateAccess for KeyedContext<'_, K> {
 pub struct TimerService<'a, K> {
     slot: Slot<'a, K, ()>,
     watermark: Timestamp,
-    timers: &'a mut Timers<K, ()>,
+    timers: &'a mut Timers<K>,
     runtime: &'a RuntimeContext,
 }
 

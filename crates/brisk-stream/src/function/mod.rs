@@ -4,6 +4,8 @@
 //! operator's name and the subtask.
 
 mod async_io;
+mod broadcast;
+mod broadcast_state;
 mod co;
 mod flat_map;
 mod filter;
@@ -13,6 +15,10 @@ mod map;
 mod process;
 
 pub use async_io::{AsyncFunction, AsyncOptions, AsyncOrder, AsyncResult, AsyncRetry};
+pub use broadcast::{
+    BroadcastContext, BroadcastProcessFunction, KeyedBroadcastProcessFunction, KeyedReadOnlyContext, ReadOnlyContext,
+};
+pub use broadcast_state::{BroadcastState, MapStateDescriptor};
 pub use co::{CoFlatMapFunction, CoMapFunction, CoProcessFunction};
 pub use filter::FilterFunction;
 pub use flat_map::FlatMapFunction;
@@ -22,6 +28,7 @@ pub use map::MapFunction;
 pub use process::{ProcessContext, ProcessFunction};
 
 pub(crate) use async_io::AsyncFn;
+pub(crate) use broadcast_state::{BroadcastDeclarations, BroadcastStates};
 pub(crate) use co::{CoFlatMap, CoFlatMapFn, CoMap, CoMapFn};
 pub(crate) use filter::{FilterFn, TryFilterFn};
 pub(crate) use flat_map::{FlatMapFn, TryFlatMapFn};

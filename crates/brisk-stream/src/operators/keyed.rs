@@ -5,13 +5,14 @@
 
 use crate::function::{KeyedContext, TimeDomain};
 use crate::key_selector::KeySelector;
-use crate::keyed_state::{DueTimer, Store, Timers, open_store};
+use crate::keyed_state::{Store, Timers, open_store};
 use brisk_base::{Result, Timestamp};
 use brisk_core::batch::{AnyBatch, Mark, Rows};
 use brisk_core::function::{Collector, Emitter};
 use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
 use brisk_core::state::{Slot, StateDeclarations};
 use brisk_core::types::{Key, Record};
+use brisk_state::timers::Timer;
 use std::borrow::Cow;
 
 /// The part of a keyed operator that differs: its function, and what its inputs are.
@@ -43,7 +44,7 @@ pub(crate) trait KeyedLogic: Send + Sized {
 /// State, timers and output of a keyed operator.
 pub(crate) struct KeyedCore<K: Key, U> {
     pub(crate) store: Store<K>,
-    timers: Timers<K, ()>,
+    timers: Timers<K>,
     pub(crate) emitter: Emitter<U>,
     /// The watermark, up to the row that is being processed.
     pub(crate) watermark: Timestamp,
@@ -80,6 +81,27 @@ impl<K: Key, U: Record> KeyedCore<K, U> {
         S: KeySelector<T, Key = K>,
         L: KeyedLogic<Key = K, Out = U>,
     {
+        self.walk(logic, batch, cx, |core, logic, value: T, timestamp, hash, cx| {
+            let key = selector.key(&value);
+            let hash = hash.unwrap_or_else(|| key.key_hash());
+            replace_key(&mut core.key, key);
+            core.call(hash, timestamp, None, cx.runtime, |ctx, out| call(logic, value, ctx, out))
+        })
+    }
+
+    /// Walks a batch row by row; timers fire at the marks in between. `row` gets the value, its timestamp, and the key hash if there is one.
+    #[inline]
+    pub(crate) fn walk<T, L>(
+        &mut self,
+        logic: &mut L,
+        batch: Box<dyn AnyBatch>,
+        cx: &mut OperatorContext<'_>,
+        mut row: impl FnMut(&mut Self, &mut L, T, Timestamp, Option<u64>, &mut OperatorContext<'_>) -> Result<()>,
+    ) -> Result<Rest>
+    where
+        T: Record,
+        L: KeyedLogic<Key = K, Out = U>,
+    {
         let rows = Rows::<T>::from_any(batch)?;
         let hashed = !rows.hashes.is_empty();
         let mut cursor = rows.into_cursor();
@@ -93,10 +115,7 @@ impl<K: Key, U: Record> KeyedCore<K, U> {
                 }
             }
             let Some((value, timestamp, hash)) = cursor.next_row() else { break };
-            let key = selector.key(&value);
-            let hash = if hashed { hash } else { key.key_hash() };
-            replace_key(&mut self.key, key);
-            self.call(hash, timestamp, None, cx.runtime, |ctx, out| call(logic, value, ctx, out))?;
+            row(self, logic, value, timestamp, hashed.then_some(hash), cx)?;
             if cx.budget.row() || self.emitter.is_full() {
                 break;
             }
@@ -119,7 +138,8 @@ impl<K: Key, U: Record> KeyedCore<K, U> {
         let key = key.as_ref().expect("set before each call");
         collector.set_timestamp(timestamp);
         let slot = Slot { hash, key, namespace: &() };
-        f(&mut KeyedContext { slot, timestamp, domain, watermark: *watermark, store, timers, sides, runtime }, collector)
+        f(&mut KeyedContext { slot, timestamp, domain, watermark: *watermark, store, timers, sides, runtime }, collector)?;
+        timers.check()
     }
 
     /// Fires the timers of one clock up to `until`. False when it had to stop before the end.
@@ -132,7 +152,8 @@ impl<K: Key, U: Record> KeyedCore<K, U> {
                 TimeDomain::EventTime => self.timers.pop_event_time(until),
                 TimeDomain::ProcessingTime => self.timers.pop_processing_time(until),
             };
-            let Some(DueTimer { time, hash, key, .. }) = due else { return Ok(true) };
+            let Some(Timer { timestamp: time, key, .. }) = due else { return Ok(true) };
+            let hash = key.key_hash();
             self.key = Some(key);
             // As in Flink, what a processing-time timer emits has no timestamp of its own.
             let timestamp = if domain == TimeDomain::EventTime { time } else { Timestamp::MIN };

@@ -4,6 +4,7 @@
 
 mod async_queue;
 mod async_wait;
+mod broadcast_process;
 mod co_process;
 mod collect;
 mod filter;
@@ -18,6 +19,7 @@ mod sink;
 mod timestamps;
 
 pub(crate) use async_wait::AsyncWaitOperator;
+pub(crate) use broadcast_process::{BroadcastProcessOperator, KeyedBroadcastProcess};
 pub(crate) use co_process::CoProcessOperator;
 pub(crate) use collect::{CollectOperator, Handoff};
 pub(crate) use filter::FilterOperator;
