@@ -1,12 +1,12 @@
 //! Spreads the output of a chain over the channels of one exchange.
 //!
 //! Rows gather in one lane per target until a batch is full or the input has drained (natural flushing), so low load gets low latency and
-//! high load full batches. A watermark does not cut a gathering batch; it becomes a mark in it. Elements that a channel refuses wait in
-//! order, and the task stops until they are gone.
+//! high load full batches. A watermark does not cut a gathering batch; it becomes a mark in it. Elements that a channel refuses wait,
+//! those of one channel in order, and the task stops until they are gone.
 
 use crate::exchange::{ChannelSender, Sent};
 use brisk_base::world::{MonoTime, Rng, World};
-use brisk_base::{Result, Timestamp};
+use brisk_base::{Error, Result, Timestamp};
 use brisk_core::batch::{AnyBatch, Scatter, Scattered};
 use brisk_core::element::Element;
 use brisk_core::job_graph::{KeyHasher, Partitioner, RowSelector};
@@ -22,6 +22,8 @@ enum Spread {
     One,
     /// One lane to all channels.
     All,
+    /// All rows to the first of several channels.
+    First,
     /// By key group; the table gives each key group's target.
     Hash { hasher: Arc<dyn KeyHasher>, target_of_group: Vec<u32>, max_parallelism: u32 },
     /// In turn.
@@ -36,6 +38,10 @@ enum Spread {
 const IDLE_WATERMARK_PER_TARGET: Duration = Duration::from_micros(10);
 /// Up to this many targets, watermarks without rows go at once.
 const FEW_TARGETS: usize = 16;
+/// From this many targets on, there are probably as many writers, all of which have watermarks to send: the pause grows with the square.
+const MANY_TARGETS: u32 = 64;
+/// Channels that may refuse before the others are left for the next time.
+const MOST_REFUSALS: usize = 16;
 
 /// See the module.
 pub struct RecordWriter {
@@ -43,8 +49,12 @@ pub struct RecordWriter {
     spread: Spread,
     /// Gathers rows; made when the first batch tells the type.
     scatter: Option<Box<dyn Scatter>>,
-    /// Elements on their way to a channel, in order.
+    /// A watermark that came before the first batch.
+    early: Option<Timestamp>,
+    /// Elements on their way to a channel, those of one channel in order.
     ready: VecDeque<(u32, Element)>,
+    /// Elements that were refused in the present [`pump`](Self::pump); empty in between.
+    refused: VecDeque<(u32, Element)>,
     /// The target of each row of the batch at hand.
     targets: Vec<u32>,
     /// Lanes that became full.
@@ -55,6 +65,10 @@ pub struct RecordWriter {
     timeout: Option<Duration>,
     /// When watermarks without rows were sent last.
     watermarks_sent: MonoTime,
+    /// Least time between sending watermarks without rows, if there are many targets.
+    quiet: Duration,
+    /// Target of the next latency marker.
+    next_marker: u32,
 }
 
 impl RecordWriter {
@@ -75,7 +89,7 @@ impl RecordWriter {
                 target_of_group: (0..max_parallelism).map(|group| KeyGroup(group as u16).subtask(max_parallelism, count)).collect(),
                 max_parallelism,
             },
-            Partitioner::Forward | Partitioner::Global => Spread::One,
+            Partitioner::Global if count > 1 => Spread::First,
             Partitioner::Rebalance | Partitioner::Rescale if count > 1 => Spread::RoundRobin { next: subtask % count },
             Partitioner::Shuffle if count > 1 => Spread::Random { rng: world.rng() },
             Partitioner::Custom(selector) => Spread::Custom { selector: Arc::clone(selector) },
@@ -85,12 +99,16 @@ impl RecordWriter {
             channels,
             spread,
             scatter: None,
+            early: None,
             ready: VecDeque::new(),
+            refused: VecDeque::new(),
             targets: Vec::new(),
             full: Vec::new(),
             gathering_since: None,
             timeout,
             watermarks_sent: MonoTime(0),
+            quiet: IDLE_WATERMARK_PER_TARGET * count * (count / MANY_TARGETS).max(1),
+            next_marker: 0,
         }
     }
 
@@ -112,9 +130,13 @@ impl RecordWriter {
                 self.write_watermark(watermark, now);
                 Ok(())
             }
+            marker @ Element::LatencyMarker(_) => {
+                self.send_marker(marker);
+                Ok(())
+            }
             control => {
                 self.flush_all();
-                self.broadcast(&control);
+                self.broadcast(control);
                 Ok(())
             }
         }
@@ -125,9 +147,17 @@ impl RecordWriter {
             let mut hashes = Vec::with_capacity(batch.len());
             hasher.hash(batch.as_ref(), &mut hashes)?;
             batch.set_hashes(hashes);
+        } else if !batch.hashes().is_empty() {
+            // Those of another key, and not all batches of this stream may have them.
+            batch.set_hashes(Vec::new());
         }
         let lanes = self.lanes();
-        let scatter = self.scatter.get_or_insert_with(|| batch.new_scatter(lanes));
+        let early = &mut self.early;
+        let scatter = self.scatter.get_or_insert_with(|| {
+            let mut scatter = batch.new_scatter(lanes);
+            early.take().into_iter().for_each(|watermark| scatter.advance(watermark));
+            scatter
+        });
         if lanes == 1 && scatter.is_empty() && scatter.is_worth_sending(batch.as_ref()) {
             self.send_to_lane(0, Element::Batch(batch));
             return Ok(());
@@ -137,9 +167,9 @@ impl RecordWriter {
             scatter.scatter(batch, &self.targets)?;
             scatter.drain_full(&mut self.full);
         }
-        for lane in std::mem::take(&mut self.full) {
-            self.take_lane(lane as usize);
-        }
+        let mut full = std::mem::take(&mut self.full);
+        full.drain(..).for_each(|lane| self.take_lane(lane as usize));
+        self.full = full;
         self.gathering_since.get_or_insert(now);
         Ok(())
     }
@@ -149,7 +179,7 @@ impl RecordWriter {
         let (rows, count) = (batch.len(), self.channels.len() as u32);
         self.targets.clear();
         match &mut self.spread {
-            Spread::One | Spread::All => self.targets.resize(rows, 0),
+            Spread::One | Spread::All | Spread::First => self.targets.resize(rows, 0),
             Spread::Hash { .. } if count == 1 => self.targets.resize(rows, 0),
             Spread::Hash { target_of_group, max_parallelism, .. } => {
                 let target = |hash: &u64| target_of_group[key_group(*hash, *max_parallelism).0 as usize];
@@ -161,30 +191,39 @@ impl RecordWriter {
                 target
             })),
             Spread::Random { rng } => self.targets.extend((0..rows).map(|_| rng.below(u64::from(count)) as u32)),
-            Spread::Custom { selector } => selector.select(batch, count, &mut self.targets)?,
+            Spread::Custom { selector } => {
+                selector.select(batch, count, &mut self.targets)?;
+                check_targets(&self.targets, rows, count)?;
+            }
         }
         Ok(())
     }
 
     fn write_watermark(&mut self, watermark: Timestamp, now: MonoTime) {
         match &mut self.scatter {
-            Some(scatter) => {
-                scatter.advance(watermark);
-                self.gathering_since.get_or_insert(now);
-            }
-            None => self.broadcast(&Element::Watermark(watermark)),
+            Some(scatter) => scatter.advance(watermark),
+            None => self.early = self.early.max(Some(watermark)),
         }
+        self.gathering_since.get_or_insert(now);
     }
 
-    fn broadcast(&mut self, element: &Element) {
-        for channel in 0..self.channels.len() as u32 {
-            self.ready.push_back((channel, element.duplicate()));
-        }
+    /// A latency marker takes one way of many, behind the rows that go there.
+    fn send_marker(&mut self, marker: Element) {
+        let channel = self.next_marker;
+        self.next_marker = (channel + 1) % self.channels.len() as u32;
+        self.take_lane(if self.lanes() == 1 { 0 } else { channel as usize });
+        self.ready.push_back((channel, marker));
+    }
+
+    fn broadcast(&mut self, element: Element) {
+        let last = self.channels.len() as u32 - 1;
+        (0..last).for_each(|channel| self.ready.push_back((channel, element.duplicate())));
+        self.ready.push_back((last, element));
     }
 
     fn send_to_lane(&mut self, lane: usize, element: Element) {
         if matches!(self.spread, Spread::All) {
-            self.broadcast(&element);
+            self.broadcast(element);
         } else {
             self.ready.push_back((lane as u32, element));
         }
@@ -199,8 +238,12 @@ impl RecordWriter {
     }
 
     fn flush_all(&mut self) {
-        if self.gathering_since.take().is_some() {
-            (0..self.lanes()).for_each(|lane| self.take_lane(lane));
+        if self.gathering_since.take().is_none() {
+            return;
+        }
+        match self.early.take() {
+            Some(watermark) => self.broadcast(Element::Watermark(watermark)),
+            None => (0..self.lanes()).for_each(|lane| self.take_lane(lane)),
         }
     }
 
@@ -209,25 +252,21 @@ impl RecordWriter {
         if self.gathering_since.is_none() {
             return;
         }
-        let quiet = IDLE_WATERMARK_PER_TARGET * self.channels.len() as u32;
-        if self.lanes() <= FEW_TARGETS || now >= self.watermarks_sent.after(quiet) {
+        if self.channels.len() <= FEW_TARGETS || now >= self.watermarks_sent.after(self.quiet) {
             self.watermarks_sent = now;
             self.flush_all();
             return;
         }
         // Many targets: rows go now, watermarks alone wait for the next time.
-        let lanes = self.lanes();
-        let Some(scatter) = &mut self.scatter else { return };
-        let mut waiting = false;
-        let mut rows = Vec::new();
-        for lane in 0..lanes {
+        let mut waiting = self.early.is_some();
+        for lane in 0..self.lanes() {
+            let Some(scatter) = &mut self.scatter else { break };
             if scatter.rows(lane) > 0 {
-                rows.push(lane);
+                self.take_lane(lane);
             } else {
                 waiting |= scatter.is_behind(lane);
             }
         }
-        rows.into_iter().for_each(|lane| self.take_lane(lane));
         if !waiting {
             self.gathering_since = None;
         }
@@ -235,27 +274,33 @@ impl RecordWriter {
 
     /// When something that gathers must be sent at the latest, also if the input does not drain.
     pub fn flush_deadline(&self) -> Option<MonoTime> {
-        let since = self.gathering_since?;
-        let quiet = IDLE_WATERMARK_PER_TARGET * self.channels.len() as u32;
-        Some(since.after(self.timeout.unwrap_or(Duration::MAX).max(quiet)))
+        let timeout = self.timeout?.max(self.quiet);
+        self.gathering_since.map(|since| since.after(timeout))
     }
 
     /// Whether something still gathers after a [`flush`](Self::flush), and when to flush again.
     pub fn pending_flush(&self) -> Option<MonoTime> {
-        self.gathering_since?;
-        let quiet = IDLE_WATERMARK_PER_TARGET * self.channels.len() as u32;
-        Some(self.watermarks_sent.after(quiet))
+        self.gathering_since.map(|_| self.watermarks_sent.after(self.quiet))
     }
 
-    /// Hands ready elements to their channels; true when all are gone.
+    /// Hands ready elements to their channels; true when all are gone. A channel that refuses holds up only its own elements.
     pub fn pump(&mut self, waker: &Waker) -> bool {
-        while let Some((channel, element)) = self.ready.pop_front() {
-            if let Sent::Refused(element) = self.channels[channel as usize].send(element, waker) {
-                self.ready.push_front((channel, element));
-                return false;
+        let mut refusals = 0;
+        while refusals < MOST_REFUSALS
+            && let Some((channel, element)) = self.ready.pop_front()
+        {
+            if self.refused.iter().any(|(refused, _)| *refused == channel) {
+                self.refused.push_back((channel, element));
+            } else if let Sent::Refused(element) = self.channels[channel as usize].send(element, waker) {
+                self.refused.push_back((channel, element));
+                refusals += 1;
             }
         }
-        true
+        if !self.refused.is_empty() {
+            self.refused.append(&mut self.ready);
+            std::mem::swap(&mut self.refused, &mut self.ready);
+        }
+        self.ready.is_empty()
     }
 
     /// Whether elements wait for their channels.
@@ -268,3 +313,17 @@ impl RecordWriter {
         self.flush_all();
     }
 }
+
+/// A user's choice must be one target for each row, each one that exists.
+fn check_targets(targets: &[u32], rows: usize, count: u32) -> Result<()> {
+    if targets.len() != rows {
+        return Err(Error::user(format!("the partitioner chose {} targets for {rows} records", targets.len())));
+    }
+    match targets.iter().find(|target| **target >= count) {
+        Some(target) => Err(Error::user(format!("the partitioner chose target {target}, but there are only {count} (0 to {})", count - 1))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,21 @@
 //! The queue in front of one task: elements of all of its channels, bounded per channel and in all.
 //!
 //! Invariants: elements of one channel keep their order; an empty channel accepts at least one element, so that nobody starves; a producer
-//! that was refused is woken when its channel has drained by one. One short lock per element, that is, per batch.
+//! that was refused is woken when its channel has drained to half and the gate has room, at the latest when the channel is empty. One short
+//! lock per element, that is, per batch.
 
 use super::Perturb;
 use brisk_core::element::Element;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 /// Elements that one channel may have under way.
 const CHANNEL_ELEMENTS: u8 = 8;
+/// The same where there are many channels, since all of them may be full of small elements.
+const MANY_CHANNEL_ELEMENTS: u8 = 2;
+/// Up to this many channels are few.
+const FEW_CHANNELS: usize = 64;
 /// Bytes that all channels of a gate may have under way before only empty channels accept.
 const GATE_BYTES: usize = 512 * 1024;
 
@@ -25,10 +30,12 @@ struct State {
     items: VecDeque<(u32, u32, Element)>,
     /// Elements under way per channel.
     in_flight: Vec<u8>,
+    /// Elements that a channel may have under way.
+    limit: u8,
     /// Bytes in `items`.
     bytes: usize,
-    /// Producers that were refused.
-    refused: Vec<(u32, Waker)>,
+    /// Producers that were refused, by channel. Each of these channels has something under way.
+    refused: BTreeMap<u32, Waker>,
     /// The consumer, when it found nothing.
     consumer: Option<Waker>,
     /// The consumer is gone: everything is dropped.
@@ -60,8 +67,15 @@ pub enum Received {
 impl GateQueue {
     /// A queue for this many channels.
     pub fn new(channels: usize, perturb: Option<Arc<dyn Perturb>>) -> Self {
-        let state =
-            State { items: VecDeque::new(), in_flight: vec![0; channels], bytes: 0, refused: Vec::new(), consumer: None, closed: false };
+        let state = State {
+            items: VecDeque::new(),
+            in_flight: vec![0; channels],
+            limit: if channels <= FEW_CHANNELS { CHANNEL_ELEMENTS } else { MANY_CHANNEL_ELEMENTS },
+            bytes: 0,
+            refused: BTreeMap::new(),
+            consumer: None,
+            closed: false,
+        };
         Self { state: Mutex::new(state), perturb }
     }
 
@@ -84,11 +98,8 @@ impl GateQueue {
             return Sent::Closed;
         }
         let in_flight = state.in_flight[channel as usize];
-        if in_flight > 0 && (in_flight >= CHANNEL_ELEMENTS || state.bytes >= GATE_BYTES) {
-            match state.refused.iter_mut().find(|(refused, _)| *refused == channel) {
-                Some((_, waker)) => waker.clone_from(producer),
-                None => state.refused.push((channel, producer.clone())),
-            }
+        if in_flight > 0 && (in_flight >= state.limit || state.bytes >= GATE_BYTES) {
+            state.refused.entry(channel).and_modify(|waker| waker.clone_from(producer)).or_insert_with(|| producer.clone());
             return Sent::Refused(element);
         }
         state.in_flight[channel as usize] += 1;
@@ -120,7 +131,7 @@ impl GateQueue {
         let Some((channel, bytes, element)) = state.items.remove(at) else { return Received::Nothing };
         state.bytes -= bytes as usize;
         state.in_flight[channel as usize] -= 1;
-        let producer = state.refused.iter().position(|(refused, _)| *refused == channel).map(|at| state.refused.swap_remove(at).1);
+        let producer = if state.has_room_again(channel) { state.refused.remove(&channel) } else { None };
         drop(state);
         if let Some(producer) = producer {
             producer.wake();
@@ -144,11 +155,17 @@ impl GateQueue {
         state.consumer = None;
         drop(state);
         drop(items);
-        refused.into_iter().for_each(|(_, producer)| producer.wake());
+        refused.into_values().for_each(Waker::wake);
     }
 }
 
 impl State {
+    /// Whether a producer that this channel refused should try again. True at the latest when the channel is empty.
+    fn has_room_again(&self, channel: u32) -> bool {
+        let in_flight = self.in_flight[channel as usize];
+        in_flight == 0 || in_flight <= self.limit / 2 && self.bytes < GATE_BYTES
+    }
+
     /// The first element of a channel of the simulator's choice.
     fn pick(&self, perturb: &dyn Perturb) -> usize {
         let mut seen = vec![false; self.in_flight.len()];
@@ -181,6 +198,7 @@ impl ChannelSender {
 mod tests {
     use super::*;
     use brisk_base::Timestamp;
+    use brisk_core::batch::Rows;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     struct Count(AtomicUsize);
@@ -211,10 +229,73 @@ mod tests {
         assert!(matches!(sender.send(watermark(99), &producer), Sent::Refused(_)));
         let other = ChannelSender::new(Arc::clone(&queue), 1);
         assert!(matches!(other.send(watermark(7), &producer), Sent::Accepted), "channels are bounded apart");
-        assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
         assert!(matches!(queue.receive(&producer), Received::Element(0, Element::Watermark(Timestamp(0)))));
-        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 0, "not for one element");
+        while wakes.0.load(Ordering::SeqCst) == 0 {
+            assert!(matches!(queue.receive(&producer), Received::Element(0, _)), "woken before the channel is empty");
+        }
+        assert_eq!(queue.backlog().0, usize::from(CHANNEL_ELEMENTS / 2) + 1, "half of its own, and the other channel's");
         assert!(matches!(sender.send(watermark(99), &producer), Sent::Accepted));
+    }
+
+    fn bytes(bytes: usize) -> Element {
+        Element::Batch(Box::new(Rows::from(vec![0u8; bytes])))
+    }
+
+    #[test]
+    fn a_gate_full_of_bytes_accepts_one_element_from_each_channel() {
+        let queue = Arc::new(GateQueue::new(3, None));
+        let (wakes, producer) = counter();
+        let [a, b] = [0, 1].map(|channel| ChannelSender::new(Arc::clone(&queue), channel));
+        assert!(matches!(a.send(bytes(GATE_BYTES), &producer), Sent::Accepted));
+        assert!(matches!(a.send(bytes(1), &producer), Sent::Refused(_)));
+        assert!(matches!(b.send(bytes(GATE_BYTES), &producer), Sent::Accepted), "an empty channel");
+        assert!(matches!(b.send(bytes(1), &producer), Sent::Refused(_)));
+        assert!(matches!(queue.receive(&producer), Received::Element(0, _)));
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1, "its channel is empty");
+        assert!(matches!(queue.receive(&producer), Received::Element(1, _)));
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 2);
+    }
+
+    /// Producers that send until they are refused and then sleep until they are woken, against a consumer that sleeps when it finds
+    /// nothing: everything arrives, so no wake-up is lost.
+    #[test]
+    fn no_wake_up_is_lost_between_threads() {
+        const CHANNELS: u32 = 3;
+        const ELEMENTS: i64 = 20_000;
+        struct Unpark(std::thread::Thread);
+        impl std::task::Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let here = || Waker::from(Arc::new(Unpark(std::thread::current())));
+        let queue = Arc::new(GateQueue::new(CHANNELS as usize, None));
+        std::thread::scope(|scope| {
+            for channel in 0..CHANNELS {
+                let sender = ChannelSender::new(Arc::clone(&queue), channel);
+                scope.spawn(move || {
+                    let waker = here();
+                    for at in 0..ELEMENTS {
+                        // Large elements now and then, so that the gate's limit is met too.
+                        let mut element = if at % 64 == 0 { bytes(GATE_BYTES / 4) } else { watermark(at) };
+                        while let Sent::Refused(again) = sender.send(element, &waker) {
+                            element = again;
+                            std::thread::park();
+                        }
+                    }
+                });
+            }
+            let waker = here();
+            let mut left = i64::from(CHANNELS) * ELEMENTS;
+            while left > 0 {
+                match queue.receive(&waker) {
+                    Received::Element(..) => left -= 1,
+                    _ => std::thread::park(),
+                }
+            }
+        });
+        assert_eq!(queue.backlog(), (0, 0));
     }
 
     #[test]
