@@ -1,0 +1,162 @@
+//! Single values of columns, for people and tests. Operators never make any.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampMillisecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::{DataType, TimeUnit};
+use brisk_base::{Error, Result, Timestamp};
+use std::cmp::Ordering;
+use std::fmt;
+
+/// One value of one row. Floating point numbers are compared by their bits, in IEEE's total order.
+#[derive(Clone, Debug)]
+pub enum Cell {
+    /// No value.
+    Null,
+    /// A truth value.
+    Boolean(bool),
+    /// Any whole number; a date as days since 1970.
+    Integer(i128),
+    /// Any floating point number.
+    Float(f64),
+    /// Text, also that of a decimal number.
+    Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A point in time.
+    Timestamp(Timestamp),
+}
+
+impl Cell {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Null => 0,
+            Self::Boolean(_) => 1,
+            Self::Integer(_) => 2,
+            Self::Float(_) => 3,
+            Self::Text(_) => 4,
+            Self::Bytes(_) => 5,
+            Self::Timestamp(_) => 6,
+        }
+    }
+}
+
+impl Ord for Cell {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Boolean(one), Self::Boolean(two)) => one.cmp(two),
+            (Self::Integer(one), Self::Integer(two)) => one.cmp(two),
+            (Self::Float(one), Self::Float(two)) => one.total_cmp(two),
+            (Self::Text(one), Self::Text(two)) => one.cmp(two),
+            (Self::Bytes(one), Self::Bytes(two)) => one.cmp(two),
+            (Self::Timestamp(one), Self::Timestamp(two)) => one.cmp(two),
+            _ => self.rank().cmp(&other.rank()),
+        }
+    }
+}
+
+impl PartialOrd for Cell {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Cell {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Cell {}
+
+impl From<i64> for Cell {
+    fn from(value: i64) -> Self {
+        Self::Integer(value.into())
+    }
+}
+
+impl From<f64> for Cell {
+    fn from(value: f64) -> Self {
+        Self::Float(value)
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Cell {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl fmt::Display for Cell {
+    /// As Flink prints values: `null`, `true`, `7`, `1.5`, `EWR`, `x'00ff'`, `2013-01-01 05:00:00`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Boolean(value) => write!(f, "{value}"),
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value:?}"),
+            Self::Text(value) => f.write_str(value),
+            Self::Bytes(value) => {
+                f.write_str("x'")?;
+                value.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                f.write_str("'")
+            }
+            Self::Timestamp(value) => write!(f, "{value}"),
+        }
+    }
+}
+
+/// The values of a column.
+///
+/// # Errors
+/// When the column has a type that cannot be shown.
+pub fn cells(column: &ArrayRef) -> Result<Vec<Cell>> {
+    let text = |value: Option<&str>| value.into();
+    let bytes = |value: Option<&[u8]>| value.map_or(Cell::Null, |value| Cell::Bytes(value.to_vec()));
+    Ok(match column.data_type() {
+        DataType::Null => vec![Cell::Null; column.len()],
+        DataType::Boolean => column.as_boolean().iter().map(|value| value.map_or(Cell::Null, Cell::Boolean)).collect(),
+        DataType::Int8 => numbers::<Int8Type>(column, |value| i64::from(value).into()),
+        DataType::Int16 => numbers::<Int16Type>(column, |value| i64::from(value).into()),
+        DataType::Int32 => numbers::<Int32Type>(column, |value| i64::from(value).into()),
+        DataType::Int64 => numbers::<Int64Type>(column, Cell::from),
+        DataType::UInt8 => numbers::<UInt8Type>(column, |value| i64::from(value).into()),
+        DataType::UInt16 => numbers::<UInt16Type>(column, |value| i64::from(value).into()),
+        DataType::UInt32 => numbers::<UInt32Type>(column, |value| i64::from(value).into()),
+        DataType::UInt64 => numbers::<UInt64Type>(column, |value| Cell::Integer(value.into())),
+        DataType::Float32 => numbers::<Float32Type>(column, |value| f64::from(value).into()),
+        DataType::Float64 => numbers::<Float64Type>(column, Cell::from),
+        DataType::Date32 => numbers::<Date32Type>(column, |value| i64::from(value).into()),
+        DataType::Timestamp(TimeUnit::Second, _) => {
+            numbers::<TimestampSecondType>(column, |value| Cell::Timestamp(Timestamp(value.saturating_mul(1000))))
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            numbers::<TimestampMillisecondType>(column, |value| Cell::Timestamp(Timestamp(value)))
+        }
+        DataType::Decimal128(..) => {
+            let decimals = column.as_primitive::<Decimal128Type>();
+            let value = |row| if decimals.is_valid(row) { Cell::Text(decimals.value_as_string(row)) } else { Cell::Null };
+            (0..decimals.len()).map(value).collect()
+        }
+        DataType::Utf8 => column.as_string::<i32>().iter().map(text).collect(),
+        DataType::LargeUtf8 => column.as_string::<i64>().iter().map(text).collect(),
+        DataType::Utf8View => column.as_string_view().iter().map(text).collect(),
+        DataType::Binary => column.as_binary::<i32>().iter().map(bytes).collect(),
+        DataType::LargeBinary => column.as_binary::<i64>().iter().map(bytes).collect(),
+        DataType::BinaryView => column.as_binary_view().iter().map(bytes).collect(),
+        other => return Err(Error::user(format!("values of type {other} cannot be shown yet: cast the column to text"))),
+    })
+}
+
+fn numbers<T: ArrowPrimitiveType>(column: &ArrayRef, cell: impl Fn(T::Native) -> Cell) -> Vec<Cell> {
+    column.as_primitive::<T>().iter().map(|value| value.map_or(Cell::Null, &cell)).collect()
+}

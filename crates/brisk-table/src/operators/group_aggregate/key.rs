@@ -1,0 +1,170 @@
+//! Turns key columns into keys: one pass per column, no virtual call per row.
+
+use super::RowKey;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMillisecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray};
+use arrow_schema::{DataType, TimeUnit};
+use brisk_base::{Error, Result};
+use brisk_core::types::Key;
+
+/// A type of key that columns can be read as.
+pub(super) trait ColumnKey: Key {
+    /// Replaces `keys` by those of the rows, reusing their memory.
+    fn read(columns: &[ArrayRef], rows: usize, keys: &mut Vec<Self>) -> Result<()>;
+}
+
+impl ColumnKey for Option<i64> {
+    fn read(columns: &[ArrayRef], _rows: usize, keys: &mut Vec<Self>) -> Result<()> {
+        let [column] = columns else { return Err(Error::bug(format!("a number as key has {} columns", columns.len()))) };
+        keys.clear();
+        match column.data_type() {
+            DataType::Int8 => numbers::<Int8Type>(column, keys, i64::from),
+            DataType::Int16 => numbers::<Int16Type>(column, keys, i64::from),
+            DataType::Int32 => numbers::<Int32Type>(column, keys, i64::from),
+            DataType::Int64 => numbers::<Int64Type>(column, keys, |value| value),
+            DataType::UInt8 => numbers::<UInt8Type>(column, keys, i64::from),
+            DataType::UInt16 => numbers::<UInt16Type>(column, keys, i64::from),
+            DataType::UInt32 => numbers::<UInt32Type>(column, keys, i64::from),
+            DataType::Date32 => numbers::<Date32Type>(column, keys, i64::from),
+            DataType::Timestamp(TimeUnit::Millisecond, _) => numbers::<TimestampMillisecondType>(column, keys, |value| value),
+            DataType::Boolean => keys.extend(column.as_boolean().iter().map(|value| value.map(i64::from))),
+            other => return Err(Error::bug(format!("a column of type {other} cannot be read as a number: group by it as a row"))),
+        }
+        Ok(())
+    }
+}
+
+fn numbers<T: ArrowPrimitiveType>(column: &ArrayRef, keys: &mut Vec<Option<i64>>, number: impl Fn(T::Native) -> i64) {
+    let column = column.as_primitive::<T>();
+    if column.null_count() == 0 {
+        keys.extend(column.values().iter().map(|value| Some(number(*value))));
+    } else {
+        keys.extend(column.iter().map(|value| value.map(&number)));
+    }
+}
+
+impl ColumnKey for RowKey {
+    fn read(columns: &[ArrayRef], rows: usize, keys: &mut Vec<Self>) -> Result<()> {
+        keys.iter_mut().for_each(Self::clear);
+        keys.resize_with(rows, Self::new);
+        columns.iter().try_for_each(|column| push_column(column, keys))
+    }
+}
+
+/// Adds a field to each key.
+fn push_column(column: &ArrayRef, keys: &mut [RowKey]) -> Result<()> {
+    let integer = |key: &mut RowKey, value| key.push_i64(value);
+    match column.data_type() {
+        DataType::Int8 => push(keys, primitive::<Int8Type>(column), |key, value| integer(key, value.into())),
+        DataType::Int16 => push(keys, primitive::<Int16Type>(column), |key, value| integer(key, value.into())),
+        DataType::Int32 => push(keys, primitive::<Int32Type>(column), |key, value| integer(key, value.into())),
+        DataType::Int64 => push(keys, primitive::<Int64Type>(column), integer),
+        DataType::UInt8 => push(keys, primitive::<UInt8Type>(column), |key, value| integer(key, value.into())),
+        DataType::UInt16 => push(keys, primitive::<UInt16Type>(column), |key, value| integer(key, value.into())),
+        DataType::UInt32 => push(keys, primitive::<UInt32Type>(column), |key, value| integer(key, value.into())),
+        DataType::UInt64 => push(keys, primitive::<UInt64Type>(column), RowKey::push_u64),
+        DataType::Date32 => push(keys, primitive::<Date32Type>(column), |key, value| integer(key, value.into())),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => push(keys, primitive::<TimestampMillisecondType>(column), integer),
+        DataType::Float32 => push(keys, primitive::<Float32Type>(column), |key, value| key.push_f64(value.into())),
+        DataType::Float64 => push(keys, primitive::<Float64Type>(column), RowKey::push_f64),
+        DataType::Boolean => push(keys, AsArray::as_boolean(column) as &BooleanArray, |key, value| integer(key, value.into())),
+        DataType::Utf8 => push(keys, column.as_string::<i32>(), |key, value| key.push_bytes(value.as_bytes())),
+        DataType::LargeUtf8 => push(keys, column.as_string::<i64>(), |key, value| key.push_bytes(value.as_bytes())),
+        DataType::Utf8View => push(keys, column.as_string_view(), |key, value| key.push_bytes(value.as_bytes())),
+        DataType::Binary => push(keys, column.as_binary::<i32>(), RowKey::push_bytes),
+        DataType::LargeBinary => push(keys, column.as_binary::<i64>(), RowKey::push_bytes),
+        DataType::BinaryView => push(keys, column.as_binary_view(), RowKey::push_bytes),
+        DataType::FixedSizeBinary(_) => push(keys, column.as_fixed_size_binary(), RowKey::push_bytes),
+        DataType::Null => keys.iter_mut().for_each(RowKey::push_null),
+        // The same types as have a key hash.
+        other => return Err(Error::user(format!("a column of type {other} cannot be a key"))),
+    }
+    Ok(())
+}
+
+fn primitive<T: ArrowPrimitiveType>(column: &ArrayRef) -> &PrimitiveArray<T> {
+    column.as_primitive::<T>()
+}
+
+/// Adds the values of a column, nulls included.
+#[inline]
+fn push<T>(keys: &mut [RowKey], values: impl IntoIterator<Item = Option<T>>, field: impl Fn(&mut RowKey, T)) {
+    for (key, value) in keys.iter_mut().zip(values) {
+        match value {
+            Some(value) => field(key, value),
+            None => key.push_null(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{Date32Array, Float32Array, Float64Array, Int16Array, Int64Array, StringViewArray, UInt64Array};
+    use brisk_core::types::{Decoder, Record, hash_columns};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    proptest! {
+        #[test]
+        fn keys_hash_sort_and_read_back_as_their_columns(
+            texts in proptest::collection::vec(proptest::option::of("[a\0é]{0,20}"), 8),
+            numbers in proptest::collection::vec(proptest::option::of(any::<i64>()), 8),
+            floats in proptest::collection::vec(proptest::option::of(any::<f64>()), 8),
+            big in proptest::collection::vec(any::<u64>(), 8),
+        ) {
+            let columns: Vec<ArrayRef> = vec![
+                Arc::new(Int64Array::from(numbers.clone())),
+                Arc::new(StringViewArray::from_iter(texts.iter().map(Option::as_deref))),
+                Arc::new(Float64Array::from(floats.clone())),
+                Arc::new(UInt64Array::from(big)),
+                Arc::new(BooleanArray::from_iter(numbers.iter().map(|number| number.map(|number| number % 2 == 0)))),
+                Arc::new(Float32Array::from_iter(floats.iter().map(|value| value.map(|value| value as f32)))),
+            ];
+            for width in 1..=columns.len() {
+                let (mut hashes, mut keys) = (Vec::new(), vec![RowKey::new(); 3]);
+                hash_columns(&columns[..width], &mut hashes).expect("all can be keys");
+                RowKey::read(&columns[..width], 8, &mut keys).expect("all can be keys");
+                prop_assert_eq!(keys.iter().map(Key::key_hash).collect::<Vec<_>>(), hashes);
+                for key in &keys {
+                    let (mut ordered, mut bytes) = (Vec::new(), Vec::new());
+                    key.encode_ordered(&mut ordered);
+                    key.encode(&mut bytes);
+                    prop_assert_eq!(&RowKey::decode_ordered(&mut Decoder::new(&ordered)).expect("own bytes"), key);
+                    prop_assert_eq!(&RowKey::decode(&mut Decoder::new(&bytes)).expect("own bytes"), key);
+                }
+            }
+            let mut keys = Vec::new();
+            RowKey::read(&columns[..1], 8, &mut keys).expect("numbers");
+            for (one, two) in (0..8).flat_map(|one| (0..8).map(move |two| (one, two))) {
+                prop_assert_eq!(keys[one].cmp(&keys[two]), numbers[one].cmp(&numbers[two]), "nulls first, then by value");
+            }
+        }
+
+        #[test]
+        fn damaged_keys_are_refused_or_other_keys(bytes in proptest::collection::vec(0u8..7, 0..24)) {
+            for read in [RowKey::decode, RowKey::decode_ordered] {
+                if let Ok(key) = read(&mut Decoder::new(&bytes)) {
+                    key.key_hash();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_hash_as_their_columns() {
+        let days: ArrayRef = Arc::new(Date32Array::from(vec![Some(3), None]));
+        let small: ArrayRef = Arc::new(Int16Array::from(vec![-7]));
+        let flags: ArrayRef = Arc::new(BooleanArray::from(vec![Some(true), None]));
+        for column in [days, small, flags] {
+            let (mut hashes, mut keys) = (Vec::new(), vec![Some(9)]);
+            hash_columns(std::slice::from_ref(&column), &mut hashes).expect("a key");
+            Option::<i64>::read(std::slice::from_ref(&column), column.len(), &mut keys).expect("a number");
+            assert_eq!(keys.iter().map(Key::key_hash).collect::<Vec<_>>(), hashes);
+        }
+    }
+}

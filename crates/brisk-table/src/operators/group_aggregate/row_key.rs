@@ -1,0 +1,152 @@
+//! A key of any number of columns of any type.
+
+use brisk_base::Result;
+use brisk_core::types::{Decoder, Key, Record, Schema, hash, put_bytes, put_ordered_bytes};
+
+/// First byte of each field. Part of the savepoint format: add, never change. Above 0, which closes a key.
+mod tag {
+    pub(super) const NULL: u8 = 1;
+    /// Eight bytes, big-endian, the sign bit flipped.
+    pub(super) const INTEGER: u8 = 2;
+    /// A number above `i64::MAX`: eight bytes, big-endian.
+    pub(super) const BIG_INTEGER: u8 = 3;
+    /// The canonical bits (one NaN, one zero), big-endian, flipped so that they sort as the numbers do.
+    pub(super) const FLOAT: u8 = 4;
+    /// Text or bytes, as ordered bytes.
+    pub(super) const BYTES: u8 = 5;
+}
+
+const SIGN: u64 = 1 << 63;
+
+/// The values of the key columns of one row, as bytes that say what they are and sort as the values do.
+///
+/// It has the key hash of the columns it was made from, and can compute it from its bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct RowKey(Vec<u8>);
+
+impl RowKey {
+    /// A key without columns.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Forgets all fields and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds a null.
+    pub fn push_null(&mut self) {
+        self.0.push(tag::NULL);
+    }
+
+    /// Adds an integer, a boolean as 0 or 1, or a time as a number.
+    #[inline]
+    pub fn push_i64(&mut self, value: i64) {
+        self.push_word(tag::INTEGER, value as u64 ^ SIGN);
+    }
+
+    /// Adds an unsigned integer.
+    pub fn push_u64(&mut self, value: u64) {
+        match i64::try_from(value) {
+            Ok(value) => self.push_i64(value),
+            Err(_) => self.push_word(tag::BIG_INTEGER, value),
+        }
+    }
+
+    /// Adds a floating point number. All NaNs are one key, and so are both zeros.
+    pub fn push_f64(&mut self, value: f64) {
+        let canonical = if value == 0.0 {
+            0
+        } else if value.is_nan() {
+            f64::NAN.to_bits() & !SIGN
+        } else {
+            value.to_bits()
+        };
+        self.push_word(tag::FLOAT, if canonical & SIGN == 0 { canonical | SIGN } else { !canonical });
+    }
+
+    /// Adds text or bytes.
+    #[inline]
+    pub fn push_bytes(&mut self, value: &[u8]) {
+        self.0.push(tag::BYTES);
+        put_ordered_bytes(&mut self.0, value);
+    }
+
+    #[inline]
+    fn push_word(&mut self, tag: u8, word: u64) {
+        let mut field = [tag; 9];
+        field[1..].copy_from_slice(&word.to_be_bytes());
+        self.0.extend_from_slice(&field);
+    }
+}
+
+/// Reads one field after its tag; gives the hash of its value.
+fn field_hash(tag: u8, input: &mut Decoder<'_>) -> Result<u64> {
+    let word = |input: &mut Decoder<'_>| input.take_array().map(u64::from_be_bytes);
+    Ok(match tag {
+        tag::NULL => hash::hash_null(),
+        tag::INTEGER => hash::hash_i64((word(input)? ^ SIGN) as i64),
+        tag::BIG_INTEGER => hash::hash_u64(word(input)?),
+        tag::FLOAT => {
+            let word = word(input)?;
+            hash::hash_f64(f64::from_bits(if word & SIGN == 0 { !word } else { word ^ SIGN }))
+        }
+        tag::BYTES => hash::hash_bytes(&input.ordered_bytes()?),
+        other => return Err(input.unknown_variant("RowKey", u64::from(other))),
+    })
+}
+
+impl Record for RowKey {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.0);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self> {
+        let bytes = input.bytes()?;
+        let mut fields = Decoder::new(bytes);
+        while fields.remaining() > 0 {
+            let tag = fields.byte()?;
+            field_hash(tag, &mut fields)?;
+        }
+        Ok(Self(bytes.to_vec()))
+    }
+
+    fn schema() -> Schema {
+        Schema::Opaque { name: "RowKey".to_owned() }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+impl Key for RowKey {
+    fn key_hash(&self) -> u64 {
+        let mut input = Decoder::new(&self.0);
+        let mut row = None;
+        while let Ok(tag) = input.byte() {
+            let field = field_hash(tag, &mut input).expect("keys are made of whole fields");
+            row = Some(row.map_or(field, |row| hash::combine(row, field)));
+        }
+        row.unwrap_or(hash::hash_null())
+    }
+
+    fn encode_ordered(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+        out.push(0);
+    }
+
+    fn decode_ordered(input: &mut Decoder<'_>) -> Result<Self> {
+        let from = input.clone();
+        let start = input.offset();
+        loop {
+            match input.byte()? {
+                0 => break,
+                tag => field_hash(tag, input)?,
+            };
+        }
+        let fields = input.offset() - start - 1;
+        Ok(Self(from.clone().take(fields)?.to_vec()))
+    }
+}

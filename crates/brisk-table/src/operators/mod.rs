@@ -1,0 +1,41 @@
+//! Columnar operators, found by name in an operator registry.
+//!
+//! | name | operator |
+//! |---|---|
+//! | `changelog-generator` | [`changelog_generator`]: a source of made-up orders that are placed, changed and taken back |
+//! | `group-aggregate` | [`group_aggregate`]: sums and counts per key over a changelog |
+//! | `print` | [`print`]: shows each row on standard output |
+//! | of the program's choice | [`collect`]: keeps rows in memory, for tests and small results |
+//!
+//! A configuration is a [`Record`]; its encoding is what a graph carries.
+
+pub mod changelog_generator;
+pub mod collect;
+pub mod group_aggregate;
+pub mod print;
+
+use brisk_base::Result;
+use brisk_core::operator::OperatorSpec;
+use brisk_core::registry::OperatorRegistry;
+use brisk_core::types::{Decoder, Record};
+
+/// Adds all operators of this crate that need nothing but their configuration.
+pub fn register_all(registry: &mut OperatorRegistry) {
+    registry.register(changelog_generator::NAME, |config| changelog_generator::ChangelogGenerator::new(from_bytes(config)?));
+    registry.register(group_aggregate::NAME, |config| group_aggregate::GroupAggregate::new(from_bytes(config)?));
+    registry.register(print::NAME, |config| Ok(print::Print::new(from_bytes(config)?)));
+}
+
+/// How a graph names an operator with its configuration.
+pub fn registered(name: &str, config: &impl Record) -> OperatorSpec {
+    let mut bytes = Vec::new();
+    config.encode(&mut bytes);
+    OperatorSpec::Registered { name: name.to_owned(), config: bytes }
+}
+
+fn from_bytes<C: Record>(bytes: &[u8]) -> Result<C> {
+    let mut input = Decoder::new(bytes);
+    let config = C::decode(&mut input)?;
+    input.finish()?;
+    Ok(config)
+}

@@ -1,0 +1,145 @@
+//! Runs one operator by hand.
+
+use brisk_base::ids::{AttemptId, JobId, OperatorId, VertexId};
+use brisk_base::metrics::MetricGroup;
+use brisk_base::options::Configuration;
+use brisk_base::world::World;
+use brisk_base::{Result, Timestamp};
+use brisk_core::accumulator::Accumulators;
+use brisk_core::batch::Columns;
+use brisk_core::element::Element;
+use brisk_core::operator::{Budget, Operator, OperatorContext, OperatorFactory, Output, Port, Progress, Rest, RuntimeContext, TaskInfo};
+use brisk_core::source::SourceEvent;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::Waker;
+
+/// What an operator has emitted.
+#[derive(Default)]
+struct Recorded(Vec<Element>);
+
+impl Output for Recorded {
+    fn emit(&mut self, _port: Port, element: Element) {
+        self.0.push(element);
+    }
+
+    fn ports(&self) -> usize {
+        1
+    }
+
+    fn send_event(&mut self, _event: SourceEvent) {}
+}
+
+pub(crate) fn runtime() -> RuntimeContext {
+    let world = World::real();
+    RuntimeContext {
+        task: TaskInfo {
+            job_id: JobId(1),
+            job_name: "test".into(),
+            attempt: AttemptId { vertex: VertexId(1), subtask: 0, attempt: 0 },
+            subtask: 0,
+            parallelism: 1,
+            max_parallelism: 128,
+        },
+        operator_name: "tested".into(),
+        operator_id: OperatorId(1),
+        side_outputs: Vec::new(),
+        metrics: MetricGroup::unregistered(&world),
+        world,
+        config: Arc::new(Configuration::new()),
+        job_parameters: Arc::new(BTreeMap::new()),
+        accumulators: Accumulators::default(),
+    }
+}
+
+/// An operator with its output.
+pub(crate) struct Driver {
+    operator: Box<dyn Operator>,
+    runtime: RuntimeContext,
+    output: Recorded,
+    /// How often the operator said that it waits.
+    pub(crate) waited: usize,
+}
+
+impl Driver {
+    pub(crate) fn new(factory: &dyn OperatorFactory) -> Self {
+        let runtime = runtime();
+        let operator = factory.create(&runtime).expect("can be made");
+        let mut driver = Self { operator, runtime, output: Recorded::default(), waited: 0 };
+        driver.call(|operator, cx| operator.open(cx)).expect("opens");
+        driver
+    }
+
+    pub(crate) fn call<R>(&mut self, f: impl FnOnce(&mut dyn Operator, &mut OperatorContext<'_>) -> R) -> R {
+        let mut budget = Budget::new(Arc::clone(&self.runtime.world.clock));
+        let mut cx = OperatorContext::new(&self.runtime, &mut budget, Waker::noop(), &mut self.output);
+        f(self.operator.as_mut(), &mut cx)
+    }
+
+    /// Feeds a batch until it is consumed.
+    pub(crate) fn batch(&mut self, batch: Columns) -> Result<()> {
+        let mut rest: Box<dyn brisk_core::batch::AnyBatch> = Box::new(batch);
+        for _ in 0..1000 {
+            rest = match self.call(|operator, cx| operator.process_batch(0, rest, cx))? {
+                Rest::Consumed => return Ok(()),
+                Rest::More(rest) => rest,
+                Rest::Blocked(rest) => {
+                    self.waited += 1;
+                    rest
+                }
+            };
+        }
+        panic!("the batch is never consumed");
+    }
+
+    /// The input has ended: final watermark, end, finish, close.
+    pub(crate) fn end(&mut self) {
+        let last = self.call(|operator, cx| {
+            assert_eq!(operator.process_watermark(Timestamp::MAX, cx)?, Progress::Done);
+            assert_eq!(operator.end_input(0, cx)?, Progress::Done);
+            operator.finish(cx)
+        });
+        assert_eq!(last.expect("ends"), Progress::Done);
+        self.operator.close().expect("closes");
+    }
+
+    /// What has been emitted since the last call.
+    pub(crate) fn elements(&mut self) -> Vec<Element> {
+        std::mem::take(&mut self.output.0)
+    }
+
+    /// The batches among that.
+    pub(crate) fn batches(&mut self) -> Vec<Columns> {
+        let batch = |element| match element {
+            Element::Batch(batch) => Some(Columns::from_any(batch).expect("columns")),
+            _ => None,
+        };
+        self.elements().into_iter().filter_map(batch).collect()
+    }
+}
+
+/// One thing that a reader of the output sees: a change as Flink prints it, or a watermark.
+pub(crate) fn shown(elements: Vec<Element>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for element in elements {
+        match element {
+            Element::Batch(batch) => {
+                let batch = Columns::from_any(batch).expect("columns");
+                assert!(batch.rows <= Columns::MAX_ROWS);
+                let columns: Vec<_> = batch.columns.iter().map(|column| brisk_table::cells(column).expect("can be shown")).collect();
+                for segment in batch.segments() {
+                    match segment {
+                        brisk_core::batch::Segment::Watermark(watermark) => lines.push(format!("watermark {}", watermark.0)),
+                        brisk_core::batch::Segment::Rows(rows) => lines.extend(rows.map(|row| {
+                            let cells: Vec<_> = columns.iter().map(|column| column[row].to_string()).collect();
+                            format!("{}[{}]", batch.kind(row).short(), cells.join(", "))
+                        })),
+                    }
+                }
+            }
+            Element::Watermark(watermark) => lines.push(format!("watermark {}", watermark.0)),
+            other => lines.push(format!("{other:?}")),
+        }
+    }
+    lines
+}
