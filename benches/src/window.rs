@@ -1,11 +1,21 @@
 //! Keyed window: numbers -> map -> filter (6 of 7 stay) -> 1000 keys -> sums per second of event time (a million records each).
 
-use crate::{Benchmark, Outcome, Spec, digest, no_engine, nothing_to_prepare};
+use crate::blocks::BlockSource;
+use crate::digest_sink::DigestSink;
+use crate::{Benchmark, Outcome, Spec, digest, engine, no_engine, nothing_to_prepare};
 use anyhow::Result;
+use brisk::prelude::{Collector, Timestamp, WatermarkStrategy, millis};
+use brisk::stream::window::{TimeWindow, TumblingEventTimeWindows};
 use hashbrown::HashMap;
+use std::sync::atomic::Ordering;
 
-pub(crate) const BENCHMARK: Benchmark =
-    Benchmark { name: "window", records: 100_000_000, engines: &[("loop", 1)], prepare: nothing_to_prepare, run };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "window",
+    records: 100_000_000,
+    engines: &[("brisk", 1), ("brisk", 2), ("loop", 1)],
+    prepare: nothing_to_prepare,
+    run,
+};
 
 /// Length of a window.
 const WINDOW_MS: u64 = 1000;
@@ -14,6 +24,7 @@ const CHECK_EVERY: u64 = 1024;
 
 fn run(spec: &Spec) -> Result<Outcome> {
     match spec.engine.as_str() {
+        "brisk" => by_engine(spec),
         "loop" => Ok(by_hand(spec.records)),
         _ => Err(no_engine(spec)),
     }
@@ -28,6 +39,27 @@ fn timestamp(n: u64) -> u64 {
 fn mapped(n: u64) -> Option<u64> {
     let x = n * 3 + 1;
     (!x.is_multiple_of(7)).then_some(x)
+}
+
+/// The peer's job, operator by operator; each result carries its window and key for the digest.
+fn by_engine(spec: &Spec) -> Result<Outcome> {
+    let env = engine::environment(spec)?;
+    let (sink, total) = DigestSink::new(|(window, key, sum): &(u64, u64, u64), _| digest::of([*window, *key, *sum]));
+    let strategy = WatermarkStrategy::monotonous_timestamps().with_timestamp(|n: &u64| Timestamp(timestamp(*n).cast_signed()));
+    env.from_source(BlockSource { count: spec.records }, strategy, "numbers")
+        .map(|n| n * 3 + 1)
+        .filter(|x| !x.is_multiple_of(7))
+        .key_by(|x| x % 1000)
+        .window(TumblingEventTimeWindows::of(millis(WINDOW_MS.cast_signed())))
+        .reduce_then(
+            |a, b| a.wrapping_add(b),
+            |key: &u64, window: &TimeWindow, sum: u64, out: &mut Collector<(u64, u64, u64)>| {
+                out.collect((window.start().millis().cast_unsigned() / WINDOW_MS, *key, sum));
+            },
+        )
+        .sink_to(sink);
+    engine::execute(&env, "window")?;
+    Ok(Outcome::new(spec.records, total.load(Ordering::Relaxed)))
 }
 
 /// Sums per key and window, in one map.

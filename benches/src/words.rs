@@ -1,24 +1,54 @@
 //! Word count: text file -> lines -> words -> rolling count per word.
 
-use crate::{Benchmark, Outcome, Spec, no_engine, text};
-use anyhow::{Context, Result, ensure};
+use crate::digest_sink::DigestSink;
+use crate::{Benchmark, Outcome, Spec, engine, no_engine, text};
+use anyhow::{Context as _, Result, ensure};
+use brisk::prelude::{Collector, EnvironmentExt as _};
 use hashbrown::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// As many words as the peer counts in its gigabyte of text.
 const WORDS: u64 = 143_178_890;
 
-pub(crate) const BENCHMARK: Benchmark =
-    Benchmark { name: "words", records: WORDS, engines: &[("loop", 1)], prepare: |spec| text::make(spec.records).map(drop), run };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "words",
+    records: WORDS,
+    engines: &[("brisk", 1), ("brisk", 2), ("loop", 1)],
+    prepare: |spec| text::make(spec.records).map(drop),
+    run,
+};
 
 fn run(spec: &Spec) -> Result<Outcome> {
     let path = text::path(spec.records);
     match spec.engine.as_str() {
+        "brisk" => by_engine(spec, &path),
         "loop" => by_hand(&path),
         _ => Err(no_engine(spec)),
     }
+}
+
+/// Lines -> words -> running count per word; the sum of all running counts is the digest.
+fn by_engine(spec: &Spec, path: &Path) -> Result<Outcome> {
+    let env = engine::environment(spec)?;
+    let (sink, total) = DigestSink::new(|(_, count): &(String, u64), _| *count);
+    env.read_text_file(path)
+        .flat_map(|line: String, out: &mut Collector<(String, u64)>| {
+            let mut from = 0;
+            for to in memchr::memchr_iter(b' ', line.as_bytes()).chain([line.len()]) {
+                if to > from {
+                    out.collect((line[from..to].to_owned(), 1));
+                }
+                from = to + 1;
+            }
+        })
+        .key_by_ref(|(word, _)| word)
+        .sum(|pair| &mut pair.1)
+        .sink_to(sink);
+    engine::execute(&env, "words")?;
+    Ok(Outcome::new(spec.records, total.load(Ordering::Relaxed)))
 }
 
 /// Occurrences per word.
