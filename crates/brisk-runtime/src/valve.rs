@@ -1,8 +1,8 @@
 //! Combines the watermarks and the idleness of a task's channels (Flink's `StatusWatermarkValve`).
 //!
 //! Invariants: the combined watermark is the minimum over the aligned channels and never goes back. An idle channel is left out; one that
-//! becomes active again counts only once it has caught up with the combined watermark. When the last active channel goes idle, the
-//! maximum over all channels is emitted. Cost of an advance: logarithmic in the number of channels.
+//! becomes active again counts only once it has caught up with the combined watermark. When the last active channel goes idle and it
+//! counted, the maximum over all channels is emitted. Cost of an advance: logarithmic in the number of channels.
 
 use brisk_base::Timestamp;
 use brisk_core::element::StreamStatus;
@@ -23,6 +23,7 @@ pub struct WatermarkValve {
     /// Tournament tree over the channels: node i is the minimum of 2i and 2i + 1; leaves begin at `width`. Channels that do not count
     /// are `MAX`.
     tree: Vec<Timestamp>,
+    /// Number of leaves, a power of two.
     width: usize,
     /// The last watermark of each channel.
     watermarks: Vec<Timestamp>,
@@ -59,6 +60,11 @@ impl WatermarkValve {
         self.combined
     }
 
+    /// Whether a channel is idle.
+    pub fn is_idle(&self, channel: usize) -> bool {
+        self.idle[channel]
+    }
+
     /// A channel's watermark has advanced. Watermarks of idle channels are ignored.
     pub fn watermark(&mut self, channel: usize, watermark: Timestamp) -> Option<Timestamp> {
         if self.idle[channel] || watermark <= self.watermarks[channel] {
@@ -86,7 +92,7 @@ impl WatermarkValve {
 
     fn becomes_idle(&mut self, channel: usize) -> Change {
         self.idle[channel] = true;
-        self.behind[channel] = false;
+        let counted = !std::mem::replace(&mut self.behind[channel], false);
         self.active -= 1;
         self.set(channel, Timestamp::MAX);
         if self.active > 0 {
@@ -95,7 +101,7 @@ impl WatermarkValve {
             return Change { watermark, ..Change::default() };
         }
         let highest = self.watermarks.iter().copied().max().unwrap_or(Timestamp::MIN);
-        let watermark = (highest > self.combined).then(|| {
+        let watermark = (counted && highest > self.combined).then(|| {
             self.combined = highest;
             highest
         });
@@ -141,7 +147,7 @@ impl WatermarkValve {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use StreamStatus::{Active, Idle};
     use proptest::prelude::*;
@@ -168,13 +174,32 @@ mod tests {
         assert_eq!(valve.status(1, Active), Change { active: true, ..Change::default() });
     }
 
+    #[test]
+    fn a_last_channel_that_was_behind_lets_nothing_out() {
+        let mut valve = WatermarkValve::new(3);
+        [100, 60, 10]
+            .into_iter()
+            .enumerate()
+            .for_each(|(channel, at)| assert!(valve.watermark(channel, Timestamp(at)).is_none() || channel == 2));
+        valve.status(2, Idle);
+        valve.status(0, Idle);
+        assert_eq!((valve.combined(), valve.status(2, Active)), (Timestamp(60), Change::default()));
+        assert_eq!(valve.status(1, Idle), Change::default(), "the one that is left is behind");
+        assert_eq!(valve.status(2, Idle), Change { idle: true, ..Change::default() });
+    }
+
     /// A straightforward reading of the rules.
-    struct Naive {
+    pub(crate) struct Naive {
+        /// Watermark, idle, behind.
         channels: Vec<(i64, bool, bool)>,
         combined: i64,
     }
 
     impl Naive {
+        pub(crate) fn new(channels: usize) -> Self {
+            Self { channels: vec![(i64::MIN, false, false); channels], combined: i64::MIN }
+        }
+
         fn lowest(&mut self) -> Option<Timestamp> {
             let lowest = self.channels.iter().filter(|(_, idle, behind)| !idle && !behind).map(|(at, ..)| *at).min()?;
             (lowest > self.combined).then(|| {
@@ -183,7 +208,11 @@ mod tests {
             })
         }
 
-        fn step(&mut self, channel: usize, what: Option<StreamStatus>, at: i64) -> Change {
+        pub(crate) fn is_idle(&self, channel: usize) -> bool {
+            self.channels[channel].1
+        }
+
+        pub(crate) fn step(&mut self, channel: usize, what: Option<StreamStatus>, at: i64) -> Change {
             let mut change = Change::default();
             let (watermark, idle, behind) = self.channels[channel];
             match what {
@@ -198,7 +227,7 @@ mod tests {
                     if self.channels.iter().all(|(_, idle, _)| *idle) {
                         change.idle = true;
                         let highest = self.channels.iter().map(|(at, ..)| *at).max().unwrap_or(i64::MIN);
-                        if highest > self.combined {
+                        if highest > self.combined && !behind {
                             self.combined = highest;
                             change.watermark = Some(Timestamp(highest));
                         }
@@ -220,7 +249,7 @@ mod tests {
         #[test]
         fn agrees_with_a_naive_reading(channels in 1usize..6, steps in proptest::collection::vec((0usize..6, 0u8..4, 0i64..40), 0..80)) {
             let mut valve = WatermarkValve::new(channels);
-            let mut naive = Naive { channels: vec![(i64::MIN, false, false); channels], combined: i64::MIN };
+            let mut naive = Naive::new(channels);
             for (channel, what, at) in steps {
                 let channel = channel % channels;
                 let status = match what { 0 => Some(Idle), 1 => Some(Active), _ => None };

@@ -1,4 +1,7 @@
 //! What a task reads: the channels of all its exchanges, their watermarks combined.
+//!
+//! Invariants: each row comes under the combination of the watermarks that its channel and the others had when it was received; the final
+//! watermark of a channel counts also when the channel was idle.
 
 use crate::exchange::{GateQueue, Perturb, Received};
 use crate::valve::{Change, WatermarkValve};
@@ -11,7 +14,9 @@ use std::task::Waker;
 
 /// See the module.
 pub(super) struct Inputs {
+    /// Where the elements come from.
     queue: Arc<GateQueue>,
+    /// Combines the channels' watermarks and statuses.
     valve: WatermarkValve,
     /// The logical input of each channel.
     input_of: Vec<u8>,
@@ -66,6 +71,7 @@ impl Inputs {
         match element {
             Element::Batch(batch) => self.take_batch(channel, input, batch),
             Element::Watermark(watermark) => {
+                self.wake_for_the_end(channel, input, watermark);
                 if let Some(watermark) = self.valve.watermark(channel, watermark) {
                     self.pending.push_back((input, Element::Watermark(watermark)));
                 }
@@ -84,6 +90,14 @@ impl Inputs {
         }
     }
 
+    /// A channel that ends while it is idle becomes active for its final watermark, which would be lost otherwise.
+    fn wake_for_the_end(&mut self, channel: usize, input: usize, watermark: Timestamp) {
+        if watermark == Timestamp::MAX && self.valve.is_idle(channel) {
+            let change = self.valve.status(channel, StreamStatus::Active);
+            self.apply(input, change);
+        }
+    }
+
     fn apply(&mut self, input: usize, change: Change) {
         if change.active {
             self.pending.push_back((input, Element::Status(StreamStatus::Active)));
@@ -99,6 +113,9 @@ impl Inputs {
     /// The channel's marks become marks of the combined watermark.
     fn take_batch(&mut self, channel: usize, input: usize, mut batch: Box<dyn AnyBatch>) {
         self.rows += batch.len() as u64;
+        if let Some(last) = batch.marks().last() {
+            self.wake_for_the_end(channel, input, last.watermark);
+        }
         let valve = &mut self.valve;
         batch.marks_mut().retain_mut(|mark| match valve.watermark(channel, mark.watermark) {
             Some(combined) => {
@@ -114,3 +131,6 @@ impl Inputs {
         self.pending.push_back((input, Element::Batch(batch)));
     }
 }
+
+#[cfg(test)]
+mod tests;
