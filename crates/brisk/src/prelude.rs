@@ -14,8 +14,18 @@ pub use brisk_core::operator::RuntimeContext;
 pub use brisk_core::state::{AggregatingState, ListState, MapState, ReducingState, StateDeclarations, ValueState};
 pub use brisk_core::types::{Key, Record};
 pub use brisk_stream::function::{
-    AsyncFunction, AsyncOptions, AsyncOrder, AsyncRetry, CoFlatMapFunction, CoMapFunction, CoProcessFunction, Context, FilterFunction,
-    FlatMapFunction, KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, MapFunction, ProcessContext, ProcessFunction,
+    AsyncFunction, AsyncOptions, AsyncOrder, AsyncRetry, BroadcastContext, BroadcastProcessFunction, CoFlatMapFunction, CoMapFunction,
+    CoProcessFunction, Context, FilterFunction, FlatMapFunction, KeyedBroadcastProcessFunction, KeyedCoProcessFunction, KeyedContext,
+    KeyedProcessFunction, KeyedReadOnlyContext, MapFunction, MapStateDescriptor, ProcessContext, ProcessFunction, ReadOnlyContext,
     TimerContext,
 };
-pub use brisk_stream::{ConnectedStreams, DataStream, DataStreamSink, KeyedConnectedStreams, KeyedStream, StreamEnvironment};
+pub use brisk_stream::window::{
+    ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger, DeltaEvictor, DeltaTrigger,
+    DynamicEventTimeSessionWindows, DynamicProcessingTimeSessionWindows, EndOfStreamTrigger, EventTimeSessionWindows, EventTimeTrigger,
+    GlobalWindow, GlobalWindows, ProcessWindowContext, ProcessWindowFunction, ProcessingTimeSessionWindows, ProcessingTimeTrigger,
+    PurgingTrigger, SlidingEventTimeWindows, SlidingProcessingTimeWindows, TimeEvictor, TimeWindow, TumblingEventTimeWindows,
+    TumblingProcessingTimeWindows, WindowedStream,
+};
+pub use brisk_stream::{
+    BroadcastStream, ConnectedStreams, DataStream, DataStreamSink, KeyedConnectedStreams, KeyedStream, StreamEnvironment,
+};
