@@ -25,7 +25,9 @@ impl<B: Record> BroadcastStream<B> {
     #[must_use]
     pub fn with_state<K: Key, V: Record>(mut self, descriptor: &MapStateDescriptor<K, V>) -> Self {
         if !self.states.add(descriptor) {
-            self.stream.env.fail(format!("the broadcast state '{}' is declared twice; give each state a name of its own", descriptor.name()));
+            self.stream
+                .env
+                .fail(format!("the broadcast state '{}' is declared twice; give each state a name of its own", descriptor.name()));
         }
         self
     }

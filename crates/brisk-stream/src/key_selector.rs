@@ -2,11 +2,11 @@
 //!
 //! Key selectors are pure: the same record has the same key every time, or records go to the wrong subtask.
 
+use brisk_base::Error;
 use brisk_base::Result;
 use brisk_core::batch::{AnyBatch, Rows};
 use brisk_core::job_graph::{KeyHasher, RowSelector};
 use brisk_core::types::{Key, Record};
-use brisk_base::Error;
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
@@ -100,7 +100,10 @@ where
         for value in &rows_of::<T>(batch)?.values {
             let target = (self.partitioner)(&(self.key)(value), count);
             if target >= count {
-                return Err(Error::user(format!("a custom partitioner chose target {target}, but there are only {count} (0 to {})", count - 1)));
+                return Err(Error::user(format!(
+                    "a custom partitioner chose target {target}, but there are only {count} (0 to {})",
+                    count - 1
+                )));
             }
             targets.push(target);
         }

@@ -4,11 +4,11 @@ use crate::data_stream::{DataStream, boxed};
 use crate::function::KeyedProcessFunction;
 use crate::graph::{NewNode, Upstream};
 use crate::key_selector::{KeySelector, SelectorHasher};
-use crate::operators::{ByReduce, InPlace, KeyedOperator, KeyedProcess, RollingOperator};
+use crate::operators::{ByReduce, FlatMapWithState, InPlace, KeyedOperator, KeyedProcess, RollingOperator};
 use brisk_base::Result;
-use brisk_core::function::ReduceFunction;
+use brisk_core::function::{Collector, ReduceFunction};
 use brisk_core::job_graph::{NodeKind, Partitioner};
-use brisk_core::operator::{OperatorFactory, OperatorSpec, RuntimeContext};
+use brisk_core::operator::{OperatorFactory, OperatorSpec, PerSubtask, RuntimeContext};
 use brisk_core::state::StateDeclarations;
 use brisk_core::types::Record;
 use std::ops::{AddAssign, Deref};
@@ -76,6 +76,55 @@ impl<T: Record, S: KeySelector<T>> KeyedStream<T, S> {
         })
     }
 
+    /// Makes one record of each and of the state of its key, which the closure may change; `None` is no state.
+    ///
+    /// ```
+    /// # let env = brisk_stream::StreamEnvironment::new(std::sync::Arc::new(brisk_core::job::NoExecutor), Default::default());
+    /// // The distance of each number to the one before it with the same last digit.
+    /// env.from_sequence(1, 100)
+    ///     .key_by(|n| n % 10)
+    ///     .map_with_state(|n, before: &mut Option<i64>| before.replace(n).map_or(0, |before| n - before))
+    ///     .print();
+    /// ```
+    pub fn map_with_state<St: Record, U: Record>(
+        &self,
+        mut f: impl FnMut(T, &mut Option<St>) -> U + Clone + Send + 'static,
+    ) -> DataStream<U> {
+        self.flat_map_with_state(move |value, state, out| out.collect(f(value, state)))
+    }
+
+    /// Keeps the records for which `f` is true, given the record and the state of its key.
+    pub fn filter_with_state<St: Record>(&self, mut f: impl FnMut(&T, &mut Option<St>) -> bool + Clone + Send + 'static) -> DataStream<T> {
+        self.flat_map_with_state(move |value, state, out| {
+            if f(&value, state) {
+                out.collect(value);
+            }
+        })
+    }
+
+    /// Makes any number of records of each and of the state of its key.
+    pub fn flat_map_with_state<St: Record, U: Record>(
+        &self,
+        mut f: impl FnMut(T, &mut Option<St>, &mut Collector<U>) + Clone + Send + 'static,
+    ) -> DataStream<U> {
+        self.try_flat_map_with_state(move |value, state, out| {
+            f(value, state, out);
+            Ok(())
+        })
+    }
+
+    /// As [`flat_map_with_state`](Self::flat_map_with_state), with a closure that may fail the job.
+    pub fn try_flat_map_with_state<St: Record, U: Record, F>(&self, f: F) -> DataStream<U>
+    where
+        F: FnMut(T, &mut Option<St>, &mut Collector<U>) -> Result<()> + Clone + Send + 'static,
+    {
+        let (selector, function) = (self.selector.clone(), PerSubtask::new(f));
+        self.transform("Stateful Flat Map", move |cx: &RuntimeContext| {
+            let logic = |state: &mut StateDeclarations| FlatMapWithState::<F, T, St, U, S>::new(function.instance(), state);
+            boxed(KeyedOperator::new(selector.clone(), cx, logic)?)
+        })
+    }
+
     /// Combines each record with what its key has so far, and gives the result.
     ///
     /// ```
@@ -94,9 +143,7 @@ impl<T: Record, S: KeySelector<T>> KeyedStream<T, S> {
     /// As [`reduce`](Self::reduce), with a function of a named type.
     pub fn reduce_with(&self, f: impl ReduceFunction<T> + Clone) -> DataStream<T> {
         let selector = self.selector.clone();
-        self.transform("Keyed Reduce", move |cx: &RuntimeContext| {
-            boxed(RollingOperator::new(selector.clone(), ByReduce(f.clone()), cx)?)
-        })
+        self.transform("Keyed Reduce", move |cx: &RuntimeContext| boxed(RollingOperator::new(selector.clone(), ByReduce(f.clone()), cx)?))
     }
 
     /// Gives, for each record, the first record of its key with one field summed up over all of them.

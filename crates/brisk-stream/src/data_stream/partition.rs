@@ -10,10 +10,7 @@ use std::sync::Arc;
 
 impl<T: Record> DataStream<T> {
     /// Brings the records of each key together in one subtask.
-    pub fn key_by<K: Key>(
-        &self,
-        key: impl Fn(&T) -> K + Clone + Send + Sync + 'static,
-    ) -> KeyedStream<T, impl KeySelector<T, Key = K>> {
+    pub fn key_by<K: Key>(&self, key: impl Fn(&T) -> K + Clone + Send + Sync + 'static) -> KeyedStream<T, impl KeySelector<T, Key = K>> {
         KeyedStream::new(self, KeyBy(key))
     }
 

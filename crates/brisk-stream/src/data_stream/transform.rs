@@ -101,10 +101,9 @@ impl<T: Record> DataStream<T> {
     /// The records that the operator before emits to a side output.
     pub fn side_output<U: Record>(&self, tag: &OutputTag<U>) -> DataStream<U> {
         match self.own_node() {
-            Some(node) => DataStream::new(
-                self.env.clone(),
-                vec![Upstream { from: node, tag: Some(tag.id().to_owned()), partitioner: None }],
-            ),
+            Some(node) => {
+                DataStream::new(self.env.clone(), vec![Upstream { from: node, tag: Some(tag.id().to_owned()), partitioner: None }])
+            }
             None => {
                 self.env.fail(format!(
                     "side_output('{}') was called on a union, a side output, or a stream with a partitioner; call it on the operator's own output",

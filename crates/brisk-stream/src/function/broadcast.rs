@@ -102,12 +102,7 @@ pub trait KeyedBroadcastProcessFunction: Sized + Send + 'static {
     ///
     /// # Errors
     /// Fails the task.
-    fn on_timer(
-        &mut self,
-        _at: Timestamp,
-        _ctx: &mut KeyedReadOnlyContext<'_, Self::Key>,
-        _out: &mut Collector<Self::Out>,
-    ) -> Result<()> {
+    fn on_timer(&mut self, _at: Timestamp, _ctx: &mut KeyedReadOnlyContext<'_, Self::Key>, _out: &mut Collector<Self::Out>) -> Result<()> {
         Ok(())
     }
 

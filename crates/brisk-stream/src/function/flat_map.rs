@@ -57,7 +57,9 @@ impl<T: Record, U: Record, F: FnMut(T, &mut Collector<U>) + Clone + Send + 'stat
     }
 }
 
-impl<T: Record, U: Record, F: FnMut(T, &mut Collector<U>) -> Result<()> + Clone + Send + 'static> FlatMapFunction for TryFlatMapFn<F, T, U> {
+impl<T: Record, U: Record, F: FnMut(T, &mut Collector<U>) -> Result<()> + Clone + Send + 'static> FlatMapFunction
+    for TryFlatMapFn<F, T, U>
+{
     type In = T;
     type Out = U;
 

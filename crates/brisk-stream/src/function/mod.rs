@@ -7,17 +7,15 @@ mod async_io;
 mod broadcast;
 mod broadcast_state;
 mod co;
-mod flat_map;
 mod filter;
+mod flat_map;
 mod keyed_context;
 mod keyed_process;
 mod map;
 mod process;
 
 pub use async_io::{AsyncFunction, AsyncOptions, AsyncOrder, AsyncResult, AsyncRetry};
-pub use broadcast::{
-    BroadcastContext, BroadcastProcessFunction, KeyedBroadcastProcessFunction, KeyedReadOnlyContext, ReadOnlyContext,
-};
+pub use broadcast::{BroadcastContext, BroadcastProcessFunction, KeyedBroadcastProcessFunction, KeyedReadOnlyContext, ReadOnlyContext};
 pub use broadcast_state::{BroadcastState, MapStateDescriptor};
 pub use co::{CoFlatMapFunction, CoMapFunction, CoProcessFunction};
 pub use filter::FilterFunction;

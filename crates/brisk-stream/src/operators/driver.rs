@@ -112,7 +112,11 @@ impl Driver {
         Self::with_config(tags, Configuration::new(), make)
     }
 
-    pub(crate) fn with_config<O: Operator + 'static>(tags: &[&str], config: Configuration, make: impl FnOnce(&RuntimeContext) -> O) -> Self {
+    pub(crate) fn with_config<O: Operator + 'static>(
+        tags: &[&str],
+        config: Configuration,
+        make: impl FnOnce(&RuntimeContext) -> O,
+    ) -> Self {
         let clock = Arc::new(HandClock { now: AtomicI64::new(0), looks: AtomicU64::new(0) });
         let runtime = RuntimeContext { config: Arc::new(config), ..runtime(&clock, tags) };
         let operator = Box::new(make(&runtime));
@@ -201,7 +205,9 @@ impl Driver {
         self.output.elements = others;
         for (_, element) in ours {
             match element {
-                Element::Batch(batch) => Rows::<T>::from_any(batch).expect("of this type").into_cursor().for_each(|step| push_step(&mut steps, step)),
+                Element::Batch(batch) => {
+                    Rows::<T>::from_any(batch).expect("of this type").into_cursor().for_each(|step| push_step(&mut steps, step))
+                }
                 Element::Watermark(watermark) => push_step(&mut steps, Step::Watermark(watermark)),
                 _ => {}
             }

@@ -17,6 +17,7 @@ mod process;
 mod rolling;
 mod sink;
 mod timestamps;
+mod with_state;
 
 pub(crate) use async_wait::AsyncWaitOperator;
 pub(crate) use broadcast_process::{BroadcastProcessOperator, KeyedBroadcastProcess};
@@ -32,6 +33,7 @@ pub(crate) use process::ProcessOperator;
 pub(crate) use rolling::{ByReduce, InPlace, RollingOperator};
 pub(crate) use sink::SinkOperator;
 pub(crate) use timestamps::TimestampsOperator;
+pub(crate) use with_state::FlatMapWithState;
 
 #[cfg(test)]
 pub(crate) mod driver;

@@ -16,14 +16,26 @@ use std::borrow::Cow;
 /// Folds a chunk of records into a table.
 pub(crate) trait Rolling<T>: Send {
     /// Gives the new value of each slot; `values` are as many as `slots`, and every slot has the namespace `()`.
-    fn apply<K: Key>(&self, table: &mut dyn KeyedTable<K, (), T>, slots: &[Slot<'_, K, ()>], values: Vec<T>, out: &mut Vec<T>) -> Result<()>;
+    fn apply<K: Key>(
+        &self,
+        table: &mut dyn KeyedTable<K, (), T>,
+        slots: &[Slot<'_, K, ()>],
+        values: Vec<T>,
+        out: &mut Vec<T>,
+    ) -> Result<()>;
 }
 
 /// Folds by a function that takes both values and gives one.
 pub(crate) struct ByReduce<R>(pub(crate) R);
 
 impl<T: Record, R: ReduceFunction<T>> Rolling<T> for ByReduce<R> {
-    fn apply<K: Key>(&self, table: &mut dyn KeyedTable<K, (), T>, slots: &[Slot<'_, K, ()>], values: Vec<T>, out: &mut Vec<T>) -> Result<()> {
+    fn apply<K: Key>(
+        &self,
+        table: &mut dyn KeyedTable<K, (), T>,
+        slots: &[Slot<'_, K, ()>],
+        values: Vec<T>,
+        out: &mut Vec<T>,
+    ) -> Result<()> {
         let mut values = values.into_iter();
         table.update_many(slots, &mut |_, current| {
             let value = values.next().expect("one value per slot, in order");
@@ -42,7 +54,13 @@ impl<T: Record, R: ReduceFunction<T>> Rolling<T> for ByReduce<R> {
 pub(crate) struct InPlace<F>(pub(crate) F);
 
 impl<T: Record, F: Fn(&mut T, T) + Send> Rolling<T> for InPlace<F> {
-    fn apply<K: Key>(&self, table: &mut dyn KeyedTable<K, (), T>, slots: &[Slot<'_, K, ()>], values: Vec<T>, out: &mut Vec<T>) -> Result<()> {
+    fn apply<K: Key>(
+        &self,
+        table: &mut dyn KeyedTable<K, (), T>,
+        slots: &[Slot<'_, K, ()>],
+        values: Vec<T>,
+        out: &mut Vec<T>,
+    ) -> Result<()> {
         let values = std::cell::RefCell::new(values.into_iter().peekable());
         let created = std::cell::Cell::new(false);
         let next = || values.borrow_mut().next().expect("one value per slot, in order");

@@ -6,3 +6,6 @@ mod sequence;
 
 pub use collection::CollectionSource;
 pub use sequence::SequenceSource;
+
+#[cfg(test)]
+mod tests;

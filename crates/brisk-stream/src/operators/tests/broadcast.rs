@@ -42,7 +42,12 @@ impl BroadcastProcessFunction for Limited {
         }
     }
 
-    fn process_broadcast_element(&mut self, (digit, limit): Self::BroadcastIn, ctx: &mut BroadcastContext<'_>, _: &mut Collector<i64>) -> Result<()> {
+    fn process_broadcast_element(
+        &mut self,
+        (digit, limit): Self::BroadcastIn,
+        ctx: &mut BroadcastContext<'_>,
+        _: &mut Collector<i64>,
+    ) -> Result<()> {
         let state = ctx.broadcast_state(&limits())?;
         match limit {
             Some(limit) => state.put(digit, limit),
@@ -112,7 +117,12 @@ impl KeyedBroadcastProcessFunction for Counted {
         Ok(())
     }
 
-    fn process_broadcast_element(&mut self, (key, limit): (i64, i64), ctx: &mut BroadcastContext<'_>, _: &mut Collector<Self::Out>) -> Result<()> {
+    fn process_broadcast_element(
+        &mut self,
+        (key, limit): (i64, i64),
+        ctx: &mut BroadcastContext<'_>,
+        _: &mut Collector<Self::Out>,
+    ) -> Result<()> {
         ctx.broadcast_state(&limits())?.put(key, limit);
         Ok(())
     }

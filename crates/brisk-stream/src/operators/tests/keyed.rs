@@ -3,7 +3,7 @@
 use crate::function::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, TimeDomain};
 use crate::key_selector::{KeyBy, KeyByRef, KeySelector};
 use crate::operators::driver::{Driver, feed, rows};
-use crate::operators::{ByReduce, InPlace, KeyedCoProcess, KeyedOperator, KeyedProcess, RollingOperator};
+use crate::operators::{ByReduce, FlatMapWithState, InPlace, KeyedCoProcess, KeyedOperator, KeyedProcess, RollingOperator};
 use brisk_base::{Error, Result, Timestamp};
 use brisk_core::batch::{Rows, Step};
 use brisk_core::function::{Collector, OutputTag};
@@ -63,7 +63,8 @@ fn counting_model(values: &[i64], marks: &BTreeMap<u32, i64>) -> Vec<Step<(i64, 
     };
     let mut steps: Vec<Step<(i64, i64, i64)>> = Vec::new();
     let ended = [(values.len() as u32, i64::MAX)];
-    let events = (0..).zip(values).map(|(row, value)| (marks.get(&row).copied(), Some(*value))).chain(ended.map(|(_, at)| (Some(at), None)));
+    let events =
+        (0..).zip(values).map(|(row, value)| (marks.get(&row).copied(), Some(*value))).chain(ended.map(|(_, at)| (Some(at), None)));
     for (mark, value) in events {
         if let Some(mark) = mark {
             watermark = mark;
@@ -269,6 +270,21 @@ fn both_sides_share_state_and_timers_of_a_key() {
 }
 
 #[test]
+fn closures_are_given_the_state_of_the_key() {
+    let nth = |value: i64, seen: &mut Option<i64>, out: &mut Collector<(i64, i64)>| -> Result<()> {
+        let count = seen.unwrap_or(0) + 1;
+        *seen = (count < 2).then_some(count);
+        out.collect((value, count));
+        Ok(())
+    };
+    let selector = KeyBy(|value: &i64| value % 2);
+    let logic = |state: &mut StateDeclarations| FlatMapWithState::<_, i64, i64, _, _>::new(nth, state);
+    let mut driver = Driver::new(&[], |cx| KeyedOperator::new(selector, cx, logic).expect("opens"));
+    driver.batch(0, rows(&[1, 3, 2, 5, 4, 7], &[]));
+    assert_eq!(driver.values::<(i64, i64)>(0), [(1, 1), (3, 2), (2, 1), (5, 1), (4, 2), (7, 2)]);
+}
+
+#[test]
 fn state_declared_twice_is_found_when_the_task_opens() {
     struct Twice;
     impl KeyedProcessFunction for Twice {
@@ -290,4 +306,3 @@ fn state_declared_twice_is_found_when_the_task_opens() {
         KeyedOperator::<KeyedProcess<Echo, _>>::new(selector, cx, |state| KeyedProcess::new(Echo::declare(state))).expect("opens")
     });
 }
-

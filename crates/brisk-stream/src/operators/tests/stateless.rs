@@ -1,8 +1,8 @@
 //! The stateless operators: what they emit never depends on how the stream is cut or how little time there is.
 
+use crate::function::{FilterFn, FlatMapFn, MapFn, ProcessContext, ProcessFunction, TryMapFn};
 use crate::operators::driver::{Driver, feed, rows, steps};
 use crate::operators::*;
-use crate::function::{FilterFn, FlatMapFn, MapFn, ProcessContext, ProcessFunction, TryMapFn};
 use brisk_base::options::Configuration;
 use brisk_base::options::core_options::AUTO_WATERMARK_INTERVAL;
 use brisk_base::{Error, Millis, Result, Timestamp};
@@ -234,7 +234,8 @@ fn sinks_get_every_row_once_and_are_flushed_at_the_end() {
         driver.batch(0, rows(&values, &[(500, 77)]));
         driver.end(1);
         let log = log.0.lock().expect("not poisoned");
-        let expected = values.iter().map(|v| format!("{v}@{v}")).chain(["w77".to_owned(), format!("w{}", i64::MAX), "flush true".to_owned()]);
+        let expected =
+            values.iter().map(|v| format!("{v}@{v}")).chain(["w77".to_owned(), format!("w{}", i64::MAX), "flush true".to_owned()]);
         assert!(log.iter().eq(&expected.collect::<Vec<_>>()), "hurried {hurried}: {log:?}");
     }
 }
