@@ -2,7 +2,7 @@
 
 use super::frozen::FrozenByteTable;
 use brisk_base::{Error, Result, ResultExt};
-use brisk_core::state::{ByteStore, FrozenTable, KeyGroups, Layout, Namespace, Slot, StateDescriptor, StateId, Write};
+use brisk_core::state::{ByteStore, ByteVisitor, FrozenTable, KeyGroups, Layout, Namespace, Slot, StateDescriptor, StateId, Write};
 use brisk_core::types::{Decoder, Key, KeyGroup};
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
@@ -104,6 +104,9 @@ pub(super) struct Space<K, N> {
     store: SharedByteStore,
 }
 
+/// Takes the bytes of an entry's key, the key it belongs to, and its value.
+type KeyVisitor<'a, K> = dyn FnMut(&[u8], K, &[u8]) -> Result<()> + 'a;
+
 /// Copies of entries of a store.
 type Page = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -154,12 +157,7 @@ impl<K: Key, N: Namespace> Space<K, N> {
     }
 
     /// Shows the entries within a range of keys, until `visit` breaks off.
-    pub(super) fn scan_range(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
-    ) -> Result<ControlFlow<()>> {
+    pub(super) fn scan_range(&self, from: &[u8], to: Option<&[u8]>, visit: &mut ByteVisitor<'_>) -> Result<ControlFlow<()>> {
         let mut from = from.to_vec();
         loop {
             let page = self.page(&from, to)?;
@@ -188,7 +186,7 @@ impl<K: Key, N: Namespace> Space<K, N> {
     }
 
     /// Shows all entries, one key group after the other.
-    pub(super) fn scan(&self, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>) -> Result<()> {
+    pub(super) fn scan(&self, visit: &mut ByteVisitor<'_>) -> Result<()> {
         for group in self.format.groups.range.iter() {
             let head = self.format.head(group);
             if self.scan_range(&head, successor(&head).as_deref(), visit)?.is_break() {
@@ -199,7 +197,7 @@ impl<K: Key, N: Namespace> Space<K, N> {
     }
 
     /// Shows key, the bytes a map adds to it, and value of the entries of one namespace. In the key-major layout this reads the whole table.
-    pub(super) fn scan_namespace(&self, namespace: &N, visit: &mut dyn FnMut(&[u8], K, &[u8]) -> Result<()>) -> Result<()> {
+    pub(super) fn scan_namespace(&self, namespace: &N, visit: &mut KeyVisitor<'_, K>) -> Result<()> {
         let visit = &mut |bytes: &[u8], value: &[u8]| {
             let (key, found, _) = self.format.decode(bytes).context(|| self.place())?;
             if found == *namespace {

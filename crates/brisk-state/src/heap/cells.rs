@@ -67,9 +67,14 @@ pub(crate) struct ByNamespace<K, N, C> {
     tables: Vec<CowTable<ByKey<K>, C>>,
     /// Tables of no namespace, the one freed last at the end. The last few keep their memory for the namespaces to come.
     free: Vec<usize>,
-    /// The namespace that was asked for last, which is mostly the one that is asked for next.
-    last: Option<(N, usize)>,
+    /// Namespaces that were asked for last, at most [`MAX_RECENT`]: a stream that is out of order goes back and forth between few windows.
+    recent: Vec<(N, usize)>,
+    /// Which of them was the last; mostly it is the next too.
+    last: usize,
 }
+
+/// How many namespaces are found without the index.
+const MAX_RECENT: usize = 8;
 
 /// How many empty tables keep their memory.
 const MAX_FREE_TABLES: usize = 2;
@@ -82,22 +87,36 @@ pub(crate) enum FrozenCells<K, N, C> {
 
 impl<K: Key, N: Namespace, C: Cell> ByNamespace<K, N, C> {
     fn new() -> Self {
-        Self { index: BTreeMap::new(), tables: Vec::new(), free: Vec::new(), last: None }
+        Self { index: BTreeMap::new(), tables: Vec::new(), free: Vec::new(), recent: Vec::new(), last: 0 }
     }
 
     /// Index of a namespace's table.
     #[inline]
     fn find(&mut self, namespace: &N) -> Option<usize> {
-        match &self.last {
-            Some((last, index)) if last == namespace => Some(*index),
+        match self.recent.get(self.last) {
+            Some((recent, index)) if recent == namespace => Some(*index),
             _ => self.find_other(namespace),
         }
     }
 
     fn find_other(&mut self, namespace: &N) -> Option<usize> {
+        if let Some(last) = self.recent.iter().position(|(recent, _)| recent == namespace) {
+            self.last = last;
+            return Some(self.recent[last].1);
+        }
         let index = *self.index.get(namespace)?;
-        self.last = Some((namespace.clone(), index));
+        self.remember(namespace, index);
         Some(index)
+    }
+
+    fn remember(&mut self, namespace: &N, index: usize) {
+        if self.recent.len() < MAX_RECENT {
+            self.last = self.recent.len();
+            self.recent.push((namespace.clone(), index));
+        } else {
+            self.last = (self.last + 1) % MAX_RECENT;
+            self.recent[self.last] = (namespace.clone(), index);
+        }
     }
 
     /// Index of a namespace's table, which is created if there is none.
@@ -113,14 +132,50 @@ impl<K: Key, N: Namespace, C: Cell> ByNamespace<K, N, C> {
             self.tables.push(CowTable::default());
         }
         self.index.insert(namespace.clone(), index);
-        self.last = Some((namespace.clone(), index));
+        self.remember(namespace, index);
         index
+    }
+
+    /// [`Cells::add_many`], by runs of slots of one namespace.
+    #[inline]
+    fn add_many(
+        &mut self,
+        slots: &[Slot<'_, K, N>],
+        mut create: impl FnMut(usize) -> Result<C>,
+        mut add: impl FnMut(usize, &mut C) -> Result<()>,
+    ) -> Result<()> {
+        let mut row = 0;
+        while let Some(first) = slots.get(row) {
+            let Some(index) = self.find(first.namespace) else {
+                // The namespace is created by its first value only.
+                let cell = create(row)?;
+                let index = self.create(first.namespace);
+                self.tables[index].insert_new(table_hash(first.hash), ByKey(first.key.clone()), cell);
+                continue;
+            };
+            let table = &mut self.tables[index];
+            table.settle();
+            for slot in slots[row..].iter().take_while(|slot| slot.namespace == first.namespace) {
+                check(*slot);
+                let hash = table_hash(slot.hash);
+                if let Some(result) = table.change(hash, is_key(*slot), |cell| add(row, cell)) {
+                    result?;
+                } else {
+                    let mut cell = create(row)?;
+                    let result = add(row, &mut cell);
+                    table.insert_new(hash, ByKey(slot.key.clone()), cell);
+                    result?;
+                }
+                row += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets a namespace whose table is empty.
     fn release(&mut self, namespace: &N, index: usize) {
         self.index.remove(namespace);
-        self.last = None;
+        self.recent.retain(|(recent, _)| recent != namespace);
         if let Some(place) = (self.free.len() + 1).checked_sub(MAX_FREE_TABLES).filter(|place| *place < self.free.len()) {
             self.tables[self.free[place]] = CowTable::default();
         }
@@ -275,39 +330,21 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
         match self {
             Self::KeyMajor(table) => {
                 table.settle();
-                let hash = |slot: &Slot<'_, K, N>| pair_hash(slot.hash, slot.namespace);
-                let address = |slot: Slot<'_, K, N>| ByKeyAndNamespace(slot.key.clone(), slot.namespace.clone());
-                add_run(
-                    table,
-                    slots,
-                    0,
-                    &hash,
-                    &|slot, it: &ByKeyAndNamespace<K, N>| it.0 == *slot.key && it.1 == *slot.namespace,
-                    &address,
-                    &mut create,
-                    &mut add,
-                )
-            }
-            Self::NamespaceMajor(by) => {
-                let mut first = 0;
-                while first < slots.len() {
-                    let namespace = slots[first].namespace;
-                    let run = 1 + slots[first + 1..].iter().take_while(|slot| slot.namespace == namespace).count();
-                    let index = by.find_or_create(namespace);
-                    let table = &mut by.tables[index];
-                    table.settle();
-                    let hash = |slot: &Slot<'_, K, N>| table_hash(slot.hash);
-                    let address = |slot: Slot<'_, K, N>| ByKey(slot.key.clone());
-                    let is = |slot: Slot<'_, K, N>, it: &ByKey<K>| it.0 == *slot.key;
-                    let result = add_run(table, &slots[first..first + run], first, &hash, &is, &address, &mut create, &mut add);
-                    if result.is_err() {
-                        by.release_if_empty(namespace, index);
-                        return result;
+                for (row, slot) in slots.iter().enumerate() {
+                    check(*slot);
+                    let hash = pair_hash(slot.hash, slot.namespace);
+                    if let Some(result) = table.change(hash, is_pair(*slot), |cell| add(row, cell)) {
+                        result?;
+                        continue;
                     }
-                    first += run;
+                    let mut cell = create(row)?;
+                    let result = add(row, &mut cell);
+                    table.insert_new(hash, ByKeyAndNamespace(slot.key.clone(), slot.namespace.clone()), cell);
+                    result?;
                 }
                 Ok(())
             }
+            Self::NamespaceMajor(by) => by.add_many(slots, create, add),
         }
     }
 
@@ -430,35 +467,4 @@ fn is_pair<'a, K: Key, N: Namespace>(slot: Slot<'a, K, N>) -> impl Fn(&ByKeyAndN
 #[inline]
 fn check<K: Key, N>(slot: Slot<'_, K, N>) {
     debug_assert_eq!(slot.hash, slot.key.key_hash(), "the hash of a slot is not that of its key {:?}", slot.key);
-}
-
-/// [`Cells::add_many`] within one table. `first` is the index of the first slot.
-#[inline]
-#[expect(clippy::too_many_arguments, reason = "the two layouts differ in exactly these closures")]
-fn add_run<K: Key, N: Namespace, A: Address, C: Cell>(
-    table: &mut CowTable<A, C>,
-    slots: &[Slot<'_, K, N>],
-    first: usize,
-    hash: &impl Fn(&Slot<'_, K, N>) -> u64,
-    is: &impl Fn(Slot<'_, K, N>, &A) -> bool,
-    address: &impl Fn(Slot<'_, K, N>) -> A,
-    create: &mut impl FnMut(usize) -> Result<C>,
-    add: &mut impl FnMut(usize, &mut C) -> Result<()>,
-) -> Result<()> {
-    const LOCATED: usize = 16;
-    for (number, chunk) in slots.chunks(LOCATED).enumerate() {
-        let first = first + number * LOCATED;
-        let located: [usize; LOCATED] = table.locate(chunk.iter().map(hash), |index, at| is(chunk[index], at));
-        for (index, slot) in chunk.iter().enumerate() {
-            check(*slot);
-            let row = first + index;
-            if let Some(cell) = table.at(located[index], |at| is(*slot, at)) {
-                add(row, cell)?;
-                continue;
-            }
-            let cell = table.get_or_create(hash(slot), |at| is(*slot, at), || address(*slot), || create(row))?;
-            add(row, cell)?;
-        }
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 //! Invariants: no chunk is empty or longer than [`CHUNK`]; keys rise within chunks and from one chunk to the next.
 
 use super::cells::Cell;
-use super::frozen::CellRows;
+use super::frozen::{CellRows, RowVisitor};
 use brisk_base::Result;
 use brisk_core::state::KeyRange;
 use brisk_core::types::{Key, Record};
@@ -221,7 +221,7 @@ impl<UK: Key, UV: Record> Cell for ChunkMap<UK, UV> {
 }
 
 impl<UK: Key, UV: Record> CellRows for ChunkMap<UK, UV> {
-    fn rows(&self, key: &mut Vec<u8>, value: &mut Vec<u8>, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    fn rows(&self, key: &mut Vec<u8>, value: &mut Vec<u8>, visit: &mut RowVisitor<'_>) -> Result<()> {
         let slot = key.len();
         for (entry_key, entry_value) in self.iter() {
             value.clear();

@@ -29,9 +29,6 @@ const SHRINK_BELOW: usize = 16;
 /// Tables of fewer buckets are left as they are.
 const SMALL: usize = 1024;
 
-/// Tables above this size are worth a pass of their own that loads the cache lines of many entries at once.
-const PREFETCH_ABOVE_BYTES: usize = 1 << 20;
-
 /// Entries looked at to estimate the memory of all.
 const SAMPLES: usize = 128;
 
@@ -46,7 +43,7 @@ pub(crate) struct CowTable<A, V> {
 /// Entries of one generation.
 struct Layer<A, V> {
     /// The entries; shared with snapshots that are not finished.
-    table: Arc<HashTable<(A, V)>>,
+    table: Shared<A, V>,
     /// Entries that have been removed or copied to the live table.
     hidden: Hidden,
     /// Where absorbing goes on: a word of `hidden` while there is one, then a bucket.
@@ -76,8 +73,11 @@ impl Hidden {
     }
 }
 
+/// Entries that are shared between a table and snapshots.
+type Shared<A, V> = Arc<HashTable<(A, V)>>;
+
 /// One generation of a [`CowTable`].
-pub(crate) struct Frozen<A, V>(Vec<(Arc<HashTable<(A, V)>>, Hidden)>);
+pub(crate) struct Frozen<A, V>(Vec<(Shared<A, V>, Hidden)>);
 
 impl<A, V> Default for CowTable<A, V> {
     fn default() -> Self {
@@ -195,30 +195,20 @@ impl<A: Address, V: Clone + Send + Sync + 'static> CowTable<A, V> {
         result
     }
 
-    /// Loads the cache lines of up to `N` entries, whose hashes and comparisons are given. Returns where they are, for [`at`](Self::at);
-    /// nowhere when the table is small, or an entry is not there. The places hold while up to `N` entries are inserted.
+    /// Lets `change` change the value at an address in place; returns nothing, and does nothing, where there is none. The hot path of
+    /// aggregation: one probe, no reservation.
     #[inline]
-    pub(crate) fn locate<const N: usize>(&mut self, hashes: impl Iterator<Item = u64>, is: impl Fn(usize, &A) -> bool) -> [usize; N] {
-        let mut buckets = [usize::MAX; N];
-        if self.live.allocation_size() > PREFETCH_ABOVE_BYTES {
-            self.live.reserve(N, |entry| entry.0.table_hash());
-            for (index, (bucket, hash)) in buckets.iter_mut().zip(hashes).enumerate() {
-                *bucket = self.live.find_bucket_index(hash, |entry| is(index, &entry.0)).unwrap_or(usize::MAX);
-            }
+    pub(crate) fn change<R>(&mut self, hash: u64, is: impl Fn(&A) -> bool, change: impl FnOnce(&mut V) -> R) -> Option<R> {
+        if !self.layers.is_empty() {
+            self.adopt(hash, &is);
         }
-        buckets
+        self.live.find_mut(hash, |entry| is(&entry.0)).map(|entry| change(&mut entry.1))
     }
 
-    /// The value that [`locate`](Self::locate) found, if it is still there.
-    #[inline]
-    pub(crate) fn at(&mut self, bucket: usize, is: impl Fn(&A) -> bool) -> Option<&mut V> {
-        if bucket == usize::MAX {
-            return None;
-        }
-        match self.live.get_bucket_mut(bucket) {
-            Some((address, value)) if is(address) => Some(value),
-            _ => None,
-        }
+    /// Inserts at an address at which there is nothing.
+    #[inline(never)]
+    pub(crate) fn insert_new(&mut self, hash: u64, address: A, value: V) {
+        self.live.insert_unique(hash, (address, value), |entry| entry.0.table_hash());
     }
 
     /// Shows all entries.

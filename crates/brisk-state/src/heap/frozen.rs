@@ -5,10 +5,13 @@ use brisk_base::Result;
 use brisk_core::state::{EntryVisitor, FrozenTable, KeyGroups, Namespace};
 use brisk_core::types::{Key, KeyGroup, KeyGroupRange};
 
+/// Takes the key and value of one row.
+pub(crate) type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
+
 /// A cell that can be written as rows of bytes.
 pub(crate) trait CellRows: Cell {
     /// Shows the rows of the cell. `key` holds the slot's key and is left as it was; `value` is empty at first.
-    fn rows(&self, key: &mut Vec<u8>, value: &mut Vec<u8>, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()>;
+    fn rows(&self, key: &mut Vec<u8>, value: &mut Vec<u8>, visit: &mut RowVisitor<'_>) -> Result<()>;
 }
 
 /// One generation of a table.

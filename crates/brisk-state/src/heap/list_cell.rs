@@ -1,7 +1,7 @@
 //! A list that is cheap to clone: full segments are shared.
 
 use super::cells::Cell;
-use super::frozen::CellRows;
+use super::frozen::{CellRows, RowVisitor};
 use crate::entry;
 use brisk_base::Result;
 use brisk_core::state::ListView;
@@ -67,7 +67,7 @@ impl<V: Record> Cell for ListCell<V> {
 }
 
 impl<V: Record> CellRows for ListCell<V> {
-    fn rows(&self, key: &mut Vec<u8>, value: &mut Vec<u8>, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    fn rows(&self, key: &mut Vec<u8>, value: &mut Vec<u8>, visit: &mut RowVisitor<'_>) -> Result<()> {
         let mut scratch = Vec::new();
         self.view().iter().for_each(|element| entry::put_element(element, &mut scratch, value));
         visit(key, value)

@@ -1,7 +1,7 @@
 //! Tables of one value per key and namespace.
 
 use super::cells::{Cell, Cells};
-use super::frozen::{CellRows, FrozenHeapTable};
+use super::frozen::{CellRows, FrozenHeapTable, RowVisitor};
 use crate::entry;
 use brisk_base::Result;
 use brisk_core::state::{AnyTable, FrozenTable, KeyGroups, KeyedTable, Namespace, Slot, StateDescriptor};
@@ -29,7 +29,7 @@ impl<V: Record> Cell for ValueCell<V> {
 }
 
 impl<V: Record> CellRows for ValueCell<V> {
-    fn rows(&self, key: &mut Vec<u8>, value: &mut Vec<u8>, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    fn rows(&self, key: &mut Vec<u8>, value: &mut Vec<u8>, visit: &mut RowVisitor<'_>) -> Result<()> {
         self.0.encode(value);
         visit(key, value)
     }
@@ -44,7 +44,7 @@ impl<K: Key, N: Namespace, V: Record> HeapTable<K, N, V> {
 
     /// [`KeyedTable::add_many`], compiled for the functions it is given: no virtual call per row.
     ///
-    /// Cost per slot: a comparison of the namespace and one probe. The cache lines of a large table are loaded 16 at a time.
+    /// Cost per slot: a comparison of the namespace and one probe.
     ///
     /// # Errors
     /// Those of `create` and `add`.

@@ -36,8 +36,11 @@ pub fn backends() -> Vec<(&'static str, Box<dyn StateBackend>)> {
     ]
 }
 
+/// A range of keys, as trees take it.
+type ByteBounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
 /// The range from `from` up to `to`; none when it ends before it starts.
-fn bounds<'a>(from: &'a [u8], to: Option<&'a [u8]>) -> Option<(Bound<&'a [u8]>, Bound<&'a [u8]>)> {
+fn bounds<'a>(from: &'a [u8], to: Option<&'a [u8]>) -> Option<ByteBounds<'a>> {
     match to {
         Some(to) if to <= from => None,
         to => Some((Bound::Included(from), to.map_or(Bound::Unbounded, Bound::Excluded))),

@@ -5,32 +5,35 @@ use brisk_base::Timestamp;
 use brisk_core::state::KeyGroups;
 use brisk_core::types::{Key, KeyGroupRange};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Timers in the order of timestamp and registration.
 #[derive(Default)]
 struct Naive {
     timers: BTreeSet<(i64, u64, String, i64)>,
+    numbers: BTreeMap<(i64, String, i64), u64>,
     registered: u64,
 }
 
 impl Naive {
-    fn find(&self, time: i64, key: &str, namespace: i64) -> Option<(i64, u64, String, i64)> {
-        self.timers.iter().find(|timer| (timer.0, timer.2.as_str(), timer.3) == (time, key, namespace)).cloned()
-    }
-
     fn register(&mut self, time: i64, key: &str, namespace: i64) -> bool {
         self.registered += 1;
-        self.find(time, key, namespace).is_none() && self.timers.insert((time, self.registered, key.to_owned(), namespace))
+        let timer = (time, key.to_owned(), namespace);
+        !self.numbers.contains_key(&timer) && {
+            self.numbers.insert(timer, self.registered);
+            self.timers.insert((time, self.registered, key.to_owned(), namespace))
+        }
     }
 
     fn delete(&mut self, time: i64, key: &str, namespace: i64) -> bool {
-        self.find(time, key, namespace).is_some_and(|timer| self.timers.remove(&timer))
+        let number = self.numbers.remove(&(time, key.to_owned(), namespace));
+        number.is_some_and(|number| self.timers.remove(&(time, number, key.to_owned(), namespace)))
     }
 
     fn pop_due(&mut self, now: i64) -> Option<Timer<String, i64>> {
         let first = self.timers.first().filter(|timer| timer.0 <= now)?.clone();
         self.timers.remove(&first);
+        self.numbers.remove(&(first.0, first.2.clone(), first.3));
         Some(Timer { timestamp: Timestamp(first.0), key: first.2, namespace: first.3 })
     }
 

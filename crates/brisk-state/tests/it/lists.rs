@@ -76,6 +76,26 @@ fn merge(table: &mut dyn KeyedListTable<K, N, V>, model: &mut Model, key: &K, in
     }
 }
 
+fn check_scans(table: &mut dyn KeyedListTable<K, N, V>, model: &Model) {
+    let mut all = Model::new();
+    let visit = &mut |key: &K, namespace: &N, list: brisk_core::state::ListView<'_, V>| {
+        assert!(all.insert((key.clone(), *namespace), list.to_vec()).is_none());
+        Ok(())
+    };
+    table.scan(visit).expect("scanning never fails here");
+    assert_eq!(all, *model);
+    assert_eq!(table.len().expect("counting never fails here"), model.len());
+    let mut in_namespace = 0;
+    table
+        .scan_namespace(&0, &mut |key, list| {
+            assert_eq!(list.to_vec(), model[&(key.clone(), 0)]);
+            in_namespace += 1;
+            Ok(())
+        })
+        .expect("scanning never fails here");
+    assert_eq!(in_namespace, model.keys().filter(|(_, namespace)| *namespace == 0).count());
+}
+
 fn run(backend: &dyn StateBackend, layout: Layout, ops: &[Op]) {
     let mut owner = table(backend, layout);
     let mut model = Model::new();
@@ -132,23 +152,7 @@ fn run(backend: &dyn StateBackend, layout: Layout, ops: &[Op]) {
             }
         }
     }
-    let mut all = Model::new();
-    let visit = &mut |key: &K, namespace: &N, list: brisk_core::state::ListView<'_, V>| {
-        assert!(all.insert((key.clone(), *namespace), list.to_vec()).is_none());
-        Ok(())
-    };
-    owner.scan(visit).expect("scanning never fails here");
-    assert_eq!(all, model);
-    assert_eq!(owner.len().expect("counting never fails here"), model.len());
-    let mut in_namespace = 0;
-    owner
-        .scan_namespace(&0, &mut |key, list| {
-            assert_eq!(list.to_vec(), model[&(key.clone(), 0)]);
-            in_namespace += 1;
-            Ok(())
-        })
-        .expect("scanning never fails here");
-    assert_eq!(in_namespace, model.keys().filter(|(_, namespace)| *namespace == 0).count());
+    check_scans(&mut *owner, &model);
     generations.check();
 }
 
