@@ -7,11 +7,13 @@ use brisk_base::Timestamp;
 pub struct Collector<T> {
     rows: Rows<T>,
     timestamp: Timestamp,
+    /// Rows of the last batch, and whether they had timestamps: a guess at the next.
+    last: (usize, bool),
 }
 
 impl<T> Default for Collector<T> {
     fn default() -> Self {
-        Self { rows: Rows::default(), timestamp: Timestamp::MIN }
+        Self { rows: Rows::default(), timestamp: Timestamp::MIN, last: (0, false) }
     }
 }
 
@@ -62,7 +64,21 @@ impl<T> Collector<T> {
 
     /// Takes what has been gathered.
     pub fn take(&mut self) -> Rows<T> {
+        self.last = (self.rows.values.len(), !self.rows.timestamps.is_empty());
         std::mem::take(&mut self.rows)
+    }
+
+    /// Makes room for a batch like the last one.
+    #[inline]
+    pub fn reserve(&mut self) {
+        let (rows, timestamps) = self.last;
+        if rows > 0 && self.rows.values.capacity() == 0 {
+            let rows = rows + rows / 8;
+            self.rows.values.reserve_exact(rows);
+            if timestamps {
+                self.rows.timestamps.reserve_exact(rows);
+            }
+        }
     }
 
     /// The batch being gathered, for operators that fill it in bulk.

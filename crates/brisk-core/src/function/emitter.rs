@@ -147,6 +147,13 @@ impl<T: Record> Emitter<T> {
         Self { collector: Collector::default(), sides: SideOutputs::new(runtime) }
     }
 
+    /// Makes room for a batch like the last one, so that it need not grow row by row. To be called where a batch begins to be processed;
+    /// an operator that waits holds no memory.
+    #[inline]
+    pub fn reserve(&mut self) {
+        self.collector.reserve();
+    }
+
     /// The watermark advances after what has been emitted so far, on all outputs. Costs no element of its own.
     #[inline]
     pub fn mark(&mut self, watermark: Timestamp) {

@@ -34,6 +34,7 @@ impl<F: BroadcastProcessFunction> BroadcastProcessOperator<F> {
         mut call: impl FnMut(&mut Self, T, Timestamp, &RuntimeContext) -> Result<()>,
     ) -> Result<Rest> {
         let mut cursor = Rows::<T>::from_any(batch)?.into_cursor();
+        self.emitter.reserve();
         loop {
             while let Some(mark) = cursor.next_mark() {
                 self.watermark = mark;

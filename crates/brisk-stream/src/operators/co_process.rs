@@ -28,6 +28,7 @@ impl<F: CoProcessFunction> CoProcessOperator<F> {
     ) -> Result<Rest> {
         let Self { function, emitter, watermark } = self;
         let mut cursor = Rows::<T>::from_any(batch)?.into_cursor();
+        emitter.reserve();
         loop {
             while let Some(mark) = cursor.next_mark() {
                 *watermark = mark;

@@ -72,7 +72,8 @@ impl<T> Handoff<T> {
         false
     }
 
-    fn put(&self, values: Vec<T>) {
+    /// Hands a batch over.
+    pub(crate) fn put(&self, values: Vec<T>) {
         let mut state = self.state();
         if !state.abandoned {
             state.batches.push_back(values);

@@ -105,6 +105,7 @@ impl<K: Key, U: Record> KeyedCore<K, U> {
         let rows = Rows::<T>::from_any(batch)?;
         let hashed = !rows.hashes.is_empty();
         let mut cursor = rows.into_cursor();
+        self.emitter.reserve();
         loop {
             while let Some(mark) = cursor.next_mark() {
                 if !self.advance(logic, mark, cx)? {

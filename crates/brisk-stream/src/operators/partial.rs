@@ -23,6 +23,7 @@ pub(crate) fn each_row<T: Record, U: Record>(
     mut f: impl FnMut(T, Timestamp, &mut Emitter<U>) -> Result<()>,
 ) -> Result<Rest> {
     let mut cursor = Rows::<T>::from_any(batch)?.into_cursor();
+    emitter.reserve();
     loop {
         while let Some(watermark) = cursor.next_mark() {
             emitter.mark(watermark);

@@ -28,6 +28,7 @@ impl<F: ProcessFunction> Operator for ProcessOperator<F> {
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
         let Self { function, emitter, watermark } = self;
         let mut cursor = Rows::<F::In>::from_any(batch)?.into_cursor();
+        emitter.reserve();
         loop {
             while let Some(mark) = cursor.next_mark() {
                 *watermark = mark;

@@ -82,3 +82,75 @@ impl<T> Drop for Collected<T> {
         self.handoff.abandon();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brisk_base::Error;
+    use brisk_base::ids::JobId;
+    use brisk_core::accumulator::AccumulatorValue;
+    use brisk_core::job::{JobProgress, JobResult, JobStatus};
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A job that puts one batch into the queue each time it is asked, and ends after three of them.
+    struct Job {
+        handoff: Arc<Handoff<u32>>,
+        asked: AtomicU32,
+        fails: bool,
+    }
+
+    impl JobClient for Job {
+        fn job_id(&self) -> JobId {
+            JobId(1)
+        }
+
+        fn status(&self) -> JobStatus {
+            JobStatus::Running
+        }
+
+        fn cancel(&self) {}
+
+        fn accumulators(&self) -> BTreeMap<String, AccumulatorValue> {
+            BTreeMap::new()
+        }
+
+        fn progress(&self) -> JobProgress {
+            JobProgress::default()
+        }
+
+        fn wait_for(&self, _timeout: Duration) -> Option<Result<JobResult>> {
+            let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+            if asked < 3 {
+                self.handoff.put(vec![asked * 2, asked * 2 + 1]);
+            }
+            let result = JobResult { job_id: JobId(1), name: "job".into(), net_runtime: Duration::ZERO, accumulators: BTreeMap::new() };
+            (asked >= 2).then_some(if self.fails && asked > 2 { Err(Error::user("it failed")) } else { Ok(result) })
+        }
+    }
+
+    fn collected(fails: bool) -> Collected<u32> {
+        let handoff = Handoff::new();
+        let job = Job { handoff: Arc::clone(&handoff), asked: AtomicU32::new(0), fails };
+        Collected::new(handoff).of_job(Arc::new(job))
+    }
+
+    #[test]
+    fn everything_is_read_also_what_came_last() {
+        assert_eq!(collected(false).collect::<Result<Vec<_>>>().expect("the job ends well"), [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn the_jobs_failure_comes_after_its_records() {
+        let all: Vec<_> = collected(true).collect();
+        assert_eq!(all.len(), 7);
+        assert!(all[..6].iter().all(Result::is_ok));
+        assert_eq!(all[6].as_ref().expect_err("it failed").message(), "it failed");
+    }
+
+    #[test]
+    fn without_a_job_there_is_an_error_and_no_wait() {
+        let first = Collected::<u32>::new(Handoff::new()).next().expect("an item");
+        assert!(first.expect_err("no job").to_string().contains("of_job"));
+    }
+}
