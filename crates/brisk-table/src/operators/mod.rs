@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `changelog-generator` | [`changelog_generator`]: a source of made-up orders that are placed, changed and taken back |
 //! | `group-aggregate` | [`group_aggregate`]: sums and counts per key over a changelog |
-//! | `print` | [`print`]: shows each row on standard output |
+//! | `print` | [`mod@print`]: shows each row on standard output |
 //! | of the program's choice | [`collect`]: keeps rows in memory, for tests and small results |
 //!
 //! A configuration is a [`Record`]; its encoding is what a graph carries.

@@ -99,7 +99,7 @@ impl Iterator for OrderChanges {
             return Some(after);
         }
         self.left = self.left.checked_sub(1)?;
-        self.clock = self.clock + Millis(self.rng.below(3) as i64);
+        self.clock += Millis(self.rng.below(3) as i64);
         let delay = self.rng.below(self.out_of_orderness.0 as u64 + 1) as i64;
         let at = Timestamp(self.clock.0 - delay);
         let grows = self.orders.len() < MAX_ORDERS && self.rng.one_in(2);

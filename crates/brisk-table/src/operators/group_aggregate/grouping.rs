@@ -30,7 +30,7 @@ impl Grouping {
         self.starts.extend(0..=rows);
     }
 
-    /// Rows of equal keys are a group. There is one hash per key.
+    /// Rows of equal keys are a group. There is one hash per row; `keys` has at least as many entries.
     pub(super) fn by_key<K: Eq>(&mut self, keys: &[K], hashes: &[u64]) {
         self.table.clear();
         self.first_rows.clear();

@@ -13,7 +13,7 @@ use brisk_core::types::Key;
 
 /// A type of key that columns can be read as.
 pub(super) trait ColumnKey: Key {
-    /// Replaces `keys` by those of the rows, reusing their memory.
+    /// Puts the keys of the rows into the first `rows` of `keys`, reusing their memory; there may be others behind.
     fn read(columns: &[ArrayRef], rows: usize, keys: &mut Vec<Self>) -> Result<()>;
 }
 
@@ -49,8 +49,11 @@ fn numbers<T: ArrowPrimitiveType>(column: &ArrayRef, keys: &mut Vec<Option<i64>>
 
 impl ColumnKey for RowKey {
     fn read(columns: &[ArrayRef], rows: usize, keys: &mut Vec<Self>) -> Result<()> {
+        if keys.len() < rows {
+            keys.resize_with(rows, Self::new);
+        }
+        let keys = &mut keys[..rows];
         keys.iter_mut().for_each(Self::clear);
-        keys.resize_with(rows, Self::new);
         columns.iter().try_for_each(|column| push_column(column, keys))
     }
 }
@@ -126,11 +129,11 @@ mod tests {
                 Arc::new(Float32Array::from_iter(floats.iter().map(|value| value.map(|value| value as f32)))),
             ];
             for width in 1..=columns.len() {
-                let (mut hashes, mut keys) = (Vec::new(), vec![RowKey::new(); 3]);
+                let (mut hashes, mut keys) = (Vec::new(), vec![RowKey::new(); 9]);
                 hash_columns(&columns[..width], &mut hashes).expect("all can be keys");
                 RowKey::read(&columns[..width], 8, &mut keys).expect("all can be keys");
-                prop_assert_eq!(keys.iter().map(Key::key_hash).collect::<Vec<_>>(), hashes);
-                for key in &keys {
+                prop_assert_eq!(keys[..8].iter().map(Key::key_hash).collect::<Vec<_>>(), hashes);
+                for key in &keys[..8] {
                     let (mut ordered, mut bytes) = (Vec::new(), Vec::new());
                     key.encode_ordered(&mut ordered);
                     key.encode(&mut bytes);
