@@ -44,3 +44,8 @@ pub use environment::EnvironmentExt;
 pub mod __private {
     pub use brisk_core::types;
 }
+
+/// The programs of the README are tested, too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

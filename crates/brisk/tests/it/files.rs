@@ -81,3 +81,20 @@ fn a_missing_file_fails_the_job_with_its_path() -> Result<()> {
     assert!(error.contains("path 'no/such/file.txt': does not exist"), "{error}");
     Ok(())
 }
+
+#[test]
+fn a_watched_folder_is_read_as_files_come() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let env = StreamEnvironment::get()?;
+    let source = FileSource::text(dir.path()).monitor_continuously(millis(5));
+    let mut lines = env.from_source(source, WatermarkStrategy::no_watermarks(), "Watched").execute_and_collect("watch")?;
+    for name in ["a", "b", "c"] {
+        fs::write(dir.path().join(format!(".{name}")), name)?;
+        fs::rename(dir.path().join(format!(".{name}")), dir.path().join(name))?;
+        assert_eq!(lines.next().transpose()?.as_deref(), Some(name));
+    }
+    let client = lines.client().expect("it runs");
+    client.cancel();
+    client.wait().expect_err("a cancelled job has no result");
+    Ok(())
+}

@@ -4,3 +4,5 @@
 mod embedded;
 #[cfg(test)]
 mod files;
+#[cfg(test)]
+mod socket;
