@@ -124,6 +124,19 @@ impl<K: Key> KeyedStateStore<K> {
         self.held().try_fold(true, |empty, table| Ok(empty && table.is_empty()?))
     }
 
+    /// Whether the tables are typed objects in memory: then counting is cheap, and prefetching does nothing.
+    pub const fn on_heap(&self) -> bool {
+        matches!(self.origin, Origin::Heap)
+    }
+
+    /// Entries of the user states. Over a byte store this reads all of them.
+    ///
+    /// # Errors
+    /// The backend's.
+    pub fn entries(&mut self) -> Result<usize> {
+        self.held().try_fold(0, |entries, table| Ok(entries + table.len()?))
+    }
+
     /// Bytes of memory of the user states, and of the byte store if there is one, approximately.
     pub fn heap_bytes(&mut self) -> usize {
         let store = match &self.origin {
