@@ -59,6 +59,9 @@ struct Recorded {
 
 impl Output for Recorded {
     fn emit(&mut self, port: Port, element: Element) {
+        if let Element::Batch(batch) = &element {
+            assert!(!batch.is_empty(), "an empty batch was emitted");
+        }
         self.elements.push((port, element));
     }
 
@@ -179,6 +182,10 @@ impl Driver {
             self.repeat(|operator, cx| operator.on_processing_time(now, cx));
         }
         self.clock.now.store(now, Ordering::Relaxed);
+    }
+
+    pub(crate) fn state_entries(&self) -> usize {
+        self.operator.state_entries()
     }
 
     /// Looks after pending work once.

@@ -184,6 +184,8 @@ pub(crate) struct KeyedOperator<L: KeyedLogic> {
     logic: L,
     selectors: L::Selectors,
     core: KeyedCore<L::Key, L::Out>,
+    /// Entries of state, where counting them is cheap.
+    entries: usize,
 }
 
 impl<L: KeyedLogic> KeyedOperator<L> {
@@ -191,7 +193,16 @@ impl<L: KeyedLogic> KeyedOperator<L> {
     pub(crate) fn new(selectors: L::Selectors, cx: &RuntimeContext, declare: impl FnOnce(&mut StateDeclarations) -> L) -> Result<Self> {
         let mut declared = StateDeclarations::new(cx.place());
         let logic = declare(&mut declared);
-        Ok(Self { logic, selectors, core: KeyedCore::new(declared, cx)? })
+        Ok(Self { logic, selectors, core: KeyedCore::new(declared, cx)?, entries: 0 })
+    }
+}
+
+impl<L: KeyedLogic> KeyedOperator<L> {
+    fn count_entries(&mut self) -> Result<()> {
+        if self.core.store.on_heap() {
+            self.entries = self.core.store.entries()?;
+        }
+        Ok(())
     }
 }
 
@@ -201,12 +212,15 @@ impl<L: KeyedLogic> Operator for KeyedOperator<L> {
     }
 
     fn process_batch(&mut self, input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
-        self.logic.process(&self.selectors, &mut self.core, input, batch, cx)
+        let rest = self.logic.process(&self.selectors, &mut self.core, input, batch, cx)?;
+        self.count_entries()?;
+        Ok(rest)
     }
 
     fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
         let done = self.core.advance(&mut self.logic, watermark, cx)?;
         self.core.emitter.flush(cx);
+        self.count_entries()?;
         Ok(if done { Progress::Done } else { Progress::More })
     }
 
@@ -217,11 +231,12 @@ impl<L: KeyedLogic> Operator for KeyedOperator<L> {
     fn on_processing_time(&mut self, now: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
         let done = self.core.fire(&mut self.logic, TimeDomain::ProcessingTime, now, cx)?;
         self.core.emitter.flush(cx);
+        self.count_entries()?;
         Ok(if done { Progress::Done } else { Progress::More })
     }
 
     fn state_entries(&self) -> usize {
-        self.core.timers.len()
+        self.core.timers.len() + self.entries
     }
 
     fn close(&mut self) -> Result<()> {

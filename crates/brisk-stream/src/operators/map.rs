@@ -1,9 +1,10 @@
 //! One record to one record: timestamps and marks stay where they are.
 
+use super::emit_rows;
 use crate::function::MapFunction;
 use brisk_base::Result;
 use brisk_core::batch::{AnyBatch, Mark, Rows};
-use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Rest};
+use brisk_core::operator::{Operator, OperatorContext, Rest};
 use brisk_core::types::Record;
 
 /// See the module. Cost per record: the function, one push, one decrement.
@@ -38,7 +39,7 @@ impl<F: MapFunction> Operator for MapOperator<F> {
             rows.values = values.collect();
             Rest::More(Box::new(split_off_rest(&mut rows, mapped.len())))
         };
-        cx.emit(MAIN_PORT, Box::new(rows.with_values(mapped)));
+        emit_rows(rows.with_values(mapped), cx);
         Ok(rest)
     }
 

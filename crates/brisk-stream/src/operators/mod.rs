@@ -28,7 +28,7 @@ pub(crate) use flat_map::FlatMapOperator;
 pub(crate) use keyed::KeyedOperator;
 pub(crate) use keyed_process::{KeyedCoProcess, KeyedProcess};
 pub(crate) use map::MapOperator;
-pub(crate) use partial::{each_row, rest_of};
+pub(crate) use partial::{each_row, emit_rows, rest_of};
 pub(crate) use process::ProcessOperator;
 pub(crate) use rolling::{ByReduce, InPlace, RollingOperator};
 pub(crate) use sink::SinkOperator;

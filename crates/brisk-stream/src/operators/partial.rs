@@ -3,7 +3,7 @@
 use brisk_base::{Result, Timestamp};
 use brisk_core::batch::{AnyBatch, Cursor, Rows};
 use brisk_core::function::Emitter;
-use brisk_core::operator::{Budget, OperatorContext, Rest};
+use brisk_core::operator::{Budget, MAIN_PORT, OperatorContext, Rest};
 use brisk_core::types::Record;
 
 /// What a cursor has not read, as an operator gives it back.
@@ -11,6 +11,15 @@ pub(crate) fn rest_of<T: Record>(cursor: Cursor<T>) -> Rest {
     match cursor.into_rest() {
         Some(rest) => Rest::More(Box::new(rest)),
         None => Rest::Consumed,
+    }
+}
+
+/// Emits rows with their marks; where there is no row, the watermark alone.
+pub(crate) fn emit_rows<T: Record>(rows: Rows<T>, cx: &mut OperatorContext<'_>) {
+    if !rows.values.is_empty() {
+        cx.emit(MAIN_PORT, Box::new(rows));
+    } else if let Some(last) = rows.marks.last() {
+        cx.emit_watermark(last.watermark);
     }
 }
 

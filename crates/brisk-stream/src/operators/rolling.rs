@@ -2,13 +2,14 @@
 //!
 //! A chunk of rows at a time: keys and hashes first, then one call to the table. Timestamps and marks stay where they are.
 
+use super::emit_rows;
 use super::partial::Stride;
 use crate::key_selector::KeySelector;
 use crate::keyed_state::open_store;
 use brisk_base::Result;
 use brisk_core::batch::{AnyBatch, Rows};
 use brisk_core::function::ReduceFunction;
-use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Rest, RuntimeContext};
+use brisk_core::operator::{Operator, OperatorContext, Rest, RuntimeContext};
 use brisk_core::state::{KeyedTable, Layout, Slot, StateDeclarations};
 use brisk_core::types::{Key, Record};
 use std::borrow::Cow;
@@ -88,6 +89,10 @@ pub(crate) struct RollingOperator<T, S: KeySelector<T>, R> {
     /// Hashes of a chunk that came without.
     hashes: Vec<u64>,
     stride: Stride,
+    /// Whether counting the table's entries is cheap.
+    on_heap: bool,
+    /// Keys in the table, where counting them is cheap.
+    entries: usize,
 }
 
 /// Sets item `at`, which may be the one after the last, using its memory again.
@@ -104,8 +109,17 @@ impl<T: Record, S: KeySelector<T>, R: Rolling<T>> RollingOperator<T, S, R> {
     pub(crate) fn new(selector: S, rolling: R, cx: &RuntimeContext) -> Result<Self> {
         let mut declared = StateDeclarations::new(cx.place());
         let id = declared.engine_value::<T>("rolling", Layout::KeyMajor);
-        let table = open_store(cx, declared)?.take_value(id)?;
-        Ok(Self { selector, rolling, table, keys: Vec::new(), hashes: Vec::new(), stride: Stride::default() })
+        let mut store = open_store(cx, declared)?;
+        Ok(Self {
+            selector,
+            rolling,
+            table: store.take_value(id)?,
+            keys: Vec::new(),
+            hashes: Vec::new(),
+            stride: Stride::default(),
+            on_heap: store.on_heap(),
+            entries: 0,
+        })
     }
 
     fn fold(&mut self, mut rows: Rows<T>, cx: &mut OperatorContext<'_>) -> Result<()> {
@@ -122,7 +136,10 @@ impl<T: Record, S: KeySelector<T>, R: Rolling<T>> RollingOperator<T, S, R> {
         let slots: Vec<_> = keys.iter().zip(hashes).map(|(key, hash)| Slot { hash: *hash, key, namespace: &() }).collect();
         let mut out = Vec::with_capacity(values.len());
         self.rolling.apply(self.table.as_mut(), &slots, values, &mut out)?;
-        cx.emit(MAIN_PORT, Box::new(rows.with_values(out)));
+        emit_rows(rows.with_values(out), cx);
+        if self.on_heap {
+            self.entries = self.table.len()?;
+        }
         Ok(())
     }
 }
@@ -139,5 +156,9 @@ impl<T: Record, S: KeySelector<T>, R: Rolling<T>> Operator for RollingOperator<T
         }
         self.fold(rows, cx)?;
         Ok(Rest::Consumed)
+    }
+
+    fn state_entries(&self) -> usize {
+        self.entries
     }
 }

@@ -261,7 +261,9 @@ fn both_sides_share_state_and_timers_of_a_key() {
     driver.batch(0, rows(&[11], &[]));
     driver.batch(1, Rows::from(vec![(1i64, "Ada".to_owned()), (2, "Bob".to_owned())]));
     driver.batch(0, rows(&[21, 33], &[]));
+    assert_eq!(driver.state_entries(), 4, "two names and two timers");
     driver.watermark(10);
+    assert_eq!(driver.state_entries(), 0);
     driver.batch(0, rows(&[31], &[]));
     let left = [r#"Some("Ada") left"#, r#"Some("Bob") left"#];
     let mut found = driver.values::<String>(0);

@@ -113,6 +113,13 @@ impl ProcessFunction for OddAside {
 }
 
 #[test]
+fn a_batch_without_rows_becomes_a_watermark() {
+    let mut map = Driver::new(&[], |_| MapOperator::new(MapFn::new(|x: i64| x)));
+    map.batch(0, rows(&[], &[(0, 5)]));
+    assert_eq!(map.steps::<i64>(0), steps(&[('w', 5)]));
+}
+
+#[test]
 fn a_failing_function_fails_the_call() {
     let parse = |text: String| text.parse::<i64>().map_err(Error::from);
     let mut driver = Driver::new(&[], |_| MapOperator::new(TryMapFn::new(parse)));
