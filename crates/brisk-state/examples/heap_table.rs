@@ -1,7 +1,7 @@
 //! Compares the heap's tables with a bare hashbrown map: `cargo run --release -p brisk-state --example heap_table`.
 
+use brisk_base::Timestamp;
 use brisk_base::world::World;
-use brisk_base::{Result, Timestamp};
 use brisk_core::state::{KeyGroups, KeyedTable, Layout, Slot, StateDeclarations};
 use brisk_core::types::{Key, KeyGroupRange};
 use brisk_state::heap::HeapTable;
@@ -36,8 +36,7 @@ fn table<N: brisk_core::state::Namespace>(layout: Layout) -> HeapTable<i64, N, u
     HeapTable::new(descriptor, KeyGroups { max_parallelism: 128, range: KeyGroupRange::new(0, 128) })
 }
 
-fn tables(distinct: i64, keys: &[i64]) -> Result<()> {
-    println!("{distinct} keys, {ROWS} rows");
+fn tables(keys: &[i64]) {
     let mut map = hashbrown::HashMap::<i64, u64, foldhash::fast::RandomState>::default();
     measure("hashbrown + foldhash: entry", keys, |batch| {
         for key in batch {
@@ -90,6 +89,9 @@ fn tables(distinct: i64, keys: &[i64]) -> Result<()> {
             table.put(slot, sum + 1).expect("putting cannot fail");
         }
     });
+}
+
+fn windowed(keys: &[i64]) {
     let mut windows = table::<(i64, i64)>(Layout::NamespaceMajor);
     measure("namespace-major, one window: add_many_inline", keys, |batch| {
         let window = (0, 10);
@@ -126,15 +128,16 @@ fn tables(distinct: i64, keys: &[i64]) -> Result<()> {
             )
             .expect("adding cannot fail");
     });
-    Ok(())
 }
 
-fn main() -> Result<()> {
+fn main() {
     let world = World::real();
     for distinct in [1_000, 100_000, 4_000_000] {
         let mut random = world.rng();
         let keys: Vec<i64> = (0..ROWS).map(|_| (random.below(distinct as u64)) as i64 * 7919).collect();
-        tables(distinct, &keys)?;
+        println!("{distinct} keys, {ROWS} rows");
+        tables(&keys);
+        windowed(&keys);
         let mut queue = TimerQueue::default();
         measure("timers: register (mostly there already)", &keys, |batch| {
             for key in batch {
@@ -142,5 +145,4 @@ fn main() -> Result<()> {
             }
         });
     }
-    Ok(())
 }

@@ -47,7 +47,8 @@ pub enum Write<'a> {
 /// range. All calls but [`prefetch`](Self::prefetch) give their result at once.
 pub trait ByteStore: Send {
     /// Brings all entries near whose keys begin with one of these prefixes, for the reads that follow. As
-    /// [`KeyedTable::prefetch`](super::KeyedTable::prefetch), pending means: call again when woken.
+    /// [`KeyedTable::prefetch`](super::KeyedTable::prefetch), pending means: call again when woken. A prefix names a state (its third and
+    /// fourth byte); what was made ready for one state stays so when others are prefetched.
     fn prefetch(&mut self, _cx: &mut Context<'_>, _prefixes: &[&[u8]]) -> Poll<Result<()>> {
         Poll::Ready(Ok(()))
     }

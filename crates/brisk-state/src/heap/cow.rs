@@ -364,3 +364,85 @@ impl<A, V> Frozen<A, V> {
         self.0.iter().flat_map(|(table, hidden)| visible(table, hidden))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brisk_core::types::{Key, table_hash};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    impl Address for u64 {
+        fn table_hash(&self) -> u64 {
+            table_hash(self.key_hash())
+        }
+
+        fn heap_bytes(&self) -> usize {
+            0
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Insert(std::ops::Range<u64>),
+        Remove(std::ops::Range<u64>),
+        Settle(usize),
+        Freeze,
+        DropFrozen(usize),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let range = || (0u64..900, 1u64..400).prop_map(|(from, count)| from..from + count);
+        prop_oneof![
+            4 => range().prop_map(Op::Insert),
+            2 => range().prop_map(Op::Remove),
+            4 => (0usize..12).prop_map(Op::Settle),
+            2 => Just(Op::Freeze),
+            2 => any::<usize>().prop_map(Op::DropFrozen),
+        ]
+    }
+
+    fn contents(table: &CowTable<u64, u64>) -> BTreeMap<u64, u64> {
+        let mut all = BTreeMap::new();
+        table
+            .scan(|key, value| {
+                assert!(all.insert(*key, *value).is_none(), "an address is visible in two places");
+                Ok(())
+            })
+            .expect("the visit never fails");
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn layers_whose_snapshots_are_finished_are_absorbed(ops in prop::collection::vec(op(), 1..60)) {
+            let (mut table, mut model) = (CowTable::default(), BTreeMap::new());
+            let mut frozen = Vec::new();
+            for (number, op) in (0..).zip(ops) {
+                match op {
+                    Op::Insert(keys) => for key in keys {
+                        let before = table.insert(key.table_hash(), |at| *at == key, || key, number);
+                        prop_assert_eq!(before, model.insert(key, number));
+                    },
+                    Op::Remove(keys) => for key in keys {
+                        prop_assert_eq!(table.remove(key.table_hash(), |at| *at == key), model.remove(&key));
+                    },
+                    Op::Settle(times) => (0..times).for_each(|_| table.settle()),
+                    Op::Freeze => frozen.push((table.freeze(), model.clone())),
+                    Op::DropFrozen(which) => if !frozen.is_empty() {
+                        let (generation, expected) = frozen.swap_remove(which % frozen.len());
+                        prop_assert!(generation.iter().copied().collect::<BTreeMap<_, _>>() == expected);
+                    },
+                }
+                prop_assert_eq!(table.len(), model.len());
+            }
+            prop_assert_eq!(&contents(&table), &model);
+            frozen.clear();
+            // Each call absorbs 64 entries; a layer takes a few more to begin and end.
+            let calls = table.layers.iter().map(|layer| 2 * layer.table.num_buckets() / ABSORBED_PER_CALL + 8).sum();
+            (0..calls).for_each(|_| table.settle());
+            prop_assert!(table.layers.is_empty());
+            prop_assert_eq!(&contents(&table), &model);
+        }
+    }
+}

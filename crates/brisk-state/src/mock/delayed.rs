@@ -2,40 +2,51 @@
 
 use brisk_base::{Error, Result};
 use brisk_core::state::{ByteStore, ByteVisitor, FoundVisitor, FrozenBytes, Write};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::task::{Context, Poll};
 
 /// Wraps a store. `prefetch` is pending when it is first called for some keys, and wakes the task; reads of keys that were not in the last
-/// prefetch fail. Writes and scans are let through.
+/// prefetch of their state fail. Writes and scans are let through.
 pub struct DelayedStore {
     /// The store itself.
     inner: Box<dyn ByteStore>,
-    /// What was asked for last.
-    asked: BTreeSet<Vec<u8>>,
-    /// Whether it has arrived.
-    arrived: bool,
+    /// What was asked for last, by state; all of it has arrived when it is asked for again.
+    asked: BTreeMap<State, BTreeSet<Vec<u8>>>,
+    /// What has arrived.
+    arrived: BTreeMap<State, BTreeSet<Vec<u8>>>,
+}
+
+/// The bytes of a key that name its state.
+type State = Vec<u8>;
+
+fn state_of(key: &[u8]) -> State {
+    key.get(2..4).unwrap_or_default().to_vec()
 }
 
 impl DelayedStore {
     /// Delays `inner`.
     pub fn new(inner: Box<dyn ByteStore>) -> Self {
-        Self { inner, asked: BTreeSet::new(), arrived: false }
+        Self { inner, asked: BTreeMap::new(), arrived: BTreeMap::new() }
     }
 
     /// Whether a key was prefetched.
     fn is_near(&self, key: &[u8]) -> bool {
-        self.arrived && (0..=key.len()).any(|len| self.asked.contains(&key[..len]))
+        self.arrived.get(&state_of(key)).is_some_and(|arrived| (0..=key.len()).any(|len| arrived.contains(&key[..len])))
     }
 }
 
 impl ByteStore for DelayedStore {
     fn prefetch(&mut self, cx: &mut Context<'_>, prefixes: &[&[u8]]) -> Poll<Result<()>> {
-        let asked: BTreeSet<Vec<u8>> = prefixes.iter().map(|prefix| prefix.to_vec()).collect();
-        self.arrived = self.asked == asked;
-        self.asked = asked;
-        if self.arrived {
+        let mut wanted: BTreeMap<State, BTreeSet<Vec<u8>>> = BTreeMap::new();
+        for prefix in prefixes {
+            wanted.entry(state_of(prefix)).or_default().insert(prefix.to_vec());
+        }
+        if wanted.iter().all(|(state, keys)| self.asked.get(state) == Some(keys)) {
+            self.arrived.extend(wanted);
             return Poll::Ready(Ok(()));
         }
+        wanted.keys().for_each(|state| drop(self.arrived.remove(state)));
+        self.asked.extend(wanted);
         cx.waker().wake_by_ref();
         Poll::Pending
     }

@@ -276,10 +276,18 @@ fn an_error_of_the_update_keeps_what_was_done_before() {
 #[test]
 fn reading_what_was_not_prefetched_fails_in_the_delayed_backend() {
     let (_, backend) = brisk_state::mock::backends().pop().expect("it is the last one");
-    let mut table = table(&*backend, Layout::KeyMajor);
+    let mut ids = Vec::new();
+    let (mut store, _) = store(&*backend, |state| {
+        ids.extend([state.engine_value::<V>("values", Layout::KeyMajor), state.engine_value::<V>("other", Layout::KeyMajor)]);
+        ids[0]
+    });
+    let mut table = store.take_value::<N, V>(ids[0]).expect("the state was declared");
+    let mut other = store.take_value::<N, V>(ids[1]).expect("the state was declared");
     let (near_key, far_key) = ("near".to_owned(), "far".to_owned());
     near(&mut *table, &[(near_key.clone(), 0)]);
     assert_eq!(table.get(Slot::new(&near_key, &0)).expect("it was prefetched"), None);
+    near(&mut *other, &[(far_key.clone(), 0)]);
+    assert_eq!(table.get(Slot::new(&near_key, &0)).expect("another state was prefetched since"), None);
     let error = table.get(Slot::new(&far_key, &0)).expect_err("it was not prefetched").to_string();
     assert!(error.contains("state '$values'") && error.contains("not prefetched"), "{error}");
 }
