@@ -141,6 +141,11 @@ impl<K> ClusterJobClient<K> {
         Self { view, dispatcher: dispatcher.for_new_sender(), _keep_alive: keep_alive }
     }
 
+    /// Hands the job in, as the client's first message: a cancellation that follows at once must not come before it.
+    pub(crate) fn submit(&self, job: JobSpec, publisher: Publisher) {
+        self.dispatcher.send(DispatcherMessage::Submit { job, publisher });
+    }
+
     /// The published state.
     pub fn view(&self) -> &Arc<JobView> {
         &self.view

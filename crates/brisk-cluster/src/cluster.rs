@@ -76,7 +76,7 @@ impl Gateway {
         let job = JobSpec { id: JobId(self.world.random_id()), graph: Arc::new(job_graph), config: Arc::new(effective) };
         let view = Arc::new(JobView::new(&job, self.driven));
         let client = ClusterJobClient::new(Arc::clone(&view), &self.dispatcher, keep_alive);
-        self.dispatcher.send(DispatcherMessage::Submit { job, publisher: Publisher::new(&view) });
+        client.submit(job, Publisher::new(&view));
         Ok(client)
     }
 }

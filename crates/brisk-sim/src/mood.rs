@@ -19,7 +19,7 @@ pub(crate) struct Mood {
     pub(crate) control: OneIn,
     /// Time leaps to the next deadline although something can run.
     pub(crate) leap: OneIn,
-    /// Looks at the clock before a poll is out of time, at most.
+    /// Looks at the clock before a poll is out of time, fewer than this; at least 2.
     pub(crate) checks: u64,
     /// A gate with elements says that it has none.
     hold_back: OneIn,
@@ -36,12 +36,13 @@ pub(crate) struct Mood {
 impl Mood {
     /// The rates that belong to a seed.
     pub(crate) fn draw(rng: &mut Rng) -> Self {
+        // A task that is never given a second look at its work would never find out that it has to wait.
         let mut one_of = |choices: &[u64]| choices[rng.below(choices.len() as u64) as usize];
         Self {
             tick: one_of(&[0, 100, 10_000, 400_000]),
             control: one_of(&[2, 8, 64]),
             leap: one_of(&[0, 200, 20]),
-            checks: one_of(&[1, 2, 6, 100]),
+            checks: one_of(&[2, 3, 6, 100]),
             hold_back: one_of(&[0, 2, 8, 40]),
             cut: one_of(&[0, 1, 2, 8]),
             flush_early: one_of(&[0, 1, 3, 20]),

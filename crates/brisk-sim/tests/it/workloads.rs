@@ -1,0 +1,37 @@
+//! A few seeds of each workload; `cargo xtask sim` runs more.
+
+use brisk_sim::workloads::Workload;
+
+fn run(name: &str, seeds: u64) {
+    let workload = Workload::named(name).unwrap();
+    for seed in 0..seeds {
+        if let Err(error) = workload.run(seed) {
+            panic!("{name}, seed {seed}: {error}");
+        }
+    }
+}
+
+#[test]
+fn numbers() {
+    run("numbers", 40);
+}
+
+#[test]
+fn windows() {
+    run("windows", 40);
+}
+
+#[test]
+fn departures() {
+    run("departures", 10);
+}
+
+#[test]
+fn cancel() {
+    run("cancel", 60);
+}
+
+#[test]
+fn failure() {
+    run("failure", 60);
+}
