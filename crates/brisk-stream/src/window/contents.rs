@@ -1,11 +1,11 @@
 //! What a window keeps of its elements, in state, and how the window function gets it: one folded value, all elements, or all elements
 //! with an evictor.
 
-use super::Store;
 use super::evictor::{Evictor, EvictorContext, WindowElements};
 use super::fold::Fold;
 use super::function::{ProcessWindowContext, ProcessWindowFunction};
 use super::time_window::Window;
+use crate::keyed_state::Store;
 use brisk_base::{Result, Timestamp};
 use brisk_core::function::Emitter;
 use brisk_core::operator::{OperatorContext, RuntimeContext};

@@ -2,10 +2,10 @@
 //!
 //! A trigger is erased together with the table of what it remembers; triggers that remember nothing have no table.
 
-use super::Store;
 use super::assigner::{AlignedWindows, AssignerContext, MergeWindows, WindowAssigner};
 use super::time_window::Window;
 use super::trigger::{Trigger, TriggerContext, TriggerResult};
+use crate::keyed_state::Store;
 use brisk_base::{Result, Timestamp};
 use brisk_core::operator::PerSubtask;
 use brisk_core::state::{Layout, Slot, StateDeclarations, StateId, StateStore};

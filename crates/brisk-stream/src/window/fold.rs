@@ -2,14 +2,16 @@
 //!
 //! Invariant: a fold remembers nothing of a key; one instance serves all windows of a subtask.
 
+use super::function::{ProcessWindowContext, ProcessWindowFunction};
 use brisk_base::Result;
-use brisk_core::function::{AggregateFunction, ReduceFunction};
+use brisk_core::function::{AggregateFunction, Collector, ReduceFunction};
+use brisk_core::operator::RuntimeContext;
 use brisk_core::types::Record;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// Folds elements of type `T` into an accumulator, and makes the result of it.
-pub(crate) trait Fold<T>: Send + 'static {
+pub(crate) trait Fold<T>: Clone + Send + 'static {
     /// What is kept in state.
     type Acc: Record;
     /// The result.
@@ -39,6 +41,12 @@ pub(crate) struct Aggregating<A>(Arc<A>);
 impl<A> Aggregating<A> {
     pub(crate) const fn new(function: Arc<A>) -> Self {
         Self(function)
+    }
+}
+
+impl<A> Clone for Aggregating<A> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -78,6 +86,12 @@ pub(crate) struct Reducing<T, F> {
 impl<T, F> Reducing<T, F> {
     pub(crate) const fn new(function: Arc<F>) -> Self {
         Self { function, spare: None }
+    }
+}
+
+impl<T, F> Clone for Reducing<T, F> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.function))
     }
 }
 
@@ -125,7 +139,13 @@ impl<T, F> InPlace<T, F> {
     }
 }
 
-impl<T: Record, F: FnMut(&mut T, T) + Send + 'static> Fold<T> for InPlace<T, F> {
+impl<T, F: Clone> Clone for InPlace<T, F> {
+    fn clone(&self) -> Self {
+        Self::new(self.fold.clone())
+    }
+}
+
+impl<T: Record, F: FnMut(&mut T, T) + Clone + Send + 'static> Fold<T> for InPlace<T, F> {
     type Acc = T;
     type Out = T;
 
@@ -156,7 +176,56 @@ impl<T: Record, F: FnMut(&mut T, T) + Send + 'static> Fold<T> for InPlace<T, F> 
 }
 
 /// Folds the elements that an evictor has left, and calls a function with the result.
-pub(crate) struct FoldThen<F, G> {
-    fold: Arc<Mutex<F>>,
+#[derive(Clone)]
+pub(crate) struct FoldThen<T, F, G> {
+    fold: F,
     function: G,
+    element: PhantomData<fn(T)>,
+}
+
+impl<T, F, G> FoldThen<T, F, G> {
+    pub(crate) const fn new(fold: F, function: G) -> Self {
+        Self { fold, function, element: PhantomData }
+    }
+}
+
+impl<T, F, G> ProcessWindowFunction for FoldThen<T, F, G>
+where
+    T: Record,
+    F: Fold<T>,
+    G: ProcessWindowFunction<In = F::Out>,
+{
+    type Key = G::Key;
+    type Window = G::Window;
+    type In = Vec<T>;
+    type Out = G::Out;
+
+    fn open(&mut self, cx: &RuntimeContext) -> Result<()> {
+        self.function.open(cx)
+    }
+
+    /// Nothing is called when the evictor has left nothing: there is no result then.
+    fn process(
+        &mut self,
+        key: &G::Key,
+        window: &G::Window,
+        elements: Vec<T>,
+        ctx: &mut ProcessWindowContext<'_, G::Key, G::Window>,
+        out: &mut Collector<G::Out>,
+    ) -> Result<()> {
+        let mut elements = elements.into_iter();
+        let Some(first) = elements.next() else { return Ok(()) };
+        let mut acc = self.fold.create(first)?;
+        elements.try_for_each(|element| self.fold.add(&mut acc, element))?;
+        let result = self.fold.into_result(acc)?;
+        self.function.process(key, window, result, ctx, out)
+    }
+
+    fn clear(&mut self, ctx: &mut ProcessWindowContext<'_, G::Key, G::Window>) -> Result<()> {
+        self.function.clear(ctx)
+    }
+
+    fn close(&mut self) -> Result<()> {
+        self.function.close()
+    }
 }

@@ -1,7 +1,7 @@
 //! What is called with the contents of a window when it fires.
 
 use super::time_window::Window;
-use super::Store;
+use crate::keyed_state::Store;
 use brisk_base::{Result, Timestamp};
 use brisk_core::function::{Collector, OutputTag, SideOutputs};
 use brisk_core::operator::RuntimeContext;
@@ -214,7 +214,14 @@ where
     type Out = O;
 
     #[inline]
-    fn process(&mut self, key: &K, window: &W, contents: I, _ctx: &mut ProcessWindowContext<'_, K, W>, out: &mut Collector<O>) -> Result<()> {
+    fn process(
+        &mut self,
+        key: &K,
+        window: &W,
+        contents: I,
+        _ctx: &mut ProcessWindowContext<'_, K, W>,
+        out: &mut Collector<O>,
+    ) -> Result<()> {
         (self.function)(key, window, contents, out).outcome()
     }
 }
@@ -241,7 +248,14 @@ impl<K: Key, W: Window, I: Record> ProcessWindowFunction for PassThrough<K, W, I
     type Out = I;
 
     #[inline]
-    fn process(&mut self, _key: &K, _window: &W, contents: I, _ctx: &mut ProcessWindowContext<'_, K, W>, out: &mut Collector<I>) -> Result<()> {
+    fn process(
+        &mut self,
+        _key: &K,
+        _window: &W,
+        contents: I,
+        _ctx: &mut ProcessWindowContext<'_, K, W>,
+        out: &mut Collector<I>,
+    ) -> Result<()> {
         out.collect(contents);
         Ok(())
     }

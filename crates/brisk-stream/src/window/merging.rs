@@ -103,8 +103,12 @@ mod tests {
         assert_eq!(state_window(&windows, &window(8, 14)), Some(&window(11, 14)));
         let (joined, merges) = add(&mut windows, 5, 8);
         assert_eq!(joined, window(0, 14));
-        let expected =
-            Merged { result: window(0, 14), merged: vec![window(0, 5), window(8, 14)], state_window: window(0, 4), from: vec![window(11, 14)] };
+        let expected = Merged {
+            result: window(0, 14),
+            merged: vec![window(0, 5), window(8, 14)],
+            state_window: window(0, 4),
+            from: vec![window(11, 14)],
+        };
         assert_eq!(merges, [expected]);
         assert_eq!(windows, [(window(0, 14), window(0, 4))]);
     }

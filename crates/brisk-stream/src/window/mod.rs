@@ -1,11 +1,21 @@
 //! Windows: assigners, triggers, evictors, and the streams and operators that use them.
 //!
-//! Source for names and semantics: Flink, "Windows".
+//! [`WindowedStream`] picks between two operators with the same results: [`operator`] does everything, [`aligned`] is the fast one for
+//! windows of fixed length that fire once the watermark has passed them. Source for names and semantics: Flink, "Windows".
 
+mod aligned;
 pub mod assigner;
+mod contents;
+mod erased;
 pub mod evictor;
+mod fold;
+mod function;
+mod merging;
+mod operator;
 pub mod time_window;
+mod timers;
 pub mod trigger;
+mod windowed_stream;
 
 pub use assigner::{
     AlignedWindows, AssignerContext, DynamicEventTimeSessionWindows, DynamicProcessingTimeSessionWindows, EventTimeSessionWindows,
@@ -13,8 +23,10 @@ pub use assigner::{
     TumblingEventTimeWindows, TumblingProcessingTimeWindows, WindowAssigner,
 };
 pub use evictor::{CountEvictor, DeltaEvictor, Evictor, EvictorContext, TimeEvictor, WindowElements};
+pub use function::{GlobalState, Outcome, ProcessWindowContext, ProcessWindowFunction, WindowState};
 pub use time_window::{GlobalWindow, TimeWindow, Window};
 pub use trigger::{
     ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountTrigger, DeltaTrigger, EndOfStreamTrigger, EventTimeTrigger,
     NeverTrigger, ProcessingTimeTrigger, ProcessingTimeoutTrigger, PurgingTrigger, Trigger, TriggerContext, TriggerResult,
 };
+pub use windowed_stream::WindowedStream;

@@ -6,13 +6,15 @@
 //! Invariants: a window is cleaned up once the watermark passes its last timestamp plus the allowed lateness, and nothing of it is left
 //! then; a batch is split at its marks, so results depend on the order of records and watermarks alone.
 
+use super::AssignerContext;
 use super::contents::{Contents, Firing};
 use super::erased::{Assign, ErasedTrigger};
 use super::merging::{Windows, add_window, state_window};
 use super::time_window::Window;
-use super::trigger::{TriggerContext, TriggerResult, WindowTimers};
-use super::{AssignerContext, Store, Timers};
+use super::timers::{Domain, Timers};
+use super::trigger::{TriggerContext, TriggerResult};
 use crate::key_selector::KeySelector;
+use crate::keyed_state::{Store, open_store};
 use brisk_base::metrics::Counter;
 use brisk_base::{Error, Millis, Result, Timestamp};
 use brisk_core::batch::{AnyBatch, Mark, Rows};
@@ -74,37 +76,6 @@ where
     dropped: Counter,
 }
 
-/// The timers of one window of one key.
-struct TimersOf<'a, K: Key, W: Window> {
-    timers: &'a mut Timers<K, W>,
-    slot: Slot<'a, K, W>,
-}
-
-impl<K: Key, W: Window> WindowTimers for TimersOf<'_, K, W> {
-    fn register_event_time(&mut self, time: Timestamp) {
-        self.timers.register_event_time(self.slot, time);
-    }
-
-    fn delete_event_time(&mut self, time: Timestamp) {
-        self.timers.delete_event_time(self.slot, time);
-    }
-
-    fn register_processing_time(&mut self, time: Timestamp) {
-        self.timers.register_processing_time(self.slot, time);
-    }
-
-    fn delete_processing_time(&mut self, time: Timestamp) {
-        self.timers.delete_processing_time(self.slot, time);
-    }
-}
-
-/// Which clock a timer belongs to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Domain {
-    Event,
-    Processing,
-}
-
 impl<T, S, W, C> WindowOperator<T, S, W, C>
 where
     T: Record,
@@ -130,8 +101,8 @@ where
             trigger,
             contents,
             settings,
-            store: Store::open(cx, state)?,
-            timers: Timers::open(cx)?,
+            store: open_store(cx, state)?,
+            timers: Timers::default(),
             merging,
             emitter: Emitter::new(cx),
             watermark: Timestamp::MIN,
@@ -166,7 +137,7 @@ where
         }
         self.windows = windows;
         self.key = Some(key);
-        Ok(())
+        self.timers.check()
     }
 
     /// The key of a record; that of the last record is used again if it is the same.
@@ -246,11 +217,11 @@ where
             self.check_merged(&merge.result)?;
             let slot = Slot { hash, key, namespace: &merge.result };
             let Self { trigger, timers, store, .. } = self;
-            let mut of_result = TimersOf { timers, slot };
+            let mut of_result = timers.of(slot);
             trigger.on_merge(slot, &merge.merged, store, &mut TriggerContext::new(self.watermark, self.now, &mut of_result))?;
             for merged in &merge.merged {
                 let slot = slot.at(merged);
-                let mut of_merged = TimersOf { timers: &mut self.timers, slot };
+                let mut of_merged = self.timers.of(slot);
                 self.trigger.clear(slot, &mut self.store, &mut TriggerContext::new(self.watermark, self.now, &mut of_merged))?;
                 self.delete_cleanup_timer(slot);
             }
@@ -280,7 +251,7 @@ where
     /// Adds an element to one window and does what the trigger says.
     fn add(&mut self, value: T, timestamp: Timestamp, slot: Slot<'_, S::Key, W>, state_window: &W, cx: &OperatorContext<'_>) -> Result<()> {
         let Self { trigger, timers, store, .. } = self;
-        let mut timers = TimersOf { timers, slot };
+        let mut timers = timers.of(slot);
         let result = trigger.on_element(&value, timestamp, slot, store, &mut TriggerContext::new(self.watermark, self.now, &mut timers))?;
         self.contents.add(slot.at(state_window), value, timestamp, &mut self.store)?;
         self.act(result, slot, state_window, false, cx)?;
@@ -311,16 +282,18 @@ where
         Firing { slot, state_window, merging: self.merging.is_some(), last, watermark: self.watermark, now: self.now }
     }
 
+    /// The clock that the windows are intervals of.
+    fn domain(&self) -> Domain {
+        if self.assigner.is_event_time() { Domain::Event } else { Domain::Processing }
+    }
+
     fn register_cleanup_timer(&mut self, slot: Slot<'_, S::Key, W>) {
         let time = self.cleanup_time(slot.namespace);
         if time == Timestamp::MAX {
             return;
         }
-        if self.assigner.is_event_time() {
-            self.timers.register_event_time(slot, time);
-        } else {
-            self.timers.register_processing_time(slot, time);
-        }
+        let domain = self.domain();
+        self.timers.register(domain, slot, time);
     }
 
     fn delete_cleanup_timer(&mut self, slot: Slot<'_, S::Key, W>) {
@@ -328,11 +301,8 @@ where
         if time == Timestamp::MAX {
             return;
         }
-        if self.assigner.is_event_time() {
-            self.timers.delete_event_time(slot, time);
-        } else {
-            self.timers.delete_processing_time(slot, time);
-        }
+        let domain = self.domain();
+        self.timers.delete(domain, slot, time);
     }
 
     /// A record that no window took: late, unless the assigner gave it none.
@@ -362,9 +332,9 @@ where
             Some(_) => state_window(&set, slot.namespace).expect("checked above").clone(),
             None => slot.namespace.clone(),
         };
-        let ends = self.assigner.is_event_time() == (domain == Domain::Event) && time == self.cleanup_time(slot.namespace);
+        let ends = domain == self.domain() && time == self.cleanup_time(slot.namespace);
         let Self { trigger, timers, store, .. } = self;
-        let mut timers = TimersOf { timers, slot };
+        let mut timers = timers.of(slot);
         let mut trigger_cx = TriggerContext::new(self.watermark, self.now, &mut timers);
         let result = match domain {
             Domain::Event => trigger.on_event_time(time, slot, store, &mut trigger_cx)?,
@@ -372,22 +342,18 @@ where
         };
         self.act(result, slot, &state_window, ends, cx)?;
         if ends {
-            self.clean_up(slot, &state_window, set, cx)?;
+            return self.clean_up(slot, &state_window, set, cx);
         }
+        // A trigger that clears itself (ProcessingTimeoutTrigger) may have deleted the timer that ends the window, if it fires at its end too.
+        self.register_cleanup_timer(slot);
         Ok(())
     }
 
     /// Drops everything that belongs to a window.
-    fn clean_up(
-        &mut self,
-        slot: Slot<'_, S::Key, W>,
-        state_window: &W,
-        mut set: Windows<W>,
-        cx: &OperatorContext<'_>,
-    ) -> Result<()> {
+    fn clean_up(&mut self, slot: Slot<'_, S::Key, W>, state_window: &W, mut set: Windows<W>, cx: &OperatorContext<'_>) -> Result<()> {
         self.contents.purge(slot.at(state_window), &mut self.store)?;
         let Self { trigger, timers, store, .. } = self;
-        let mut timers = TimersOf { timers, slot };
+        let mut timers = timers.of(slot);
         trigger.clear(slot, store, &mut TriggerContext::new(self.watermark, self.now, &mut timers))?;
         let firing = self.firing(slot, state_window, true);
         self.contents.clear(&firing, &mut self.store, &mut self.emitter, cx)?;
@@ -401,13 +367,9 @@ where
     /// Fires the timers of one clock up to `until`; false when it had to stop because the output is full or the time is used up.
     fn fire_timers(&mut self, domain: Domain, until: Timestamp, cx: &mut OperatorContext<'_>) -> Result<bool> {
         loop {
-            let due = match domain {
-                Domain::Event => self.timers.pop_event_time(until),
-                Domain::Processing => self.timers.pop_processing_time(until),
-            };
-            let Some(timer) = due else { return Ok(true) };
-            let slot = Slot { hash: timer.hash, key: &timer.key, namespace: &timer.namespace };
-            self.on_timer(domain, timer.time, slot, cx)?;
+            let Some(timer) = self.timers.pop_due(domain, until) else { return Ok(true) };
+            self.on_timer(domain, timer.timestamp, Slot::new(&timer.key, &timer.namespace), cx)?;
+            self.timers.check()?;
             if cx.budget.row() || self.emitter.is_full() {
                 return Ok(false);
             }

@@ -155,7 +155,10 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
     #[must_use]
     pub fn allowed_lateness(mut self, lateness: Millis) -> Self {
         if lateness < Millis::ZERO {
-            self.keyed.stream.environment().fail(format!("the allowed lateness of {} is negative ({lateness}); set it to 0 or more", self.name));
+            self.keyed
+                .stream
+                .environment()
+                .fail(format!("the allowed lateness of {} is negative ({lateness}); set it to 0 or more", self.name));
         }
         self.settings.allowed_lateness = lateness;
         self
@@ -175,8 +178,7 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
 
     /// Combines the elements of a window, two by two; may fail the job.
     pub fn try_reduce(&self, f: impl ReduceFunction<T>) -> DataStream<T> {
-        let f = Arc::new(f);
-        self.folded(move || Reducing::new(Arc::clone(&f)), PassThrough::new())
+        self.folded(Reducing::new(Arc::new(f)), PassThrough::new())
     }
 
     /// Combines the elements of a window two by two, and calls `function(key, window, combined, out)` with the result.
@@ -193,8 +195,7 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
     where
         G: ProcessWindowFunction<Key = S::Key, Window = W, In = T>,
     {
-        let f = Arc::new(move |first, second| Ok(f(first, second)));
-        self.folded(move || Reducing::new(Arc::clone(&f)), function)
+        self.folded(Reducing::new(Arc::new(move |first, second| Ok(f(first, second)))), function)
     }
 
     /// Folds the elements of a window into an accumulator, and calls `function(key, window, result, out)` when it fires. `function` may
@@ -223,8 +224,7 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
         A: AggregateFunction<In = T>,
         G: ProcessWindowFunction<Key = S::Key, Window = W, In = A::Out>,
     {
-        let aggregate = Arc::new(aggregate);
-        self.folded(move || Aggregating::new(Arc::clone(&aggregate)), function)
+        self.folded(Aggregating::new(Arc::new(aggregate)), function)
     }
 
     /// Adds one field up; the other fields are those of the first element.
@@ -298,39 +298,35 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
     }
 
     fn in_place(&self, f: impl FnMut(&mut T, T) + Clone + Send + 'static) -> DataStream<T> {
-        let f = PerSubtask::new(f);
-        self.folded(move || InPlace::new(f.instance()), PassThrough::new())
+        self.folded(InPlace::new(f), PassThrough::new())
     }
 
     /// Picks the operator: the fast one for aligned windows, the general one for everything else.
-    fn folded<F, G>(&self, fold: impl Fn() -> F + Send + Sync + 'static, function: G) -> DataStream<G::Out>
+    fn folded<F, G>(&self, fold: F, function: G) -> DataStream<G::Out>
     where
         F: Fold<T>,
         G: ProcessWindowFunction<Key = S::Key, Window = W, In = F::Out>,
     {
-        let (this, function, selector) = (self.clone(), PerSubtask::new(function), PerSubtask::new(self.keyed.selector.clone()));
+        let (this, parts, selector) = (self.clone(), PerSubtask::new((fold, function)), PerSubtask::new(self.keyed.selector.clone()));
         self.operator(move |cx| {
-            let (assigner, settings, function) = ((this.assigner)(), this.settings.clone(), function.instance());
+            let (assigner, settings, (fold, function)) = ((this.assigner)(), this.settings.clone(), parts.instance());
             if let Some(evictor) = &this.evictor {
-                let contents = Evicted::new(evictor(), FoldThen::new(fold(), function));
+                let contents = Evicted::new(evictor(), FoldThen::new(fold, function));
                 return boxed(WindowOperator::new(selector.instance(), assigner, (this.trigger)(), contents, settings, cx)?);
             }
             match assigner.aligned() {
-                Some(windows) if !this.own_trigger => {
-                    boxed(AlignedWindowOperator::new(selector.instance(), windows, fold(), function, settings, cx)?)
+                Some(windows) if !this.own_trigger && windows.slide <= windows.size => {
+                    boxed(AlignedWindowOperator::new(selector.instance(), windows, fold, function, settings, cx)?)
                 }
                 _ => {
-                    let contents = Folded::new(fold(), function);
+                    let contents = Folded::new(fold, function);
                     boxed(WindowOperator::new(selector.instance(), assigner, (this.trigger)(), contents, settings, cx)?)
                 }
             }
         })
     }
 
-    fn operator<O: Record>(
-        &self,
-        factory: impl Fn(&RuntimeContext) -> Result<Box<dyn Operator>> + Send + Sync + 'static,
-    ) -> DataStream<O> {
+    fn operator<O: Record>(&self, factory: impl Fn(&RuntimeContext) -> Result<Box<dyn Operator>> + Send + Sync + 'static) -> DataStream<O> {
         let stream = self.keyed.transform(&format!("Window({})", self.name), factory);
         if !self.non_parallel {
             return stream;

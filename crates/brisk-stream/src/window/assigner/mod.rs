@@ -99,7 +99,7 @@ pub struct AlignedWindows<W> {
 
 /// The error for an element without a timestamp in an event-time window.
 #[cold]
-fn no_timestamp(assigner: &str) -> Error {
+pub(crate) fn no_timestamp(assigner: &str) -> Error {
     Error::user(format!(
         "{assigner} got a record without a timestamp; call assign_timestamps_and_watermarks before the window, or use a processing-time window"
     ))

@@ -44,8 +44,10 @@ fn earliest(state: &mut Option<Timestamp>, merged: Vec<Timestamp>) -> Option<Tim
 }
 
 impl ContinuousEventTimeTrigger {
+    /// At the end of the stream, a window without an end fires just once more: its intervals would never end.
     fn register_next(self, after: Timestamp, window: &impl Window, next: &mut Option<Timestamp>, cx: &mut TriggerContext<'_>) {
-        let time = (after + self.interval).min(window.max_timestamp());
+        let endless = window.max_timestamp() == Timestamp::MAX && cx.current_watermark() == Timestamp::MAX;
+        let time = if endless { Timestamp::MAX } else { (after + self.interval).min(window.max_timestamp()) };
         *next = Some(time);
         cx.register_event_time_timer(time);
     }
@@ -114,8 +116,17 @@ impl<T: 'static, W: Window> Trigger<T, W> for ContinuousEventTimeTrigger {
 }
 
 impl ContinuousProcessingTimeTrigger {
-    fn register_next(self, after: Timestamp, window: &impl Window, next: &mut Option<Timestamp>, cx: &mut TriggerContext<'_>) {
-        let time = (after + self.interval).min(window.max_timestamp());
+    /// The end of the window comes in between, unless `now` is past it: windows of event time may stay open for longer.
+    fn register_next(
+        self,
+        after: Timestamp,
+        now: Timestamp,
+        window: &impl Window,
+        next: &mut Option<Timestamp>,
+        cx: &mut TriggerContext<'_>,
+    ) {
+        let (time, end) = (after + self.interval, window.max_timestamp());
+        let time = if now < end { time.min(end) } else { time };
         *next = Some(time);
         cx.register_processing_time_timer(time);
     }
@@ -134,7 +145,8 @@ impl<T: 'static, W: Window> Trigger<T, W> for ContinuousProcessingTimeTrigger {
         cx: &mut TriggerContext<'_>,
     ) -> Result<TriggerResult> {
         if next.is_none() {
-            self.register_next(truncated(cx.current_processing_time(), self.interval), window, next, cx);
+            let now = cx.current_processing_time();
+            self.register_next(truncated(now, self.interval), now, window, next, cx);
         }
         Ok(TriggerResult::Continue)
     }
@@ -149,7 +161,7 @@ impl<T: 'static, W: Window> Trigger<T, W> for ContinuousProcessingTimeTrigger {
         if *next != Some(time) {
             return Ok(TriggerResult::Continue);
         }
-        self.register_next(time, window, next, cx);
+        self.register_next(time, time, window, next, cx);
         Ok(TriggerResult::Fire)
     }
 

@@ -1,6 +1,7 @@
 //! Triggers of global windows: never, or when the stream ends.
 
 use super::{Trigger, TriggerContext, TriggerResult, Window};
+use crate::window::time_window::GlobalWindow;
 use brisk_base::{Result, Timestamp};
 
 /// Never fires. The default of global windows.
@@ -26,14 +27,14 @@ impl<T: 'static, W: Window> Trigger<T, W> for NeverTrigger {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct EndOfStreamTrigger;
 
-impl<T: 'static, W: Window> Trigger<T, W> for EndOfStreamTrigger {
+impl<T: 'static> Trigger<T, GlobalWindow> for EndOfStreamTrigger {
     type State = ();
 
     fn on_element(
         &mut self,
         _element: &T,
         _timestamp: Timestamp,
-        _window: &W,
+        _window: &GlobalWindow,
         _state: &mut Option<()>,
         cx: &mut TriggerContext<'_>,
     ) -> Result<TriggerResult> {
@@ -44,7 +45,7 @@ impl<T: 'static, W: Window> Trigger<T, W> for EndOfStreamTrigger {
     fn on_event_time(
         &mut self,
         time: Timestamp,
-        _window: &W,
+        _window: &GlobalWindow,
         _state: &mut Option<()>,
         _cx: &mut TriggerContext<'_>,
     ) -> Result<TriggerResult> {

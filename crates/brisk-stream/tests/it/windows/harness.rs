@@ -163,7 +163,7 @@ impl Harness {
 
     /// A metric's value as text.
     pub(crate) fn counter(&self, name: &str) -> u64 {
-        self.runtime.metrics.counter(name).get()
+        self.runtime.metrics.counter(name).count()
     }
 
     /// What came out of a port, batches taken apart.

@@ -6,15 +6,32 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Which windows an element belongs to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Assigner {
-    Tumbling { size: i64, offset: i64 },
-    Sliding { size: i64, slide: i64, offset: i64 },
-    Session { gap: i64 },
+    Tumbling {
+        size: i64,
+        offset: i64,
+    },
+    Sliding {
+        size: i64,
+        slide: i64,
+        offset: i64,
+    },
+    Session {
+        gap: i64,
+    },
     /// The gap is the element's value modulo 7, plus 1.
     DynamicSession,
     Global,
-    TumblingProcessing { size: i64, offset: i64 },
-    SlidingProcessing { size: i64, slide: i64 },
-    SessionProcessing { gap: i64 },
+    TumblingProcessing {
+        size: i64,
+        offset: i64,
+    },
+    SlidingProcessing {
+        size: i64,
+        slide: i64,
+    },
+    SessionProcessing {
+        gap: i64,
+    },
     DynamicSessionProcessing,
 }
 
@@ -206,23 +223,29 @@ impl Reference {
             self.windows.entry(id).or_default().elements.push((value, timestamp));
             let fired = self.on_element(&self.spec.trigger.clone(), id, value, timestamp);
             self.act(fired, id);
-            let cleanup = self.cleanup_time(window);
-            if cleanup != i64::MAX {
-                if self.spec.assigner.is_event_time() {
-                    self.event_timers.insert((cleanup, id));
-                } else {
-                    self.processing_timers.insert((cleanup, id));
-                }
-            }
+            self.register_cleanup(id);
         }
         if skipped && self.spec.assigner.is_event_time() && timestamp.saturating_add(self.spec.lateness) <= self.watermark {
             self.late.push((key, value));
         }
     }
 
+    fn register_cleanup(&mut self, id: Id) {
+        let cleanup = self.cleanup_time(id.1);
+        if cleanup == i64::MAX {
+            return;
+        }
+        if self.spec.assigner.is_event_time() {
+            self.event_timers.insert((cleanup, id));
+        } else {
+            self.processing_timers.insert((cleanup, id));
+        }
+    }
+
     /// Joins the new window with those it touches and gives the window that the element goes to.
     fn merge(&mut self, key: i64, new: Span) -> Span {
-        let touching: Vec<Span> = self.windows.keys().filter(|id| id.0 == key && id.1.0 <= new.1 && id.1.1 >= new.0).map(|id| id.1).collect();
+        let touching: Vec<Span> =
+            self.windows.keys().filter(|id| id.0 == key && id.1.0 <= new.1 && id.1.1 >= new.0).map(|id| id.1).collect();
         let merged = touching.iter().fold(new, |cover, window| (cover.0.min(window.0), cover.1.max(window.1)));
         if touching == [merged] {
             return merged;
@@ -325,7 +348,7 @@ impl Reference {
             }
             Trigger::ContinuousProcessingTime(interval) => {
                 if self.memory(id).next.is_none() {
-                    self.next_processing_time(self.now - self.now % interval, *interval, id);
+                    self.next_processing_time(self.now - self.now % interval, self.now, *interval, id);
                 }
                 Fired::Continue
             }
@@ -358,13 +381,17 @@ impl Reference {
     }
 
     fn next_event_time(&mut self, after: i64, interval: i64, id: Id) {
-        let time = (after + interval).min(max_timestamp(id.1));
+        // Flink's trigger never ends when a stream with a global window does; ours fires once more.
+        let endless = self.watermark == i64::MAX && max_timestamp(id.1) == i64::MAX;
+        let time = if endless { i64::MAX } else { (after + interval).min(max_timestamp(id.1)) };
         self.memory(id).next = Some(time);
         self.event_timers.insert((time, id));
     }
 
-    fn next_processing_time(&mut self, after: i64, interval: i64, id: Id) {
-        let time = (after + interval).min(max_timestamp(id.1));
+    fn next_processing_time(&mut self, after: i64, now: i64, interval: i64, id: Id) {
+        let end = max_timestamp(id.1);
+        // Once the end is past, there are only the intervals.
+        let time = if now < end { (after + interval).min(end) } else { after + interval };
         self.memory(id).next = Some(time);
         self.processing_timers.insert((time, id));
     }
@@ -390,7 +417,7 @@ impl Reference {
         match trigger {
             Trigger::ProcessingTime => Fired::Fire,
             Trigger::ContinuousProcessingTime(interval) if self.memory(id).next == Some(time) => {
-                self.next_processing_time(time, *interval, id);
+                self.next_processing_time(time, time, *interval, id);
                 Fired::Fire
             }
             Trigger::Purging(nested) => purging(self.on_processing_time(nested, id, time)),
@@ -456,6 +483,8 @@ impl Reference {
             if self.spec.assigner.is_event_time() && time == self.cleanup_time(id.1) {
                 self.clear(&self.spec.trigger.clone(), id);
                 self.windows.remove(&id);
+            } else {
+                self.register_cleanup(id);
             }
         }
     }
@@ -472,6 +501,8 @@ impl Reference {
             if !self.spec.assigner.is_event_time() && time == self.cleanup_time(id.1) {
                 self.clear(&self.spec.trigger.clone(), id);
                 self.windows.remove(&id);
+            } else {
+                self.register_cleanup(id);
             }
         }
     }

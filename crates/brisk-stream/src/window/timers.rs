@@ -1,0 +1,96 @@
+//! The timers of a window operator, by key and window.
+//!
+//! Registering never fails for the caller: the one way in which it can, too many timers, is kept until [`check`](Timers::check).
+
+use super::time_window::Window;
+use super::trigger::WindowTimers;
+use brisk_base::{Error, Result, Timestamp};
+use brisk_core::state::Slot;
+use brisk_core::types::Key;
+use brisk_state::timers::{Timer, TimerQueue};
+
+/// Which clock a timer belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Domain {
+    /// The watermark.
+    Event,
+    /// Processing time.
+    Processing,
+}
+
+/// See the module.
+pub(crate) struct Timers<K, W> {
+    event: TimerQueue<K, W>,
+    processing: TimerQueue<K, W>,
+    /// The first registration that failed.
+    error: Option<Error>,
+}
+
+impl<K, W> Default for Timers<K, W> {
+    fn default() -> Self {
+        Self { event: TimerQueue::default(), processing: TimerQueue::default(), error: None }
+    }
+}
+
+impl<K: Key, W: Window> Timers<K, W> {
+    const fn queue(&mut self, domain: Domain) -> &mut TimerQueue<K, W> {
+        match domain {
+            Domain::Event => &mut self.event,
+            Domain::Processing => &mut self.processing,
+        }
+    }
+
+    pub(crate) fn register(&mut self, domain: Domain, slot: Slot<'_, K, W>, time: Timestamp) {
+        if let Err(error) = self.queue(domain).register(time, slot.hash, slot.key, slot.namespace) {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    pub(crate) fn delete(&mut self, domain: Domain, slot: Slot<'_, K, W>, time: Timestamp) {
+        self.queue(domain).delete(time, slot.hash, slot.key, slot.namespace);
+    }
+
+    /// The next timer that is due.
+    pub(crate) fn pop_due(&mut self, domain: Domain, now: Timestamp) -> Option<Timer<K, W>> {
+        self.queue(domain).pop_due(now)
+    }
+
+    /// When the next timer of processing time fires.
+    pub(crate) const fn next_processing_time(&self) -> Option<Timestamp> {
+        self.processing.peek()
+    }
+
+    /// Whether all registrations have worked.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.error.take().map_or(Ok(()), Err)
+    }
+
+    /// The timers of one window of one key.
+    pub(crate) const fn of<'a>(&'a mut self, slot: Slot<'a, K, W>) -> TimersOf<'a, K, W> {
+        TimersOf { timers: self, slot }
+    }
+}
+
+/// The timers of one window of one key.
+pub(crate) struct TimersOf<'a, K, W> {
+    timers: &'a mut Timers<K, W>,
+    slot: Slot<'a, K, W>,
+}
+
+impl<K: Key, W: Window> WindowTimers for TimersOf<'_, K, W> {
+    fn register_event_time(&mut self, time: Timestamp) {
+        self.timers.register(Domain::Event, self.slot, time);
+    }
+
+    fn delete_event_time(&mut self, time: Timestamp) {
+        self.timers.delete(Domain::Event, self.slot, time);
+    }
+
+    fn register_processing_time(&mut self, time: Timestamp) {
+        self.timers.register(Domain::Processing, self.slot, time);
+    }
+
+    fn delete_processing_time(&mut self, time: Timestamp) {
+        self.timers.delete(Domain::Processing, self.slot, time);
+    }
+}
