@@ -15,6 +15,7 @@ mod digest;
 mod digest_sink;
 mod engine;
 mod latency;
+mod steady;
 mod sum;
 mod text;
 mod wide;
@@ -69,7 +70,8 @@ impl Outcome {
     }
 }
 
-const BENCHMARKS: [Benchmark; 5] = [window::BENCHMARK, words::BENCHMARK, sum::BENCHMARK, latency::BENCHMARK, wide::BENCHMARK];
+const BENCHMARKS: [Benchmark; 6] =
+    [window::BENCHMARK, words::BENCHMARK, sum::BENCHMARK, latency::BENCHMARK, wide::BENCHMARK, steady::BENCHMARK];
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {

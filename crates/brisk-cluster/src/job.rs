@@ -62,6 +62,8 @@ pub struct TaskFigures {
     pub records_out: u64,
     /// Its watermark.
     pub watermark: Timestamp,
+    /// Entries of keyed state and timers that it holds; none once it is over.
+    pub state_entries: u64,
 }
 
 /// Figures and accumulators of a task, at its end or on request.

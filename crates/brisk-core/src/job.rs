@@ -133,6 +133,8 @@ pub struct JobProgress {
     pub records_out: u64,
     /// The lowest watermark of the sinks, in milliseconds; `i64::MIN` before the first.
     pub watermark: i64,
+    /// Entries of keyed state and timers that the tasks hold.
+    pub state_entries: u64,
     /// Tasks that run, and tasks in all.
     pub tasks_running: u32,
     /// See above.

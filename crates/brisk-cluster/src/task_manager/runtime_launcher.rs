@@ -108,7 +108,12 @@ impl RunningTask for TaskControl {
 
     fn snapshot(&self) -> TaskSnapshot {
         let io = self.io();
-        let figures = TaskFigures { records_in: io.records_in, records_out: io.records_out, watermark: io.watermark };
+        let figures = TaskFigures {
+            records_in: io.records_in,
+            records_out: io.records_out,
+            watermark: io.watermark,
+            state_entries: io.state_entries,
+        };
         TaskSnapshot { figures, accumulators: self.accumulators() }
     }
 

@@ -178,6 +178,9 @@ impl ExecutionGraph {
             let (source, sink) = (vertex.inputs == 0, vertex.outgoing.is_empty());
             let snapshot = execution.last.as_ref().or_else(|| running.get(&self.attempt(subtask)));
             let figures = snapshot.map(|snapshot| snapshot.figures);
+            if execution.last.is_none() {
+                progress.state_entries += figures.map_or(0, |figures| figures.state_entries);
+            }
             let rows = |figures: &crate::job::TaskFigures| if source { figures.records_out } else { figures.records_in };
             if source {
                 progress.records_in += figures.as_ref().map_or(0, rows);
