@@ -53,7 +53,7 @@ fn airports(results: &Results) -> String {
         ]
     });
     let header = ["airport", "busiest hour (flights)", "flights", "mean delay", "longest", "over 60 min late", "share"];
-    table("Departures per airport, delays in minutes", &header, 2, rows)
+    table("Departures per airport; times in UTC, delays in minutes", &header, 2, rows)
 }
 
 fn worst_hours(results: &Results) -> String {

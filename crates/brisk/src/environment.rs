@@ -10,6 +10,7 @@ use brisk_core::function::watermark::WatermarkStrategy;
 use brisk_core::types::Record;
 use brisk_stream::{DataStream, StreamEnvironment};
 use serde::de::DeserializeOwned;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,7 +50,7 @@ impl EnvironmentExt for StreamEnvironment {
     }
 
     fn get_with(config: Configuration) -> Result<Self> {
-        let mut effective = configured()?;
+        let mut effective = configured(std::env::var_os(CONFIGURATION_VARIABLE))?;
         effective.extend(&config);
         for warning in effective.check(&options::all())? {
             tracing::warn!("{warning}");
@@ -71,12 +72,25 @@ impl EnvironmentExt for StreamEnvironment {
 }
 
 /// The options of the file that the environment names.
-fn configured() -> Result<Configuration> {
-    match std::env::var_os(CONFIGURATION_VARIABLE) {
-        None => Ok(Configuration::new()),
-        Some(path) => {
-            let place = || format!("file '{}' (named by {CONFIGURATION_VARIABLE})", Path::new(&path).display());
-            std::fs::read_to_string(&path).map_err(Into::into).and_then(|text| Configuration::from_flat_yaml(&text)).context(place)
-        }
+fn configured(file: Option<OsString>) -> Result<Configuration> {
+    let Some(path) = file else { return Ok(Configuration::new()) };
+    let place = || format!("file '{}' (named by {CONFIGURATION_VARIABLE})", Path::new(&path).display());
+    std::fs::read_to_string(&path).map_err(Into::into).and_then(|text| Configuration::from_flat_yaml(&text)).context(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brisk_base::options::core_options::PARALLELISM_DEFAULT;
+
+    #[test]
+    fn options_come_from_the_file_that_the_environment_names() {
+        assert!(configured(None).unwrap().is_empty());
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.yaml");
+        std::fs::write(&path, "# of this machine\nparallelism.default: 3\n").unwrap();
+        assert_eq!(configured(Some(path.into())).unwrap().get(&PARALLELISM_DEFAULT).unwrap(), 3);
+        let error = configured(Some(dir.path().join("none.yaml").into())).unwrap_err().to_string();
+        assert!(error.contains("none.yaml' (named by BRISK_CONF)"), "{error}");
     }
 }

@@ -58,3 +58,21 @@ fn an_endless_job_can_be_cancelled() -> Result<()> {
     assert!(seen.load(Ordering::SeqCst) > 0);
     Ok(())
 }
+
+/// As in a program that depends on nothing but `brisk`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Record, Key)]
+#[record(crate = brisk)]
+struct Point {
+    x: i64,
+    name: Option<String>,
+}
+
+#[test]
+fn records_can_be_derived_through_the_facade() -> Result<()> {
+    let env = StreamEnvironment::get()?;
+    let points: Vec<Point> = (0..10).map(|x| Point { x: x % 3, name: (x % 3 > 0).then(|| format!("p{}", x % 3)) }).collect();
+    let counted = env.from_collection(points).map(|point| (point, 1)).key_by_ref(|pair| &pair.0).sum(|pair| &mut pair.1).collect()?;
+    let most = counted.into_iter().max_by_key(|(_, count): &(Point, i32)| *count);
+    assert_eq!(most, Some((Point { x: 0, name: None }, 4)));
+    Ok(())
+}
