@@ -9,7 +9,7 @@
 use super::assigner::{AlignedWindows, no_timestamp};
 use super::contents::Firing;
 use super::fold::Fold;
-use super::function::{ProcessWindowContext, ProcessWindowFunction};
+use super::function::{ProcessWindowContext, WindowFunction};
 use super::operator::WindowSettings;
 use super::time_window::Window;
 use crate::key_selector::KeySelector;
@@ -29,7 +29,7 @@ where
     S: KeySelector<T>,
     W: Window,
     F: Fold<T>,
-    G: ProcessWindowFunction<Key = S::Key, Window = W, In = F::Out>,
+    G: WindowFunction<Key = S::Key, Window = W, In = F::Out>,
 {
     selector: S,
     windows: AlignedWindows<W>,
@@ -93,17 +93,18 @@ where
     S: KeySelector<T>,
     W: Window,
     F: Fold<T>,
-    G: ProcessWindowFunction<Key = S::Key, Window = W, In = F::Out>,
+    G: WindowFunction<Key = S::Key, Window = W, In = F::Out>,
 {
+    /// `state` has what the window function declared.
     pub(crate) fn new(
         selector: S,
         windows: AlignedWindows<W>,
         fold: F,
         function: G,
         settings: WindowSettings<T>,
+        mut state: StateDeclarations,
         cx: &RuntimeContext,
     ) -> Result<Self> {
-        let mut state = StateDeclarations::new(cx.place());
         let contents = state.engine_value::<F::Acc>("window-contents", Layout::NamespaceMajor);
         let mut store = open_store(cx, state)?;
         Ok(Self {
@@ -329,7 +330,7 @@ where
     S: KeySelector<T>,
     W: Window,
     F: Fold<T>,
-    G: ProcessWindowFunction<Key = S::Key, Window = W, In = F::Out>,
+    G: WindowFunction<Key = S::Key, Window = W, In = F::Out>,
 {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
         self.function.open(cx.runtime)

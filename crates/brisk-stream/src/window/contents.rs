@@ -3,7 +3,7 @@
 
 use super::evictor::{Evictor, EvictorContext, WindowElements};
 use super::fold::Fold;
-use super::function::{ProcessWindowContext, ProcessWindowFunction};
+use super::function::{ProcessWindowContext, WindowFunction};
 use super::time_window::Window;
 use crate::keyed_state::Store;
 use brisk_base::{Result, Timestamp};
@@ -36,7 +36,7 @@ impl<K: Key, W: Window> Firing<'_, K, W> {
     }
 
     /// Calls the window function.
-    pub(crate) fn call<G: ProcessWindowFunction<Key = K, Window = W>>(
+    pub(crate) fn call<G: WindowFunction<Key = K, Window = W>>(
         &self,
         function: &mut G,
         contents: G::In,
@@ -147,7 +147,7 @@ where
     K: Key,
     W: Window,
     F: Fold<T>,
-    G: ProcessWindowFunction<Key = K, Window = W, In = F::Out>,
+    G: WindowFunction<Key = K, Window = W, In = F::Out>,
 {
     type Out = G::Out;
 
@@ -217,7 +217,7 @@ where
     T: Record,
     K: Key,
     W: Window,
-    G: ProcessWindowFunction<Key = K, Window = W, In = Vec<T>>,
+    G: WindowFunction<Key = K, Window = W, In = Vec<T>>,
 {
     type Out = G::Out;
 
@@ -289,7 +289,7 @@ where
     T: Record,
     K: Key,
     W: Window,
-    G: ProcessWindowFunction<Key = K, Window = W, In = Vec<T>>,
+    G: WindowFunction<Key = K, Window = W, In = Vec<T>>,
 {
     type Out = G::Out;
 

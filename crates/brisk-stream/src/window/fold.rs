@@ -2,7 +2,7 @@
 //!
 //! Invariant: a fold remembers nothing of a key; one instance serves all windows of a subtask.
 
-use super::function::{ProcessWindowContext, ProcessWindowFunction};
+use super::function::{ProcessWindowContext, WindowFunction};
 use brisk_base::Result;
 use brisk_core::function::{AggregateFunction, Collector, ReduceFunction};
 use brisk_core::operator::RuntimeContext;
@@ -176,7 +176,6 @@ impl<T: Record, F: FnMut(&mut T, T) + Clone + Send + 'static> Fold<T> for InPlac
 }
 
 /// Folds the elements that an evictor has left, and calls a function with the result.
-#[derive(Clone)]
 pub(crate) struct FoldThen<T, F, G> {
     fold: F,
     function: G,
@@ -189,11 +188,11 @@ impl<T, F, G> FoldThen<T, F, G> {
     }
 }
 
-impl<T, F, G> ProcessWindowFunction for FoldThen<T, F, G>
+impl<T, F, G> WindowFunction for FoldThen<T, F, G>
 where
     T: Record,
     F: Fold<T>,
-    G: ProcessWindowFunction<In = F::Out>,
+    G: WindowFunction<In = F::Out>,
 {
     type Key = G::Key;
     type Window = G::Window;

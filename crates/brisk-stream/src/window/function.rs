@@ -5,7 +5,7 @@ use crate::keyed_state::Store;
 use brisk_base::{Result, Timestamp};
 use brisk_core::function::{Collector, OutputTag, SideOutputs};
 use brisk_core::operator::RuntimeContext;
-use brisk_core::state::{CurrentState, Slot, StateAccess};
+use brisk_core::state::{CurrentState, Slot, StateAccess, StateDeclarations};
 use brisk_core::types::{Key, Record};
 use std::marker::PhantomData;
 
@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 ///
 /// `In` is `Vec<T>`, the elements in the order of arrival, for [`process`](super::WindowedStream::process); it is the result of the
 /// aggregation for [`aggregate_process`](super::WindowedStream::aggregate_process).
-pub trait ProcessWindowFunction: Clone + Send + 'static {
+pub trait ProcessWindowFunction: Sized + Send + 'static {
     /// The key; `()` for windows over all records.
     type Key: Key;
     /// The window.
@@ -22,6 +22,10 @@ pub trait ProcessWindowFunction: Clone + Send + 'static {
     type In;
     /// What it makes.
     type Out: Record;
+
+    /// Makes the function of one subtask, with the handles of its states. A handle belongs either to
+    /// [`window_state`](ProcessWindowContext::window_state) or to [`global_state`](ProcessWindowContext::global_state).
+    fn declare(state: &mut StateDeclarations) -> Self;
 
     /// Called once per subtask, before the first window.
     ///
@@ -181,7 +185,66 @@ impl Outcome for Result<()> {
     }
 }
 
-/// A closure `(key, window, contents, out)` as a [`ProcessWindowFunction`].
+/// What operators call with the contents of a window: a [`ProcessWindowFunction`], or a closure.
+pub(crate) trait WindowFunction: Send + 'static {
+    type Key: Key;
+    type Window: Window;
+    type In;
+    type Out: Record;
+
+    fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        key: &Self::Key,
+        window: &Self::Window,
+        contents: Self::In,
+        ctx: &mut ProcessWindowContext<'_, Self::Key, Self::Window>,
+        out: &mut Collector<Self::Out>,
+    ) -> Result<()>;
+
+    fn clear(&mut self, _ctx: &mut ProcessWindowContext<'_, Self::Key, Self::Window>) -> Result<()> {
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<G: ProcessWindowFunction> WindowFunction for G {
+    type Key = G::Key;
+    type Window = G::Window;
+    type In = G::In;
+    type Out = G::Out;
+
+    fn open(&mut self, cx: &RuntimeContext) -> Result<()> {
+        ProcessWindowFunction::open(self, cx)
+    }
+
+    fn process(
+        &mut self,
+        key: &G::Key,
+        window: &G::Window,
+        contents: G::In,
+        ctx: &mut ProcessWindowContext<'_, G::Key, G::Window>,
+        out: &mut Collector<G::Out>,
+    ) -> Result<()> {
+        ProcessWindowFunction::process(self, key, window, contents, ctx, out)
+    }
+
+    fn clear(&mut self, ctx: &mut ProcessWindowContext<'_, G::Key, G::Window>) -> Result<()> {
+        ProcessWindowFunction::clear(self, ctx)
+    }
+
+    fn close(&mut self) -> Result<()> {
+        ProcessWindowFunction::close(self)
+    }
+}
+
+/// A closure `(key, window, contents, out)` as a [`WindowFunction`].
 pub(crate) struct WindowFn<F, K, W, I, O, R> {
     function: F,
     types: PhantomData<fn(K, W, I) -> (O, R)>,
@@ -193,15 +256,9 @@ impl<F, K, W, I, O, R> WindowFn<F, K, W, I, O, R> {
     }
 }
 
-impl<F: Clone, K, W, I, O, R> Clone for WindowFn<F, K, W, I, O, R> {
-    fn clone(&self) -> Self {
-        Self::new(self.function.clone())
-    }
-}
-
-impl<F, K, W, I, O, R> ProcessWindowFunction for WindowFn<F, K, W, I, O, R>
+impl<F, K, W, I, O, R> WindowFunction for WindowFn<F, K, W, I, O, R>
 where
-    F: FnMut(&K, &W, I, &mut Collector<O>) -> R + Clone + Send + 'static,
+    F: FnMut(&K, &W, I, &mut Collector<O>) -> R + Send + 'static,
     K: Key,
     W: Window,
     I: 'static,
@@ -235,13 +292,7 @@ impl<K, W, I> PassThrough<K, W, I> {
     }
 }
 
-impl<K, W, I> Clone for PassThrough<K, W, I> {
-    fn clone(&self) -> Self {
-        Self::new()
-    }
-}
-
-impl<K: Key, W: Window, I: Record> ProcessWindowFunction for PassThrough<K, W, I> {
+impl<K: Key, W: Window, I: Record> WindowFunction for PassThrough<K, W, I> {
     type Key = K;
     type Window = W;
     type In = I;

@@ -4,6 +4,7 @@
 //! windows of fixed length that fire once the watermark has passed them. Source for names and semantics: Flink, "Windows".
 
 mod aligned;
+mod all_windowed_stream;
 pub mod assigner;
 mod contents;
 mod erased;
@@ -17,6 +18,7 @@ mod timers;
 pub mod trigger;
 mod windowed_stream;
 
+pub use all_windowed_stream::AllWindowedStream;
 pub use assigner::{
     AlignedWindows, AssignerContext, DynamicEventTimeSessionWindows, DynamicProcessingTimeSessionWindows, EventTimeSessionWindows,
     GlobalWindows, MergeTimeWindows, MergeWindows, ProcessingTimeSessionWindows, SlidingEventTimeWindows, SlidingProcessingTimeWindows,

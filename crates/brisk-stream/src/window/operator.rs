@@ -83,15 +83,16 @@ where
     W: Window,
     C: Contents<T, S::Key, W>,
 {
+    /// `state` has what the window function declared.
     pub(crate) fn new(
         selector: S,
         assigner: Box<dyn Assign<T, W>>,
         mut trigger: Box<dyn ErasedTrigger<T, S::Key, W>>,
         mut contents: C,
         settings: WindowSettings<T>,
+        mut state: StateDeclarations,
         cx: &RuntimeContext,
     ) -> Result<Self> {
-        let mut state = StateDeclarations::new(cx.place());
         contents.declare(&mut state);
         trigger.declare(&mut state);
         let merging = assigner.merging().map(|_| state.engine_value::<Windows<W>>("merging-windows", Layout::KeyMajor));

@@ -2,22 +2,22 @@
 
 use super::aligned::AlignedWindowOperator;
 use super::assigner::{GlobalWindows, WindowAssigner};
-use super::contents::{Evict, Evicted, Folded, Listed};
+use super::contents::{Contents, Evict, Evicted, Folded, Listed};
 use super::erased::{AssignerFactory, TriggerFactory, assigner_factory, trigger_factory};
 use super::evictor::{CountEvictor, Evictor};
 use super::fold::{Aggregating, Fold, FoldThen, InPlace, Reducing};
-use super::function::{Outcome, PassThrough, ProcessWindowFunction, WindowFn};
+use super::function::{Outcome, PassThrough, ProcessWindowFunction, WindowFn, WindowFunction};
 use super::operator::{WindowOperator, WindowSettings};
 use super::time_window::{GlobalWindow, Window};
 use super::trigger::{CountTrigger, PurgingTrigger, Trigger};
-use crate::data_stream::DataStream;
+use crate::data_stream::{DataStream, boxed};
 use crate::key_selector::KeySelector;
-use crate::keyed_stream::KeyedStream;
+use crate::keyed_stream::{KeyedStream, Number};
 use brisk_base::{Millis, Result};
 use brisk_core::function::{AggregateFunction, Collector, OutputTag, ReduceFunction};
 use brisk_core::operator::{Operator, PerSubtask, RuntimeContext};
+use brisk_core::state::StateDeclarations;
 use brisk_core::types::Record;
-use std::ops::AddAssign;
 use std::sync::Arc;
 
 /// Makes the evictor of a subtask.
@@ -173,29 +173,41 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
 
     /// Combines the elements of a window, two by two.
     pub fn reduce(&self, f: impl Fn(T, T) -> T + Send + Sync + 'static) -> DataStream<T> {
-        self.try_reduce(move |first, second| Ok(f(first, second)))
+        self.reduce_with(move |first, second| Ok(f(first, second)))
     }
 
-    /// Combines the elements of a window, two by two; may fail the job.
-    pub fn try_reduce(&self, f: impl ReduceFunction<T>) -> DataStream<T> {
-        self.folded(Reducing::new(Arc::new(f)), PassThrough::new())
+    /// As [`reduce`](Self::reduce), with a function that may fail the job.
+    pub fn try_reduce(&self, f: impl Fn(T, T) -> Result<T> + Send + Sync + 'static) -> DataStream<T> {
+        self.reduce_with(f)
     }
 
-    /// Combines the elements of a window two by two, and calls `function(key, window, combined, out)` with the result.
+    /// As [`reduce`](Self::reduce), with a function of a named type.
+    pub fn reduce_with(&self, f: impl ReduceFunction<T>) -> DataStream<T> {
+        self.folded(Reducing::new(Arc::new(f)), |_| PassThrough::new())
+    }
+
+    /// Combines the elements of a window two by two, and calls `function(key, window, combined, out)` with the result. `function` may
+    /// return nothing or a `Result<()>`.
     pub fn reduce_then<O: Record, R: Outcome + 'static>(
         &self,
-        f: impl Fn(T, T) -> T + Send + Sync + 'static,
+        f: impl ReduceFunction<T>,
         function: impl FnMut(&S::Key, &W, T, &mut Collector<O>) -> R + Clone + Send + 'static,
     ) -> DataStream<O> {
-        self.reduce_process(f, WindowFn::new(function))
+        let function = PerSubtask::new(function);
+        self.folded(Reducing::new(Arc::new(f)), move |_| WindowFn::new(function.instance()))
     }
 
-    /// Combines the elements of a window two by two, and calls a [`ProcessWindowFunction`] with the result.
-    pub fn reduce_process<G>(&self, f: impl Fn(T, T) -> T + Send + Sync + 'static, function: G) -> DataStream<G::Out>
+    /// Combines the elements of a window two by two, and calls a [`ProcessWindowFunction`] with the result; `declare` makes it, and is
+    /// `G::declare` for a function without settings.
+    pub fn reduce_process<G>(
+        &self,
+        f: impl ReduceFunction<T>,
+        declare: impl Fn(&mut StateDeclarations) -> G + Send + Sync + 'static,
+    ) -> DataStream<G::Out>
     where
         G: ProcessWindowFunction<Key = S::Key, Window = W, In = T>,
     {
-        self.folded(Reducing::new(Arc::new(move |first, second| Ok(f(first, second)))), function)
+        self.folded(Reducing::new(Arc::new(f)), declare)
     }
 
     /// Folds the elements of a window into an accumulator, and calls `function(key, window, result, out)` when it fires. `function` may
@@ -210,60 +222,66 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
         O: Record,
         R: Outcome + 'static,
     {
-        self.aggregate_process(aggregate, WindowFn::new(function))
+        let function = PerSubtask::new(function);
+        self.folded(Aggregating::new(Arc::new(aggregate)), move |_| WindowFn::new(function.instance()))
     }
 
     /// Folds the elements of a window into an accumulator, and emits the result.
     pub fn aggregate_result<A: AggregateFunction<In = T, Out: Record>>(&self, aggregate: A) -> DataStream<A::Out> {
-        self.aggregate_process(aggregate, PassThrough::new())
+        self.folded(Aggregating::new(Arc::new(aggregate)), |_| PassThrough::new())
     }
 
-    /// Folds the elements of a window into an accumulator, and calls a [`ProcessWindowFunction`] with the result.
-    pub fn aggregate_process<A, G>(&self, aggregate: A, function: G) -> DataStream<G::Out>
+    /// Folds the elements of a window into an accumulator, and calls a [`ProcessWindowFunction`] with the result; `declare` makes it, and
+    /// is `G::declare` for a function without settings.
+    pub fn aggregate_process<A, G>(
+        &self,
+        aggregate: A,
+        declare: impl Fn(&mut StateDeclarations) -> G + Send + Sync + 'static,
+    ) -> DataStream<G::Out>
     where
         A: AggregateFunction<In = T>,
         G: ProcessWindowFunction<Key = S::Key, Window = W, In = A::Out>,
     {
-        self.folded(Aggregating::new(Arc::new(aggregate)), function)
+        self.folded(Aggregating::new(Arc::new(aggregate)), declare)
     }
 
     /// Adds one field up; the other fields are those of the first element.
-    pub fn sum<V: AddAssign + Clone>(&self, field: impl Fn(&mut T) -> &mut V + Clone + Send + Sync + 'static) -> DataStream<T> {
-        self.in_place(move |acc: &mut T, mut value: T| *field(acc) += field(&mut value).clone())
+    pub fn sum<N: Number>(&self, field: impl Fn(&mut T) -> &mut N + Clone + Send + Sync + 'static) -> DataStream<T> {
+        self.in_place(move |sum, mut value| *field(sum) += *field(&mut value))
     }
 
     /// The lowest value of one field; the other fields are those of the first element.
-    pub fn min<V: PartialOrd + Clone>(&self, field: impl Fn(&mut T) -> &mut V + Clone + Send + Sync + 'static) -> DataStream<T> {
-        self.in_place(move |acc: &mut T, mut value: T| {
-            if *field(&mut value) < *field(acc) {
-                *field(acc) = field(&mut value).clone();
+    pub fn min<N: PartialOrd + Clone + 'static>(&self, field: impl Fn(&mut T) -> &mut N + Clone + Send + Sync + 'static) -> DataStream<T> {
+        self.in_place(move |lowest, mut value| {
+            if *field(&mut value) < *field(lowest) {
+                field(lowest).clone_from(field(&mut value));
             }
         })
     }
 
     /// The highest value of one field; the other fields are those of the first element.
-    pub fn max<V: PartialOrd + Clone>(&self, field: impl Fn(&mut T) -> &mut V + Clone + Send + Sync + 'static) -> DataStream<T> {
-        self.in_place(move |acc: &mut T, mut value: T| {
-            if *field(&mut value) > *field(acc) {
-                *field(acc) = field(&mut value).clone();
+    pub fn max<N: PartialOrd + Clone + 'static>(&self, field: impl Fn(&mut T) -> &mut N + Clone + Send + Sync + 'static) -> DataStream<T> {
+        self.in_place(move |highest, mut value| {
+            if *field(&mut value) > *field(highest) {
+                field(highest).clone_from(field(&mut value));
             }
         })
     }
 
     /// The element with the lowest value of a field; of several, the first.
-    pub fn min_by<V: PartialOrd>(&self, field: impl Fn(&T) -> V + Clone + Send + Sync + 'static) -> DataStream<T> {
-        self.in_place(move |acc: &mut T, value: T| {
-            if field(&value) < field(acc) {
-                *acc = value;
+    pub fn min_by<N: PartialOrd>(&self, field: impl Fn(&T) -> N + Clone + Send + Sync + 'static) -> DataStream<T> {
+        self.in_place(move |lowest, value| {
+            if field(&value) < field(lowest) {
+                *lowest = value;
             }
         })
     }
 
     /// The element with the highest value of a field; of several, the first.
-    pub fn max_by<V: PartialOrd>(&self, field: impl Fn(&T) -> V + Clone + Send + Sync + 'static) -> DataStream<T> {
-        self.in_place(move |acc: &mut T, value: T| {
-            if field(&value) > field(acc) {
-                *acc = value;
+    pub fn max_by<N: PartialOrd>(&self, field: impl Fn(&T) -> N + Clone + Send + Sync + 'static) -> DataStream<T> {
+        self.in_place(move |highest, value| {
+            if field(&value) > field(highest) {
+                *highest = value;
             }
         })
     }
@@ -273,60 +291,80 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
         &self,
         function: impl FnMut(&S::Key, &W, Vec<T>, &mut Collector<O>) -> R + Clone + Send + 'static,
     ) -> DataStream<O> {
-        self.process(WindowFn::new(function))
+        let function = PerSubtask::new(function);
+        self.listed(move |_| WindowFn::new(function.instance()))
     }
 
     /// Calls a [`ProcessWindowFunction`] with all elements of a window.
-    pub fn process<G>(&self, function: G) -> DataStream<G::Out>
+    pub fn process<G: ProcessWindowFunction<Key = S::Key, Window = W, In = Vec<T>>>(&self) -> DataStream<G::Out> {
+        self.listed(G::declare)
+    }
+
+    /// As [`process`](Self::process), for a function with settings: `|state| Top { n: 3, ..Top::declare(state) }`. The closure is called
+    /// once per subtask.
+    pub fn process_with<G>(&self, declare: impl Fn(&mut StateDeclarations) -> G + Send + Sync + 'static) -> DataStream<G::Out>
     where
         G: ProcessWindowFunction<Key = S::Key, Window = W, In = Vec<T>>,
     {
-        let (this, function, selector) = (self.clone(), PerSubtask::new(function), PerSubtask::new(self.keyed.selector.clone()));
-        self.operator(move |cx| {
-            let (assigner, trigger, settings) = ((this.assigner)(), (this.trigger)(), this.settings.clone());
-            match &this.evictor {
-                Some(evictor) => {
-                    let contents = Evicted::new(evictor(), function.instance());
-                    boxed(WindowOperator::new(selector.instance(), assigner, trigger, contents, settings, cx)?)
-                }
-                None => {
-                    let contents = Listed::new(function.instance());
-                    boxed(WindowOperator::new(selector.instance(), assigner, trigger, contents, settings, cx)?)
-                }
-            }
-        })
+        self.listed(declare)
     }
 
     fn in_place(&self, f: impl FnMut(&mut T, T) + Clone + Send + 'static) -> DataStream<T> {
-        self.folded(InPlace::new(f), PassThrough::new())
+        self.folded(InPlace::new(f), |_| PassThrough::new())
     }
 
-    /// Picks the operator: the fast one for aligned windows, the general one for everything else.
-    fn folded<F, G>(&self, fold: F, function: G) -> DataStream<G::Out>
+    /// An operator that keeps all elements.
+    fn listed<G>(&self, declare: impl Fn(&mut StateDeclarations) -> G + Send + Sync + 'static) -> DataStream<G::Out>
     where
-        F: Fold<T>,
-        G: ProcessWindowFunction<Key = S::Key, Window = W, In = F::Out>,
+        G: WindowFunction<Key = S::Key, Window = W, In = Vec<T>>,
     {
-        let (this, parts, selector) = (self.clone(), PerSubtask::new((fold, function)), PerSubtask::new(self.keyed.selector.clone()));
+        let this = self.clone();
         self.operator(move |cx| {
-            let (assigner, settings, (fold, function)) = ((this.assigner)(), this.settings.clone(), parts.instance());
-            if let Some(evictor) = &this.evictor {
-                let contents = Evicted::new(evictor(), FoldThen::new(fold, function));
-                return boxed(WindowOperator::new(selector.instance(), assigner, (this.trigger)(), contents, settings, cx)?);
-            }
-            match assigner.aligned() {
-                Some(windows) if !this.own_trigger && windows.slide <= windows.size => {
-                    boxed(AlignedWindowOperator::new(selector.instance(), windows, fold, function, settings, cx)?)
-                }
-                _ => {
-                    let contents = Folded::new(fold, function);
-                    boxed(WindowOperator::new(selector.instance(), assigner, (this.trigger)(), contents, settings, cx)?)
-                }
+            let mut state = StateDeclarations::new(cx.place());
+            let function = declare(&mut state);
+            match &this.evictor {
+                Some(evictor) => this.general(Evicted::new(evictor(), function), state, cx),
+                None => this.general(Listed::new(function), state, cx),
             }
         })
     }
 
-    fn operator<O: Record>(&self, factory: impl Fn(&RuntimeContext) -> Result<Box<dyn Operator>> + Send + Sync + 'static) -> DataStream<O> {
+    /// An operator that folds elements as they come, if it can: the fast one for aligned windows, the general one for everything else.
+    fn folded<F, G>(&self, fold: F, declare: impl Fn(&mut StateDeclarations) -> G + Send + Sync + 'static) -> DataStream<G::Out>
+    where
+        F: Fold<T>,
+        G: WindowFunction<Key = S::Key, Window = W, In = F::Out>,
+    {
+        let (this, fold) = (self.clone(), PerSubtask::new(fold));
+        self.operator(move |cx| {
+            let mut state = StateDeclarations::new(cx.place());
+            let (fold, function) = (fold.instance(), declare(&mut state));
+            if let Some(evictor) = &this.evictor {
+                return this.general(Evicted::new(evictor(), FoldThen::new(fold, function)), state, cx);
+            }
+            match (this.assigner)().aligned() {
+                Some(windows) if !this.own_trigger && windows.slide <= windows.size => {
+                    let (selector, settings) = (this.keyed.selector.clone(), this.settings.clone());
+                    boxed(AlignedWindowOperator::new(selector, windows, fold, function, settings, state, cx)?)
+                }
+                _ => this.general(Folded::new(fold, function), state, cx),
+            }
+        })
+    }
+
+    /// The general operator with these contents.
+    fn general<C>(&self, contents: C, state: StateDeclarations, cx: &RuntimeContext) -> Result<Box<dyn Operator>>
+    where
+        C: Contents<T, S::Key, W> + 'static,
+    {
+        let (selector, settings) = (self.keyed.selector.clone(), self.settings.clone());
+        boxed(WindowOperator::new(selector, (self.assigner)(), (self.trigger)(), contents, settings, state, cx)?)
+    }
+
+    fn operator<O: Record>(
+        &self,
+        factory: impl Fn(&RuntimeContext) -> Result<Box<dyn Operator>> + Send + Sync + 'static,
+    ) -> DataStream<O> {
         let stream = self.keyed.transform(&format!("Window({})", self.name), factory);
         if !self.non_parallel {
             return stream;
@@ -336,8 +374,4 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
             node.fixed_parallelism = true;
         })
     }
-}
-
-fn boxed(operator: impl Operator + 'static) -> Result<Box<dyn Operator>> {
-    Ok(Box::new(operator))
 }
