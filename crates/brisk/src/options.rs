@@ -24,7 +24,7 @@ brisk_base::options! {
 
 /// All options that an embedded engine obeys.
 pub fn all() -> Vec<&'static dyn AnyOption> {
-    [core_options::OPTIONS, cluster_options::OPTIONS, stream_options::OPTIONS, OPTIONS].concat()
+    [core_options::OPTIONS, brisk_core::job_graph::OPTIONS, cluster_options::OPTIONS, stream_options::OPTIONS, OPTIONS].concat()
 }
 
 #[cfg(test)]

@@ -107,7 +107,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "pipeline.cached-files",
     "pipeline.global-job-parameters",
     "pipeline.jobvertex-parallelism-overrides",
-    "pipeline.operator-chaining.chain-operators-with-different-max-parallelism",
     "pipeline.vertex-description-mode",
     "pipeline.vertex-name-include-index-prefix",
     "pipeline.watermark-alignment.",

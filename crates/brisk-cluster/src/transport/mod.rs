@@ -2,7 +2,7 @@
 //!
 //! | what | file |
 //! |---|---|
-//! | [`Address`], [`Inbox`](address::Inbox) | [`address`] |
+//! | [`Address`]: where an actor is reached | [`address`] |
 //! | [`Actor`], [`ActorContext`] | [`actor`] |
 //! | [`ControlPlane`]: delivers messages, on a thread or step by step | [`plane`] |
 //!

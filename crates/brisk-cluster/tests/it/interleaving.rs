@@ -114,3 +114,19 @@ proptest! {
         prop_assert_eq!(ends, run.play(), "the same seed gives the same end");
     }
 }
+
+#[test]
+fn a_job_that_is_cancelled_at_once_never_runs_to_its_end() {
+    for seed in 0..200 {
+        let (world, _) = virtual_world(seed);
+        let (mut plane, mut rng) = (ControlPlane::stepped(&world), Rng::seeded(seed));
+        let fakes = Fakes::new(seed, Trouble { failures: false, stuck: false });
+        let gateway = Gateway::assemble(&mut plane, &world, &Configuration::new(), Arc::new(fakes.clone()), &OperatorRegistry::default())
+            .expect("good config");
+        let numbers = Numbers { enumerator: Enumerator::Gives(1), rows: Some(1) };
+        let client = gateway.submit(source_to_sink((numbers, 2), 2, |_| Ok(())), &Configuration::new()).expect("a good job");
+        client.cancel();
+        while plane.step(&mut rng) || fakes.step() {}
+        assert_eq!((client.status(), plane.actor_count()), (JobStatus::Canceled, IDLE_ACTORS), "seed {seed}");
+    }
+}
