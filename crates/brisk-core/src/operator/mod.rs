@@ -110,6 +110,9 @@ pub trait Operator: Send {
         Ok(Progress::Done)
     }
 
+    /// The task could not run for this long, because its output was full. Time-outs for missing input should leave that time out.
+    fn back_pressured(&mut self, _span: std::time::Duration) {}
+
     /// One input has ended; its rows and final watermark came before.
     ///
     /// # Errors

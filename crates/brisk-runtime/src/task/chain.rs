@@ -2,16 +2,24 @@
 //!
 //! Each operator has a queue of elements. A step takes the last operator that has something to do and lets it do one thing: so what an
 //! operator emits is consumed before it emits more, and the queues stay short. Steps stop when a writer is blocked or the time is used up.
+//!
+//! Invariants: an operator that has passed on the end of its input is never called again but to close it; each operator is closed exactly
+//! once, whatever the others do; timers and asynchronous work wait while much lies in front of the operators behind them.
 
 use super::wiring::{ChainOutput, Wiring};
+use crate::executor::guarded;
 use brisk_base::world::MonoTime;
-use brisk_base::{Result, ResultExt, Timestamp};
+use brisk_base::{Error, Result, ResultExt, Timestamp};
 use brisk_core::element::Element;
 use brisk_core::operator::{Budget, Operator, OperatorContext, Progress, Rest, RuntimeContext, SourcePoll};
 use brisk_core::source::SourceEvent;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
+use std::time::Duration;
+
+/// Elements that may wait in front of the operators behind one, before its timers and asynchronous work wait for them.
+const MOST_AHEAD: usize = 8;
 
 /// One operator of the chain.
 struct Slot {
@@ -21,10 +29,12 @@ struct Slot {
     open_inputs: usize,
     /// All inputs have ended and been told; `finish` is to be called until it is done.
     finishing: bool,
+    /// Has passed on the end of its input.
+    finished: bool,
     /// Gave back input that it cannot take until it is woken.
     blocked: bool,
-    /// Has been opened and not closed.
-    opened: bool,
+    /// Has been closed.
+    closed: bool,
 }
 
 /// What became of a step.
@@ -46,7 +56,7 @@ pub struct Chain {
     budget: Budget,
     /// Index of the operator that is being called, for whoever reports a panic or a call that does not return.
     current: Arc<AtomicUsize>,
-    /// The earliest processing time that an operator waits for.
+    /// The earliest processing time that an operator waits for, as of the last [`refresh_timers`](Self::refresh_timers).
     next_time: Option<Timestamp>,
 }
 
@@ -58,16 +68,22 @@ impl Chain {
         budget: Budget,
         current: Arc<AtomicUsize>,
     ) -> Self {
-        let slot =
-            |(operator, runtime, inputs)| Slot { operator, runtime, open_inputs: inputs, finishing: false, blocked: false, opened: false };
+        let slot = |(operator, runtime, open_inputs)| Slot {
+            operator,
+            runtime,
+            open_inputs,
+            finishing: false,
+            finished: false,
+            blocked: false,
+            closed: false,
+        };
         Self { slots: operators.into_iter().map(slot).collect(), wiring, budget, current, next_time: None }
     }
 
     /// Begins a poll.
     pub fn begin(&mut self, now: MonoTime, deadline: MonoTime) {
         self.budget.restart(now, deadline);
-        self.wiring.now = now;
-        self.wiring.wake_at = MonoTime::NEVER;
+        self.wiring.begin(now);
         self.slots.iter_mut().for_each(|slot| slot.blocked = false);
     }
 
@@ -82,23 +98,23 @@ impl Chain {
     /// The operator's, with its place.
     pub fn open(&mut self, waker: &Waker) -> Result<()> {
         for at in (0..self.slots.len()).rev() {
-            self.slots[at].opened = true;
             self.call(at, waker, |operator, cx| operator.open(cx))?;
         }
         self.refresh_timers();
         Ok(())
     }
 
-    /// Closes the operators that were opened, all of them whatever happens.
+    /// Closes the operators, all of them whatever happens, also those that were not opened.
     ///
     /// # Errors
-    /// The first operator's, with its place.
+    /// The first operator's, with its place; a panic is one.
     pub fn close(&mut self) -> Result<()> {
         let mut result = Ok(());
         for (at, slot) in self.slots.iter_mut().enumerate() {
-            if std::mem::replace(&mut slot.opened, false) {
+            if !std::mem::replace(&mut slot.closed, true) {
                 self.current.store(at, Ordering::Relaxed);
-                result = result.and(slot.operator.close().context(|| slot.runtime.place()));
+                let closed = guarded(|| slot.operator.close()).unwrap_or_else(|panic| Err(Error::user(panic.to_string())));
+                result = result.and(closed.context(|| slot.runtime.place()));
             }
         }
         result
@@ -183,6 +199,7 @@ impl Chain {
         }
         let progress = self.call(at, waker, |operator, cx| operator.finish(cx))?;
         if progress == Progress::Done {
+            self.slots[at].finished = true;
             self.wiring.emit_to_all_ports(at, &Element::EndOfInput);
         }
         self.again(at, input, Element::EndOfInput, progress);
@@ -196,20 +213,34 @@ impl Chain {
     pub fn poll_source(&mut self, waker: &Waker) -> Result<SourcePoll> {
         let poll = self.call(0, waker, |operator, cx| operator.poll_source(cx))?;
         if poll == SourcePoll::Finished {
+            self.slots[0].finished = true;
             self.wiring.emit_to_all_ports(0, &Element::EndOfInput);
         }
         Ok(poll)
     }
 
-    /// A message from a coordinator.
+    /// A message from a coordinator. One that comes after the end is of no interest any more.
     ///
     /// # Errors
     /// The operator's, with its place.
     pub fn handle_event(&mut self, at: usize, event: SourceEvent, waker: &Waker) -> Result<()> {
+        if self.slots[at].finished {
+            return Ok(());
+        }
         self.call(at, waker, |operator, cx| operator.handle_event(event, cx))
     }
 
-    /// Calls operators whose processing time has come. True when one has more to do.
+    /// Tells the operators that their task could not run for so long, because its output was full.
+    pub fn back_pressured(&mut self, span: Duration) {
+        self.slots.iter_mut().for_each(|slot| slot.operator.back_pressured(span));
+    }
+
+    /// Whether an operator may emit without being asked by its input: it has not ended, and not much waits behind it.
+    fn may_emit(&self, at: usize) -> bool {
+        !self.slots[at].finished && self.wiring.queues[at + 1..].iter().map(std::collections::VecDeque::len).sum::<usize>() < MOST_AHEAD
+    }
+
+    /// Calls operators whose processing time has come. True when one has more to do, or has to wait for the operators behind it.
     ///
     /// # Errors
     /// The operator's, with its place.
@@ -219,37 +250,45 @@ impl Chain {
         }
         let mut more = false;
         for at in (0..self.slots.len()).rev() {
-            if self.slots[at].operator.next_processing_time().is_some_and(|time| time <= now) {
-                more |= self.call(at, waker, |operator, cx| operator.on_processing_time(now, cx))? == Progress::More;
+            let slot = &self.slots[at];
+            if slot.finished || slot.operator.next_processing_time().is_none_or(|time| time > now) {
+                continue;
             }
+            more |= !self.may_emit(at) || self.call(at, waker, |operator, cx| operator.on_processing_time(now, cx))? == Progress::More;
         }
         self.refresh_timers();
         Ok(more)
     }
 
-    /// Lets operators look after asynchronous work. True when one has more to do.
+    /// Lets operators look after asynchronous work. True when one has more to do, or has to wait for the operators behind it.
     ///
     /// # Errors
     /// The operator's, with its place.
     pub fn poll_pending(&mut self, waker: &Waker) -> Result<bool> {
         let mut more = false;
         for at in (0..self.slots.len()).rev() {
-            if self.slots[at].operator.has_pending() {
-                more |= self.call(at, waker, |operator, cx| operator.poll_pending(cx))? == Progress::More;
-                self.slots[at].blocked = false;
+            if self.slots[at].finished || !self.slots[at].operator.has_pending() {
+                continue;
             }
+            more |= !self.may_emit(at) || self.call(at, waker, |operator, cx| operator.poll_pending(cx))? == Progress::More;
+            self.slots[at].blocked = false;
         }
         Ok(more)
     }
 
     /// Asks the operators again which processing time they wait for.
     pub fn refresh_timers(&mut self) {
-        self.next_time = self.slots.iter().filter_map(|slot| slot.operator.next_processing_time()).min();
+        self.next_time = self.waiting_times().map(|(_, time)| time).min();
     }
 
-    /// The earliest processing time that an operator waits for, as of the last [`refresh_timers`](Self::refresh_timers).
+    /// The earliest processing time for which the task should be woken: of the operators that may emit by then.
     pub fn next_time(&self) -> Option<Timestamp> {
-        self.next_time
+        self.waiting_times().filter(|(at, _)| self.may_emit(*at)).map(|(_, time)| time).min()
+    }
+
+    fn waiting_times(&self) -> impl Iterator<Item = (usize, Timestamp)> {
+        let time = |(at, slot): (usize, &Slot)| slot.operator.next_processing_time().filter(|_| !slot.finished).map(|time| (at, time));
+        self.slots.iter().enumerate().filter_map(time)
     }
 
     /// How an operator is named in errors.
@@ -267,3 +306,6 @@ impl Chain {
         self.wiring.queues.iter().all(std::collections::VecDeque::is_empty)
     }
 }
+
+#[cfg(test)]
+mod tests;

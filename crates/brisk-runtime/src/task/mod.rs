@@ -8,6 +8,8 @@ mod control;
 mod inputs;
 mod start;
 mod stream_task;
+#[cfg(test)]
+mod testing;
 mod wiring;
 
 pub use chain::{Chain, ChainStep};

@@ -169,6 +169,14 @@ impl Recipe {
         Some(Inputs::new(queue, input_of, self.environment.exchanges.perturb().cloned()))
     }
 
+    /// Closes the gate: producers are freed, and what is under way is dropped.
+    pub(super) fn close_gate(&self) {
+        if self.vertex().inputs > 0 {
+            let descriptor = &self.descriptor;
+            self.environment.exchanges.gate(&descriptor.graph, descriptor.vertex, descriptor.info.subtask).close();
+        }
+    }
+
     pub(super) fn operator_index(&self, id: brisk_base::ids::OperatorId) -> Option<usize> {
         self.vertex().operators.iter().position(|operator| operator.id == id)
     }

@@ -2,14 +2,17 @@
 //!
 //! In each poll: mailbox first, then timers and asynchronous work, then elements until the time is used up, the output is blocked, or the
 //! input has drained; then gathering batches are flushed and the task waits.
+//!
+//! Invariants: while the output is blocked no operator is called, so nothing piles up; operators are closed once and the gate is closed,
+//! however the task ends, also when it is dropped unfinished.
 
 use super::chain::{Chain, ChainStep};
 use super::control::{Mail, Shared};
 use super::inputs::{Inputs, Next};
 use super::start::Recipe;
-use crate::executor::{PollContext, PollTask, TaskPoll, guarded};
+use crate::executor::{PanicReport, PollContext, PollTask, TaskPoll, guarded};
 use brisk_base::world::MonoTime;
-use brisk_base::{Error, Result, Timestamp};
+use brisk_base::{Error, Result, ResultExt, Timestamp};
 use brisk_core::job::ExecutionState;
 use brisk_core::operator::SourcePoll;
 use std::sync::atomic::Ordering;
@@ -40,6 +43,8 @@ struct Running {
     inputs: Option<Inputs>,
     /// Logical inputs that have not ended; of a source, 1 until it has finished.
     open_inputs: usize,
+    /// How long the output has been blocked, as long as the operators have not been told.
+    blocked_for: Duration,
 }
 
 /// See the module.
@@ -68,9 +73,10 @@ impl StreamTask {
         let inputs = self.recipe.inputs();
         let mut chain = self.recipe.chain(&self.shared)?;
         chain.begin(cx.now(), cx.deadline());
+        chain.wiring.from_source = inputs.is_none();
         let open_inputs =
             inputs.as_ref().map_or(1, |_| self.recipe.descriptor.graph.vertices[self.recipe.descriptor.vertex].inputs as usize);
-        let running = self.running.insert(Running { chain, inputs, open_inputs });
+        let running = self.running.insert(Running { chain, inputs, open_inputs, blocked_for: Duration::ZERO });
         running.chain.open(cx.waker())?;
         self.send_events();
         self.report(ExecutionState::Running, None);
@@ -86,6 +92,7 @@ impl StreamTask {
     }
 
     fn run(&mut self, cx: &mut PollContext<'_>) -> Result<Polled> {
+        let waited = self.note_waited(cx.now());
         if self.shared.cancelled.load(Ordering::Acquire) {
             return Ok(Polled::Cancelled);
         }
@@ -97,28 +104,37 @@ impl StreamTask {
         let mail = std::mem::take(&mut *self.shared.mailbox.lock().unwrap_or_else(PoisonError::into_inner));
         let Some(running) = &mut self.running else { return Err(Error::bug("task runs without a chain")) };
         running.chain.begin(cx.now(), deadline);
+        if let Some((span, Waiting::ForOutput)) = waited {
+            running.blocked_for += span;
+        }
         for Mail::Event(operator, event) in mail {
             let at = self.recipe.operator_index(operator).ok_or_else(|| Error::bug(format!("no operator {operator} in this task")))?;
             running.chain.handle_event(at, event, cx.waker())?;
         }
         let polled = running.work(cx, &self.recipe)?;
         self.send_events();
+        self.note_figures();
         Ok(polled)
     }
 
-    /// Ends the task: closes what is open, reports the final state.
+    /// Ends the task: lets go of everything, reports the final state.
     fn end(&mut self, state: ExecutionState, error: Option<Error>) {
-        let closed = guarded(|| self.running.as_mut().map_or(Ok(()), |running| running.chain.close()));
-        let closed = closed.unwrap_or_else(|panic| Err(Error::user(panic.to_string()).context(self.place())));
-        self.note_figures();
-        self.running = None;
-        let descriptor = &self.recipe.descriptor;
-        self.recipe.environment.exchanges.gate(&descriptor.graph, descriptor.vertex, descriptor.info.subtask).close();
-        self.over = true;
-        match (state, error, closed) {
+        match (state, error, self.release()) {
             (ExecutionState::Finished, None, Err(error)) => self.report(ExecutionState::Failed, Some(error)),
             (state, error, _) => self.report(state, error),
         }
+    }
+
+    /// Closes the operators and the gate, and drops what they hold; all of it whatever panics.
+    fn release(&mut self) -> Result<()> {
+        self.over = true;
+        let panicked = |panic: PanicReport| Error::user(panic.to_string());
+        let closed = self.running.as_mut().map_or(Ok(()), |running| running.chain.close());
+        let figures = guarded(|| self.note_figures()).map_err(panicked);
+        let running = self.running.take();
+        let dropped = guarded(move || drop(running)).map_err(panicked);
+        let gate = guarded(|| self.recipe.close_gate()).map_err(panicked);
+        closed.and(figures.and(dropped).and(gate).context(|| self.place()))
     }
 
     fn place(&self) -> String {
@@ -131,20 +147,23 @@ impl StreamTask {
     fn note_figures(&self) {
         let Some(running) = &self.running else { return };
         let io = &self.shared.io;
+        let mut watermark = running.chain.wiring.source_watermark;
         if let Some(inputs) = &running.inputs {
             io.records_in.store(inputs.rows, Ordering::Relaxed);
-            io.watermark.store(inputs.watermark().millis(), Ordering::Relaxed);
+            watermark = inputs.watermark();
         }
+        io.watermark.store(watermark.millis(), Ordering::Relaxed);
         io.records_out.store(running.chain.wiring.rows_out, Ordering::Relaxed);
         io.state_entries.store(running.chain.state_entries() as u64, Ordering::Relaxed);
     }
 
-    /// Books the time since the task began to wait.
-    fn note_waited(&mut self, now: MonoTime) {
-        if let Some((since, why)) = self.waits.take() {
-            let counter = if why == Waiting::ForOutput { &self.shared.io.back_pressured_ns } else { &self.shared.io.idle_ns };
-            counter.fetch_add(now.since(since).as_nanos() as u64, Ordering::Relaxed);
-        }
+    /// Books the time since the task began to wait, and says for what it waited.
+    fn note_waited(&mut self, now: MonoTime) -> Option<(Duration, Waiting)> {
+        let (since, why) = self.waits.take()?;
+        let counter = if why == Waiting::ForOutput { &self.shared.io.back_pressured_ns } else { &self.shared.io.idle_ns };
+        let span = now.since(since);
+        counter.fetch_add(span.as_nanos() as u64, Ordering::Relaxed);
+        Some((span, why))
     }
 }
 
@@ -153,9 +172,7 @@ impl PollTask for StreamTask {
         if self.over {
             return TaskPoll::Done;
         }
-        self.note_waited(cx.now());
         let polled = guarded(|| self.run(cx)).unwrap_or_else(|panic| Err(Error::user(panic.to_string()).context(self.place())));
-        self.note_figures();
         let now = self.recipe.environment.world.mono();
         self.shared.io.busy_ns.fetch_add(now.since(cx.now()).as_nanos() as u64, Ordering::Relaxed);
         match polled {
@@ -177,11 +194,10 @@ impl PollTask for StreamTask {
 }
 
 impl Drop for StreamTask {
-    /// A task that is dropped unfinished frees its producers.
+    /// A task that is dropped unfinished (abandoned, or its executor shut down) lets go of everything all the same.
     fn drop(&mut self) {
         if !self.over {
-            let descriptor = &self.recipe.descriptor;
-            self.recipe.environment.exchanges.gate(&descriptor.graph, descriptor.vertex, descriptor.info.subtask).close();
+            let _ = self.release();
         }
     }
 }
@@ -194,8 +210,15 @@ impl Running {
         let world = &recipe.environment.world;
         let perturb = recipe.environment.exchanges.perturb();
         self.flush_overdue(cx.now());
-        let mut more = self.chain.poll_pending(cx.waker())?;
-        more |= self.chain.fire_timers(world.now(), cx.waker())?;
+        if !self.chain.wiring.pump(cx.waker()) {
+            return Ok(self.wait(cx, world.now(), Waiting::ForOutput));
+        }
+        if !self.blocked_for.is_zero() {
+            self.chain.back_pressured(std::mem::take(&mut self.blocked_for));
+        }
+        // What had been emitted when a blocked operator was last tried in vain.
+        let mut emitted = self.chain.wiring.emitted;
+        let mut more = self.look_after(cx, world.now())?;
         loop {
             if perturb.is_some_and(|perturb| perturb.flush_early()) {
                 self.chain.wiring.writers.iter_mut().for_each(crate::writer::RecordWriter::flush_now);
@@ -203,28 +226,37 @@ impl Running {
             if !self.chain.wiring.pump(cx.waker()) {
                 return Ok(self.wait(cx, world.now(), Waiting::ForOutput));
             }
-            let did = match self.chain.step(cx.waker())? {
-                ChainStep::Did => true,
-                ChainStep::Blocked => return self.drained(cx, world.now()),
-                ChainStep::Idle if more => {
-                    more = self.chain.poll_pending(cx.waker())? | self.chain.fire_timers(world.now(), cx.waker())?;
-                    true
+            match self.chain.step(cx.waker())? {
+                ChainStep::Did => {}
+                ChainStep::Blocked => {
+                    // Results that left have made room, and there may be more of them: nobody wakes the task for those.
+                    more = self.look_after(cx, world.now())?;
+                    if std::mem::replace(&mut emitted, self.chain.wiring.emitted) == self.chain.wiring.emitted {
+                        return self.drained(cx, world.now());
+                    }
                 }
+                ChainStep::Idle if more => more = self.look_after(cx, world.now())?,
                 ChainStep::Idle if self.open_inputs == 0 => return self.finish(cx, world.now()),
                 ChainStep::Idle => match self.read(cx)? {
-                    ReadStep::Did => true,
+                    ReadStep::Did => {}
                     ReadStep::Drained => return self.drained(cx, world.now()),
                     ReadStep::HeldBack => {
                         cx.wake_at(cx.now().after(HELD_BACK));
                         return self.drained(cx, world.now());
                     }
                 },
-            };
-            if did && (self.chain.is_out_of_time() || cx.out_of_time()) {
+            }
+            if self.chain.is_out_of_time() || cx.out_of_time() {
                 self.chain.refresh_timers();
                 return Ok(Polled::Yields);
             }
         }
+    }
+
+    /// Asynchronous work and timers. True when there is more of it.
+    fn look_after(&mut self, cx: &PollContext<'_>, now: Timestamp) -> Result<bool> {
+        let more = self.chain.poll_pending(cx.waker())?;
+        Ok(self.chain.fire_timers(now, cx.waker())? || more)
     }
 
     /// Gets the next element into the chain.
@@ -273,20 +305,21 @@ impl Running {
 
     /// Arranges all wake-ups that do not come from input or output.
     fn wait(&mut self, cx: &mut PollContext<'_>, now: Timestamp, why: Waiting) -> Polled {
+        let writers = &self.chain.wiring.writers;
+        if why == Waiting::ForOutput {
+            // Operators wait, but what gathers for another exchange is not held up.
+            let overdue = writers.iter().filter_map(crate::writer::RecordWriter::flush_deadline).min();
+            overdue.into_iter().for_each(|at| cx.wake_at(at));
+            return Polled::Waits(why);
+        }
+        let pending = writers.iter().filter_map(crate::writer::RecordWriter::pending_flush).min();
+        pending.into_iter().for_each(|at| cx.wake_at(at));
         self.chain.refresh_timers();
         if let Some(at) = self.chain.next_time() {
             let millis = u64::try_from((at - now).0).unwrap_or(0);
             cx.wake_at(cx.now().after(Duration::from_millis(millis)));
         }
-        if self.chain.wiring.wake_at != MonoTime::NEVER {
-            cx.wake_at(self.chain.wiring.wake_at);
-        }
-        if why == Waiting::ForInput {
-            let pending = self.chain.wiring.writers.iter().filter_map(crate::writer::RecordWriter::pending_flush).min();
-            if let Some(at) = pending {
-                cx.wake_at(at);
-            }
-        }
+        cx.wake_at(self.chain.wiring.wake_at);
         Polled::Waits(why)
     }
 
@@ -306,3 +339,6 @@ enum ReadStep {
     Drained,
     HeldBack,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! What connects the operators of a chain: a queue in front of each, and the writers behind them.
 
 use crate::writer::RecordWriter;
-use brisk_base::Result;
 use brisk_base::world::MonoTime;
+use brisk_base::{Result, Timestamp};
 use brisk_core::element::Element;
 use brisk_core::job_graph::{OutputRoute, RouteTarget};
 use brisk_core::operator::{Output, Port};
@@ -27,8 +27,14 @@ pub struct Wiring {
     pub(super) now: MonoTime,
     /// When an operator wants the task to be polled again.
     pub(super) wake_at: MonoTime,
-    /// Rows that left the chain, or, without exchanges, that reached its last operators.
+    /// Rows that left the chain; of a source without exchanges, rows that it gave.
     pub(super) rows_out: u64,
+    /// Elements that operators have emitted.
+    pub(super) emitted: u64,
+    /// Whether the first operator is a source.
+    pub(super) from_source: bool,
+    /// The newest watermark that a source gave.
+    pub(super) source_watermark: Timestamp,
     /// Highest index of an operator that may have something in its queue.
     pub(super) last_pending: usize,
 }
@@ -45,6 +51,9 @@ impl Wiring {
             now: MonoTime(0),
             wake_at: MonoTime::NEVER,
             rows_out: 0,
+            emitted: 0,
+            from_source: false,
+            source_watermark: Timestamp::MIN,
             last_pending: 0,
         }
     }
@@ -55,15 +64,38 @@ impl Wiring {
         self.last_pending = self.last_pending.max(operator);
     }
 
+    /// Begins a poll. A wish to be polled stands until its time has come.
+    pub(super) fn begin(&mut self, now: MonoTime) {
+        self.now = now;
+        if self.wake_at <= now {
+            self.wake_at = MonoTime::NEVER;
+        }
+    }
+
     /// Sends an element to all readers of one output.
     pub(super) fn emit(&mut self, operator: usize, port: Port, element: Element) {
-        let Some(route) = self.routes[operator].get(port) else { return };
-        let Some((last, others)) = route.targets.split_last() else { return };
-        let (last, others) = (*last, others.to_vec());
-        for target in others {
-            self.deliver(target, element.duplicate());
+        self.emitted += 1;
+        if self.from_source && operator == 0 {
+            self.note_source(&element);
         }
-        self.deliver(last, element);
+        let Some(last) = self.routes[operator].get(port).and_then(|route| route.targets.len().checked_sub(1)) else { return };
+        for at in 0..last {
+            self.deliver(self.routes[operator][port].targets[at], element.duplicate());
+        }
+        self.deliver(self.routes[operator][port].targets[last], element);
+    }
+
+    /// Notes what a source gives, for its figures.
+    fn note_source(&mut self, element: &Element) {
+        if self.writers.is_empty() {
+            self.rows_out += element.rows() as u64;
+        }
+        let watermark = match element {
+            Element::Watermark(watermark) => Some(*watermark),
+            Element::Batch(batch) => batch.marks().last().map(|mark| mark.watermark),
+            _ => None,
+        };
+        self.source_watermark = self.source_watermark.max(watermark.unwrap_or(Timestamp::MIN));
     }
 
     fn deliver(&mut self, target: RouteTarget, element: Element) {
@@ -92,8 +124,11 @@ impl Wiring {
 
     /// Hands ready elements to their channels; true when all are gone.
     pub(super) fn pump(&mut self, waker: &Waker) -> bool {
-        // Not `all`: each writer gets its turn.
-        self.writers.iter_mut().fold(true, |done, writer| writer.pump(waker) && done)
+        let mut done = true;
+        for writer in &mut self.writers {
+            done &= writer.pump(waker);
+        }
+        done
     }
 
     pub(super) fn flush(&mut self, now: MonoTime) {
