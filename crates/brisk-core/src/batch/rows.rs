@@ -295,6 +295,18 @@ impl<T> Cursor<T> {
         })
     }
 
+    /// Whether a watermark lies before the next row.
+    #[inline]
+    pub fn is_at_mark(&self) -> bool {
+        self.marks.get(self.next_mark).is_some_and(|mark| mark.row as usize <= self.row)
+    }
+
+    /// Timestamp of the row that comes next; [`Timestamp::MIN`] if it has none, or there is no such row.
+    #[inline]
+    pub fn peek_timestamp(&self) -> Timestamp {
+        self.timestamps.get(self.row).copied().unwrap_or(Timestamp::MIN)
+    }
+
     /// Rows that are left.
     pub fn len(&self) -> usize {
         self.values.len()

@@ -16,11 +16,13 @@ use crate::key_selector::KeySelector;
 use crate::keyed_state::{Store, open_store};
 use brisk_base::metrics::Counter;
 use brisk_base::{Millis, Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Mark, Rows};
+use brisk_core::batch::{AnyBatch, Cursor, Mark, Rows};
 use brisk_core::function::Emitter;
 use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
 use brisk_core::state::{KeyedTable, Layout, Slot, StateDeclarations};
 use brisk_core::types::{Key, Record};
+use brisk_state::heap::HeapTable;
+use std::any::Any;
 
 /// See the module.
 pub(crate) struct AlignedWindowOperator<T, S, W, F, G>
@@ -168,6 +170,32 @@ where
         }
         self.current.open &= !self.current.windows.is_empty();
         Ok(())
+    }
+
+    /// Takes rows for as long as they fall into the present windows, which are all open, and no watermark lies between them. Contents on
+    /// the heap are reached without a virtual call. False when the time is used up.
+    fn add_run(&mut self, cursor: &mut Cursor<T>, hashed: bool, cx: &mut OperatorContext<'_>) -> Result<bool> {
+        let Self { current, contents, fold, selector, .. } = self;
+        let table: &mut dyn Any = &mut **contents;
+        let Some(heap) = table.downcast_mut::<HeapTable<S::Key, W, F::Acc>>() else {
+            let Some((value, _, hash)) = cursor.next_row() else { return Ok(true) };
+            self.add(value, hashed.then_some(hash))?;
+            return Ok(!cx.budget.row());
+        };
+        let (last, others) = current.windows.split_last().expect("an open interval has windows");
+        while !cursor.is_at_mark() && current.holds(cursor.peek_timestamp()) {
+            let Some((value, _, hash)) = cursor.next_row() else { break };
+            let key = selector.key(&value).into_owned();
+            let hash = if hashed { hash } else { key.key_hash() };
+            for window in others {
+                add_on_heap(heap, Slot { hash, key: &key, namespace: window }, value.clone(), fold)?;
+            }
+            add_on_heap(heap, Slot { hash, key: &key, namespace: last }, value, fold)?;
+            if cx.budget.row() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Takes one row, whose windows are all open.
@@ -324,6 +352,29 @@ fn add_to<T, K: Key, W: Window, F: Fold<T>>(
     })
 }
 
+/// As [`add_to`], compiled for the fold.
+#[inline]
+fn add_on_heap<T, K: Key, W: Window, F: Fold<T>>(
+    table: &mut HeapTable<K, W, F::Acc>,
+    slot: Slot<'_, K, W>,
+    value: T,
+    fold: &mut F,
+) -> Result<()> {
+    // `add` follows `create`; whichever is called first has the value.
+    let cell = std::cell::Cell::new(Some((value, fold)));
+    table.add_many_inline(
+        &[slot],
+        |_| {
+            let (value, fold) = cell.take().expect("a slot is created before anything is added to it");
+            fold.create(value)
+        },
+        |_, acc| match cell.take() {
+            Some((value, fold)) => fold.add(acc, value),
+            None => Ok(()),
+        },
+    )
+}
+
 impl<T, S, W, F, G> Operator for AlignedWindowOperator<T, S, W, F, G>
 where
     T: Record,
@@ -349,16 +400,21 @@ where
                     return Ok(Rest::More(Box::new(rest)));
                 }
             }
-            let Some((value, timestamp, hash)) = cursor.next_row() else { break };
+            if cursor.is_empty() {
+                break;
+            }
+            let timestamp = cursor.peek_timestamp();
             if !self.current.holds(timestamp) {
                 self.move_to(timestamp)?;
             }
-            let hash = hashed.then_some(hash);
             if self.current.open {
-                self.add(value, hash)?;
-            } else {
-                self.add_late(value, timestamp, hash, cx)?;
+                if !self.add_run(&mut cursor, hashed, cx)? {
+                    break;
+                }
+                continue;
             }
+            let Some((value, timestamp, hash)) = cursor.next_row() else { break };
+            self.add_late(value, timestamp, hashed.then_some(hash), cx)?;
             if cx.budget.row() || self.emitter.is_full() {
                 break;
             }
