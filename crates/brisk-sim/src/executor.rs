@@ -1,7 +1,9 @@
 //! Runs the jobs of any program in the simulator.
 
 use crate::cluster::SimCluster;
+use crate::run::Run;
 use brisk_base::options::Configuration;
+use brisk_base::options::core_options::PARALLELISM_DEFAULT;
 use brisk_base::{Error, Result};
 use brisk_cluster::Gateway;
 use brisk_cluster::client::{ClusterJobClient, JobView};
@@ -77,8 +79,25 @@ impl SimExecutor {
         Ok(driven.insert(Driven { cluster: Arc::new(Mutex::new(cluster)), gateway }).clone())
     }
 
+    /// Runs one job to its end, cancelling it after so many steps, and looks at what is left of it.
+    pub(crate) fn run(&self, graph: StreamGraph, config: &Configuration, cancel_after: Option<u64>) -> Result<Run<()>> {
+        let client = self.start(&graph, config)?;
+        drop(graph);
+        let cancelled = cancel_after.is_some_and(|steps| client.drive(steps).is_none());
+        if cancelled {
+            client.cluster().trace_mut().cancel();
+            client.cancel();
+        }
+        let (result, status) = (client.wait(), client.status());
+        let mut cluster = client.cluster();
+        let leaks = if status.is_globally_terminal() { cluster.leaks() } else { Vec::new() };
+        let (elapsed, trace) = (cluster.elapsed(), cluster.trace().clone());
+        let parallelism = config.get(&PARALLELISM_DEFAULT)?;
+        Ok(Run { seed: self.seed, parallelism, cancelled, status, result, output: (), elapsed, trace, leaks })
+    }
+
     /// Submits a job; the client drives it.
-    pub(crate) fn start(&self, graph: &StreamGraph, config: &Configuration) -> Result<SimClient> {
+    fn start(&self, graph: &StreamGraph, config: &Configuration) -> Result<SimClient> {
         let Driven { cluster, gateway } = self.driven()?;
         let client = gateway.submit_keeping(graph, config, ())?;
         Ok(SimClient { cluster, client, stuck_at: Mutex::new(None), broken: Mutex::new(None) })
@@ -92,7 +111,7 @@ impl JobExecutor for SimExecutor {
 }
 
 /// A handle to a simulated job: waiting for the job is what makes it run.
-pub(crate) struct SimClient {
+struct SimClient {
     cluster: Arc<Mutex<SimCluster>>,
     client: ClusterJobClient<()>,
     /// Number of steps when nothing could run any more.
@@ -103,12 +122,12 @@ pub(crate) struct SimClient {
 
 impl SimClient {
     /// The cluster, locked.
-    pub(crate) fn cluster(&self) -> MutexGuard<'_, SimCluster> {
+    fn cluster(&self) -> MutexGuard<'_, SimCluster> {
         self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The job's published state.
-    pub(crate) fn view(&self) -> &JobView {
+    fn view(&self) -> &JobView {
         self.client.view()
     }
 
@@ -122,7 +141,7 @@ impl SimClient {
     }
 
     /// Steps until the job is over, nothing can run, or so many steps are done.
-    pub(crate) fn drive(&self, steps: u64) -> Option<Result<JobResult>> {
+    fn drive(&self, steps: u64) -> Option<Result<JobResult>> {
         let mut cluster = self.cluster();
         for _ in 0..steps {
             if self.view().status().is_globally_terminal() {

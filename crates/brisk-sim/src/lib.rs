@@ -16,10 +16,10 @@
 //!
 //! | what | file |
 //! |---|---|
-//! | [`simulate`]: a user's job under many seeds | [`simulation`] |
-//! | [`SimExecutor`]: runs any program's jobs from one seed | [`executor`] |
-//! | the cluster that is driven step by step | [`cluster`] |
-//! | what is disturbed, and how much | [`mood`] |
+//! | [`simulate`]: a user's job under many seeds | `simulation.rs` |
+//! | [`SimExecutor`]: runs any program's jobs from one seed | `executor.rs` |
+//! | the cluster that is driven step by step | `cluster.rs` |
+//! | what is disturbed, and how much | `mood.rs` |
 //! | jobs with checkers that the project itself runs | [`workloads`] |
 //!
 //! Invariant: nothing here reads the machine's clock or starts a thread, so a seed decides everything.

@@ -46,27 +46,32 @@ impl Outputs for DataStreamSink {
     fn take((): ()) {}
 }
 
+impl Outputs for () {
+    type Collected = ();
+    type Gathering = ();
+
+    fn gather(&self) {}
+
+    fn take((): ()) {}
+}
+
 macro_rules! tuple_outputs {
     ($($name:ident . $at:tt),*) => {
         impl<$($name: Outputs),*> Outputs for ($($name,)*) {
             type Collected = ($($name::Collected,)*);
             type Gathering = ($($name::Gathering,)*);
 
-            #[expect(clippy::unused_unit, reason = "the empty tuple is one of the cases")]
             fn gather(&self) -> Self::Gathering {
                 ($(self.$at.gather(),)*)
             }
 
-            #[expect(clippy::unused_unit, reason = "the empty tuple is one of the cases")]
             fn take(gathering: Self::Gathering) -> Self::Collected {
-                let _ = &gathering;
                 ($($name::take(gathering.$at),)*)
             }
         }
     };
 }
 
-tuple_outputs!();
 tuple_outputs!(A.0);
 tuple_outputs!(A.0, B.1);
 tuple_outputs!(A.0, B.1, C.2);

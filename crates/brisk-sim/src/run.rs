@@ -1,7 +1,7 @@
 //! One seed's run of a job, as its check sees it.
 
 use crate::trace::Trace;
-use brisk_base::Error;
+use brisk_base::{Error, Result};
 use brisk_core::job::{JobResult, JobStatus};
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub struct Run<O> {
     /// The job's final status; of a job that hung, the last one.
     pub status: JobStatus,
     /// What the job left behind, or why it failed.
-    pub result: Result<JobResult, Error>,
+    pub result: Result<JobResult>,
     /// The records of the streams that the job's builder returned, in order of arrival.
     pub output: O,
     /// Virtual time from the begin to the end.
@@ -34,6 +34,34 @@ impl<T: Clone + Ord> Run<Vec<T>> {
         let mut sorted = self.output.clone();
         sorted.sort();
         sorted
+    }
+}
+
+impl Run<()> {
+    /// The same run with what its streams gave.
+    pub(crate) fn with_output<O>(self, output: O) -> Run<O> {
+        let Self { seed, parallelism, cancelled, status, result, output: (), elapsed, trace, leaks } = self;
+        Run { seed, parallelism, cancelled, status, result, output, elapsed, trace, leaks }
+    }
+}
+
+impl<O> Run<O> {
+    /// What holds for every run, whatever the job does: it ends as it should, and nothing of it is left.
+    pub(crate) fn sound(&self, may_fail: bool) -> Result<()> {
+        if !self.leaks.is_empty() {
+            return Err(Error::bug(format!("after the job's end {}", self.leaks.join("; "))));
+        }
+        let expected = match (&self.result, self.status) {
+            (Ok(_), JobStatus::Finished) => true,
+            (Err(_), JobStatus::Canceled) => self.cancelled,
+            (Err(_), JobStatus::Failed) => may_fail,
+            _ => false,
+        };
+        match (&self.result, expected) {
+            (_, true) => Ok(()),
+            (Err(error), _) => Err(Error::bug(format!("the job is {}: {error}", self.status))),
+            (Ok(_), _) => Err(Error::bug(format!("the job gave a result, but is {}", self.status))),
+        }
     }
 }
 

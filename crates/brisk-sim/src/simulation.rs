@@ -3,10 +3,10 @@
 use crate::executor::{MAX_STEPS, SimExecutor};
 use crate::outputs::Outputs;
 use crate::run::Run;
+use brisk_base::Result;
 use brisk_base::options::Configuration;
 use brisk_base::world::Rng;
-use brisk_base::{Error, Result};
-use brisk_core::job::{JobClient, JobStatus, NoExecutor};
+use brisk_core::job::NoExecutor;
 use brisk_core::registry::OperatorRegistry;
 use brisk_stream::StreamEnvironment;
 use std::ops::RangeInclusive;
@@ -145,48 +145,26 @@ where
         let (low, high) = (*self.parallelism.start(), *self.parallelism.end());
         let parallelism = low + rng.below(u64::from(high.saturating_sub(low)) + 1) as u32;
         let cancel_after = self.cancels.then(|| {
-            let magnitude = rng.below(13);
+            let magnitude = rng.below(12);
             rng.below(1 << magnitude)
         });
         let env = StreamEnvironment::new(Arc::new(NoExecutor), Configuration::new());
         env.set_parallelism(parallelism);
         let gathering = (self.job)(&env, &mut Rng::seeded(rng.next_u64()))?.gather();
         let executor = SimExecutor::new(seed).with_registry(self.registry.clone()).with_max_steps(self.max_steps);
-        let client = executor.start(&env.stream_graph("simulated")?, &env.config())?;
-        // The graph holds user code; from here on only the job does.
+        let (graph, config) = (env.stream_graph("simulated")?, env.config());
+        // The environment holds user code, too; from here on only the job does.
         drop(env);
-        let cancelled = cancel_after.is_some_and(|steps| client.drive(steps).is_none());
-        if cancelled {
-            client.cluster().trace_mut().cancel();
-            client.cancel();
-        }
-        let result = client.wait();
-        let status = client.status();
-        let mut cluster = client.cluster();
-        let leaks = if status.is_globally_terminal() { cluster.leaks() } else { Vec::new() };
-        let (elapsed, trace) = (cluster.elapsed(), cluster.trace().clone());
-        Ok(Run { seed, parallelism, cancelled, status, result, output: O::take(gathering), elapsed, trace, leaks })
+        let run = executor.run(graph, &config, cancel_after)?;
+        Ok(run.with_output(O::take(gathering)))
     }
 
-    /// What holds for every run, whatever the job does.
+    /// What holds for every run, whatever the job does: it ends as it should, and nothing of it is left.
     ///
     /// # Errors
     /// What does not hold.
     pub fn sound(&self, run: &Run<O::Collected>) -> Result<()> {
-        if !run.leaks.is_empty() {
-            return Err(Error::bug(format!("after the job's end {}", run.leaks.join("; "))));
-        }
-        let expected = match (&run.result, run.status) {
-            (Ok(_), JobStatus::Finished) => true,
-            (Err(_), JobStatus::Canceled) => run.cancelled,
-            (Err(_), JobStatus::Failed) => self.may_fail,
-            _ => false,
-        };
-        match (&run.result, expected) {
-            (_, true) => Ok(()),
-            (Err(error), _) => Err(Error::bug(format!("the job is {}: {error}", run.status))),
-            (Ok(_), _) => Err(Error::bug(format!("the job gave a result, but is {}", run.status))),
-        }
+        run.sound(self.may_fail)
     }
 }
 

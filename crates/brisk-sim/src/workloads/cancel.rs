@@ -15,7 +15,8 @@ pub(super) fn run(seed: u64) -> Result<u64> {
     let keys = any_size(&mut rng, 1, 50) as i64;
     let (before, after) = (Watch::new(), Watch::new());
     let simulation = simulate(|env: &StreamEnvironment| {
-        let numbers = env.from_sequence(0, last).process(before.clone()).map(move |n| (n % keys, 1u64));
+        let numbers = env.from_sequence(0, last).filter(move |n| !endless || n % 256 == 0).process(before.clone());
+        let numbers = numbers.map(move |n| (n % keys, 1u64));
         Ok(numbers.key_by(|pair| pair.0).sum(|pair| &mut pair.1).process(after.clone()))
     });
     let steps = checked(&simulation.parallelism(1..=5).cancels().max_steps(200_000), seed, |run| {

@@ -25,6 +25,9 @@ const BOUND: Millis = minutes(60);
 const HOUR: Millis = hours(1);
 const GAP: Millis = hours(24);
 
+/// Hours, sessions, hours with late departures left out, late departures.
+type Streams = (DataStream<Stats>, DataStream<Stats>, DataStream<Stats>, DataStream<Departure>);
+
 /// What a seed chooses.
 struct Piece {
     flights: &'static [Departure],
@@ -35,12 +38,12 @@ struct Piece {
 impl Piece {
     fn draw(rng: &mut Rng) -> Result<Self> {
         let all = departures()?;
-        let count = any_size(rng, 1, 1500) as usize;
+        let count = any_size(rng, 1, 4000) as usize;
         let first = rng.below((all.len() - count) as u64) as usize;
         Ok(Self { flights: &all[first..first + count], parallel_source: rng.one_in(2) })
     }
 
-    fn job(&self, env: &StreamEnvironment) -> ((DataStream<Stats>, DataStream<Stats>), (DataStream<Stats>, DataStream<Departure>)) {
+    fn job(&self, env: &StreamEnvironment) -> Streams {
         let flights = self.flights.to_vec();
         let read = if self.parallel_source { env.from_parallel_collection(flights) } else { env.from_collection(flights) };
         let all = read.assign_timestamps_and_watermarks(strategy(NOTHING_LATE));
@@ -53,7 +56,7 @@ impl Piece {
         let strict = in_order.key_by(|flight| flight.3.clone()).window(TumblingEventTimeWindows::of(HOUR));
         let strict = strict.side_output_late_data(&late).aggregate(DelayStats, collect);
         let late = strict.side_output(&late);
-        ((hourly, sessions), (strict, late))
+        (hourly, sessions, strict, late)
     }
 }
 
@@ -144,7 +147,7 @@ pub(super) fn run(seed: u64) -> Result<u64> {
     let piece = Piece::draw(&mut parameters(seed))?;
     let simulation = simulate(|env: &StreamEnvironment| Ok(piece.job(env))).parallelism(1..=4);
     checked(&simulation, seed, |run| {
-        let ((hourly, sessions), (strict, found_late)) = run.output;
+        let (hourly, sessions, strict, found_late) = run.output;
         let (late, in_time) = late(piece.flights);
         same("hours", by_hour(piece.flights.iter()), hourly)?;
         same("sessions", by_plane(piece.flights), sessions)?;

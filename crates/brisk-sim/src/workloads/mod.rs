@@ -4,6 +4,7 @@
 //! every run the job must end as it should, and nothing of it may be left.
 
 mod cancel;
+mod columnar;
 mod departures;
 mod events;
 mod failure;
@@ -36,6 +37,7 @@ pub const ALL: &[Workload] = &[
     Workload { name: "numbers", about: "counts per key are gapless and in order, over every exchange", run: numbers::run },
     Workload { name: "windows", about: "tumbling, sliding and session windows agree with a plain computation", run: windows::run },
     Workload { name: "departures", about: "a piece of the flight stream: hours, sessions, late records", run: departures::run },
+    Workload { name: "columnar", about: "a keyed sum with retraction over columns folds to the plain sums", run: columnar::run },
     Workload { name: "cancel", about: "a cancelled job ends, and lets go of everything", run: cancel::run },
     Workload { name: "failure", about: "a fault in user code fails the job, and everything is let go", run: failure::run },
 ];

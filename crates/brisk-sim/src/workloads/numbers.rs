@@ -17,12 +17,7 @@ struct Numbers {
 
 impl Numbers {
     fn draw(rng: &mut Rng) -> Self {
-        Self {
-            last: any_size(rng, 0, 3000) as i64,
-            keys: any_size(rng, 1, 50) as i64,
-            exchange: rng.below(6),
-            chaining: !rng.one_in(4),
-        }
+        Self { last: any_size(rng, 0, 3000) as i64, keys: any_size(rng, 1, 50) as i64, exchange: rng.below(6), chaining: !rng.one_in(4) }
     }
 
     /// Counts per key. The second exchange keeps each key's counts on one channel, hence in order.

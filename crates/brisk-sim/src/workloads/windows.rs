@@ -42,7 +42,7 @@ struct Windows {
 
 impl Windows {
     fn draw(rng: &mut Rng) -> Self {
-        let events = Events::draw(rng, 1500);
+        let events = Events::draw(rng, 2500);
         let size = any_size(rng, 1, 2000) as i64;
         let kind = match rng.below(3) {
             0 => Kind::Tumbling { size, offset: rng.below(size as u64) as i64 },
@@ -50,7 +50,8 @@ impl Windows {
             _ => Kind::Session { gap: any_size(rng, 1, 300) as i64 },
         };
         let in_order = rng.one_in(2);
-        let bound = if in_order { any_size(rng, 0, events.disorder as u64) as i64 } else { events.disorder };
+        // One more than the disorder: a session is joined also by an event that touches its end.
+        let bound = if in_order { any_size(rng, 0, events.disorder as u64) as i64 } else { events.disorder + 1 };
         let again = in_order && !matches!(kind, Kind::Session { .. });
         let lateness = if again { any_size(rng, 0, 300) as i64 } else { 0 };
         Self { events, kind, in_order, all_elements: rng.one_in(2), bound, lateness }
@@ -61,7 +62,7 @@ impl Windows {
         let list = self.events.list.clone();
         let events = match self.in_order {
             true => env.from_collection(list).assign_timestamps_and_watermarks(strategy).set_parallelism(1),
-            false if list.len() % 2 == 0 => env.from_collection(list).rebalance().assign_timestamps_and_watermarks(strategy),
+            false if list.len().is_multiple_of(2) => env.from_collection(list).rebalance().assign_timestamps_and_watermarks(strategy),
             false => env.from_parallel_collection(list).assign_timestamps_and_watermarks(strategy),
         };
         let keyed = events.key_by(|event| event.0);

@@ -3,7 +3,7 @@
 use brisk_sim::workloads::Workload;
 
 fn run(name: &str, seeds: u64) {
-    let workload = Workload::named(name).unwrap();
+    let workload = Workload::named(name).expect("it is in the list");
     for seed in 0..seeds {
         if let Err(error) = workload.run(seed) {
             panic!("{name}, seed {seed}: {error}");
@@ -34,4 +34,9 @@ fn cancel() {
 #[test]
 fn failure() {
     run("failure", 60);
+}
+
+#[test]
+fn columnar() {
+    run("columnar", 20);
 }
