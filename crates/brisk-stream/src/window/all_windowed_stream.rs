@@ -10,7 +10,7 @@ use crate::data_stream::DataStream;
 use crate::key_selector::KeySelector;
 use crate::keyed_stream::{KeyedStream, Number};
 use brisk_base::{Millis, Result};
-use brisk_core::function::{AggregateFunction, Collector, OutputTag, ReduceFunction};
+use brisk_core::function::{AggregateFunction, Collector, OutputTag};
 use brisk_core::state::StateDeclarations;
 use brisk_core::types::Record;
 use std::borrow::Cow;
@@ -91,7 +91,7 @@ impl<T: Record, W: Window> AllWindowedStream<T, W> {
     /// As [`WindowedStream::reduce_then`], without the key: `function(window, combined, out)`.
     pub fn reduce_then<O: Record, R: Outcome + 'static>(
         &self,
-        f: impl ReduceFunction<T>,
+        f: impl Fn(T, T) -> T + Send + Sync + 'static,
         mut function: impl FnMut(&W, T, &mut Collector<O>) -> R + Clone + Send + 'static,
     ) -> DataStream<O> {
         self.windowed.reduce_then(f, move |(), window, combined, out| function(window, combined, out))

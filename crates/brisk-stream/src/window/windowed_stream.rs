@@ -190,11 +190,11 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
     /// return nothing or a `Result<()>`.
     pub fn reduce_then<O: Record, R: Outcome + 'static>(
         &self,
-        f: impl ReduceFunction<T>,
+        f: impl Fn(T, T) -> T + Send + Sync + 'static,
         function: impl FnMut(&S::Key, &W, T, &mut Collector<O>) -> R + Clone + Send + 'static,
     ) -> DataStream<O> {
         let function = PerSubtask::new(function);
-        self.folded(Reducing::new(Arc::new(f)), move |_| WindowFn::new(function.instance()))
+        self.folded(Reducing::new(Arc::new(move |first, second| Ok(f(first, second)))), move |_| WindowFn::new(function.instance()))
     }
 
     /// Combines the elements of a window two by two, and calls a [`ProcessWindowFunction`] with the result; `declare` makes it, and is
@@ -361,10 +361,7 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
         boxed(WindowOperator::new(selector, (self.assigner)(), (self.trigger)(), contents, settings, state, cx)?)
     }
 
-    fn operator<O: Record>(
-        &self,
-        factory: impl Fn(&RuntimeContext) -> Result<Box<dyn Operator>> + Send + Sync + 'static,
-    ) -> DataStream<O> {
+    fn operator<O: Record>(&self, factory: impl Fn(&RuntimeContext) -> Result<Box<dyn Operator>> + Send + Sync + 'static) -> DataStream<O> {
         let stream = self.keyed.transform(&format!("Window({})", self.name), factory);
         if !self.non_parallel {
             return stream;
