@@ -25,6 +25,8 @@
 //!
 //! This crate has no logic of its own: it puts the crates of the engine together and gives them one name.
 
+#[cfg(doctest)]
+mod book;
 mod embedded;
 mod environment;
 pub mod options;
