@@ -205,9 +205,9 @@ impl<S: SourceSplit> EnumeratorCoordinator<S> {
     fn align(&mut self, cx: &mut CoordinatorContext) {
         let Some(alignment) = &self.alignment else { return };
         self.alignment_timer = Some(cx.now + alignment.update_interval);
-        let all_reported = self.readers.iter().all(|reader| self.watermarks.contains_key(reader));
+        // As in Flink, readers that have no watermark yet hold nobody back.
         let lowest = self.watermarks.values().copied().min();
-        cx.group_watermark = lowest.filter(|_| all_reported).map(|lowest| (alignment.group.clone(), lowest));
+        cx.group_watermark = lowest.map(|lowest| (alignment.group.clone(), lowest));
     }
 }
 
@@ -225,6 +225,9 @@ impl<S: SourceSplit> SourceCoordinator for EnumeratorCoordinator<S> {
     fn add_reader(&mut self, subtask: u32, cx: &mut CoordinatorContext) -> Result<()> {
         if let Err(at) = self.readers.binary_search(&subtask) {
             self.readers.insert(at, subtask);
+        }
+        if self.limit < Timestamp::MAX {
+            cx.to_subtasks.push((subtask, SourceEvent::WatermarkLimit(self.limit)));
         }
         self.call(cx, |enumerator, inner| enumerator.add_reader(subtask, inner))
     }

@@ -5,6 +5,8 @@
 mod coordinator;
 mod operator;
 mod output;
+#[cfg(test)]
+mod tests;
 
 pub use coordinator::{CoordinatorContext, EnumeratorContext, EnumeratorCoordinator, SourceCoordinator, SplitEnumerator};
 pub use operator::SourceOperatorFactory;

@@ -1,4 +1,6 @@
 //! The operator at the head of a source task: drives a reader, its watermarks, idleness and alignment.
+//!
+//! Invariants: a status comes before the rows or the watermark that it holds for; nothing comes after the final watermark.
 
 use super::coordinator::decode_split;
 use super::{EnumeratorCoordinator, ReaderContext, Source, SourceCoordinator, SourceEvent, SourceOutput, SourceReader, SourceSplit};
@@ -10,6 +12,7 @@ use crate::types::Record;
 use brisk_base::options::core_options::AUTO_WATERMARK_INTERVAL;
 use brisk_base::{Error, Millis, Result, Timestamp};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Makes source operators and their coordinator from a [`Source`].
 pub struct SourceOperatorFactory<S: Source> {
@@ -40,6 +43,7 @@ impl<S: Source> OperatorFactory for SourceOperatorFactory<S> {
             periodic_every: None,
             periodic_at: None,
             limit: Timestamp::MAX,
+            held_since: None,
         }))
     }
 
@@ -63,6 +67,8 @@ struct SourceOperator<T, S> {
     periodic_at: Option<Timestamp>,
     /// Reading pauses above this watermark.
     limit: Timestamp,
+    /// Since when alignment holds the whole reader back.
+    held_since: Option<Timestamp>,
 }
 
 impl<T: Record, S: SourceSplit> SourceOperator<T, S> {
@@ -95,16 +101,40 @@ impl<T: Record, S: SourceSplit> SourceOperator<T, S> {
             cx.emit_status(StreamStatus::Active);
         }
         let rows = self.output.take();
-        if rows.values.is_empty() {
-            rows.marks.iter().for_each(|mark| cx.emit_watermark(mark.watermark));
-        } else {
+        if !rows.values.is_empty() {
             cx.emit(MAIN_PORT, Box::new(rows));
+        } else if let Some(last) = rows.marks.last() {
+            cx.emit_watermark(last.watermark);
+        }
+    }
+
+    /// Tells the reader which splits are ahead, if that has changed.
+    fn pause_splits(&mut self) {
+        if let Some(paused) = self.output.pause_above(self.limit) {
+            self.reader.pause_splits(&paused);
         }
     }
 
     /// Whether alignment holds the whole reader back: it is ahead, and not by splits that it could pause.
-    fn is_held_back(&self) -> bool {
-        self.output.highest() > self.limit && self.output.watermark() > self.limit
+    fn is_held_back(&mut self, now: Timestamp) -> bool {
+        if self.output.is_above(self.limit) {
+            self.held_since.get_or_insert(now);
+            return true;
+        }
+        if let Some(since) = self.held_since.take() {
+            self.output.pause(Duration::from_millis(u64::try_from((now - since).0).unwrap_or(0)));
+        }
+        false
+    }
+
+    fn finish(&mut self, cx: &mut OperatorContext<'_>) {
+        if self.report_every.is_some() {
+            cx.send_event(SourceEvent::ReportWatermark(Timestamp::MAX));
+        }
+        if self.output.revive() {
+            cx.emit_status(StreamStatus::Active);
+        }
+        cx.emit_watermark(Timestamp::MAX);
     }
 }
 
@@ -124,17 +154,17 @@ impl<T: Record, S: SourceSplit> Operator for SourceOperator<T, S> {
     }
 
     fn poll_source(&mut self, cx: &mut OperatorContext<'_>) -> Result<SourcePoll> {
-        if self.is_held_back() {
+        if self.is_held_back(cx.now()) {
             return Ok(SourcePoll::Waiting);
         }
         self.wake_at = None;
+        self.output.reserve();
         let poll = self.with_reader(cx, |reader, reader_cx, output| reader.poll_next(reader_cx, output))?;
         self.emit(cx);
         if poll == SourcePoll::Finished {
-            if self.report_every.is_some() {
-                cx.send_event(SourceEvent::ReportWatermark(Timestamp::MAX));
-            }
-            cx.emit_watermark(Timestamp::MAX);
+            self.finish(cx);
+        } else if self.limit < Timestamp::MAX {
+            self.pause_splits();
         }
         Ok(poll)
     }
@@ -143,6 +173,10 @@ impl<T: Record, S: SourceSplit> Operator for SourceOperator<T, S> {
         match event {
             SourceEvent::AddSplits(splits) => {
                 let splits = splits.iter().map(|bytes| decode_split(bytes)).collect::<Result<Vec<S>>>()?;
+                self.output.begin(cx.now());
+                for split in &splits {
+                    self.output.register_split(&split.split_id());
+                }
                 self.reader.add_splits(splits)
             }
             SourceEvent::NoMoreSplits => {
@@ -151,8 +185,7 @@ impl<T: Record, S: SourceSplit> Operator for SourceOperator<T, S> {
             }
             SourceEvent::WatermarkLimit(limit) => {
                 self.limit = limit;
-                let paused = self.output.splits_above(limit);
-                self.reader.pause_splits(&paused);
+                self.pause_splits();
                 Ok(())
             }
             SourceEvent::Custom(message) => self.with_reader(cx, |reader, _, _| reader.handle_custom_event(message)),
@@ -161,7 +194,8 @@ impl<T: Record, S: SourceSplit> Operator for SourceOperator<T, S> {
     }
 
     fn next_processing_time(&self) -> Option<Timestamp> {
-        [self.wake_at, self.report_at, self.periodic_at, self.output.next_idleness_check()].into_iter().flatten().min()
+        let idleness = self.output.next_idleness_check().filter(|_| self.held_since.is_none());
+        [self.wake_at, self.report_at, self.periodic_at, idleness].into_iter().flatten().min()
     }
 
     fn on_processing_time(&mut self, now: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
@@ -173,19 +207,24 @@ impl<T: Record, S: SourceSplit> Operator for SourceOperator<T, S> {
             self.output.periodic();
             self.emit(cx);
         }
-        if self.output.check_idleness(now) {
-            self.emit(cx);
+        let idle = self.held_since.is_none() && self.output.check_idleness(now);
+        self.emit(cx);
+        if idle {
             cx.emit_status(StreamStatus::Idle);
-        } else {
-            self.emit(cx);
         }
         if self.report_at.is_some_and(|at| at <= now) {
             self.report_at = self.report_every.map(|every| now + every);
-            cx.send_event(SourceEvent::ReportWatermark(self.output.watermark()));
-            let paused = self.output.splits_above(self.limit);
-            self.reader.pause_splits(&paused);
+            let report = self.output.reported_watermark();
+            report.into_iter().for_each(|watermark| cx.send_event(SourceEvent::ReportWatermark(watermark)));
         }
         Ok(Progress::Done)
+    }
+
+    fn back_pressured(&mut self, span: Duration) {
+        // While it is held back, its clock stands still already.
+        if self.held_since.is_none() {
+            self.output.pause(span);
+        }
     }
 
     fn close(&mut self) -> Result<()> {

@@ -1,21 +1,26 @@
 //! Where a reader puts its records: assigns timestamps and makes watermarks, per split.
 //!
-//! Invariants: the combined watermark is the minimum over the active splits and never goes back; it is emitted as marks at the rows that
-//! caused it.
+//! Invariants: the combined watermark is the minimum over the active splits, those that have been assigned and not yet read among them, and
+//! never goes back; it is emitted as marks at the rows that caused it. Records of no split have event time of their own, beside the splits',
+//! as with Flink's main output. Silence is counted in running time: the clock stands still while the source may not run.
 
 use crate::batch::{Mark, Rows};
 use crate::function::watermark::{TimestampAssigner, WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
 use crate::types::Record;
-use brisk_base::Timestamp;
+use brisk_base::{Millis, Timestamp};
+use std::time::Duration;
 
 /// Event time of one split.
 struct SplitTime<T> {
+    /// Empty for the records of no split.
     id: String,
     generator: Box<dyn WatermarkGenerator<T>>,
     watermark: Timestamp,
-    /// Processing time at which it last gave a record.
+    /// Running time at which it last gave a record, or could not because it was paused.
     last_active: Timestamp,
     idle: bool,
+    /// Alignment pauses it.
+    paused: bool,
 }
 
 /// Takes the records of a reader (Flink's `ReaderOutput`).
@@ -24,22 +29,29 @@ pub struct SourceOutput<T> {
     strategy: WatermarkStrategy<T>,
     assigner: Option<Box<dyn TimestampAssigner<T>>>,
     splits: Vec<SplitTime<T>>,
-    /// Index of the split that gives the records to come.
-    current: usize,
+    /// Event time of the records of no split, if there were any.
+    main: Option<SplitTime<T>>,
+    /// Index of the split that gives the records to come; `None` for no split.
+    current: Option<usize>,
     /// First row of the present split in `rows`.
     segment: usize,
     /// The combined watermark that was emitted last.
     watermark: Timestamp,
-    /// Whether all splits are idle.
+    /// Whether the whole has been declared idle.
     idle: bool,
-    /// Processing time, as of the last poll.
+    /// Running time, as of the last poll.
     now: Timestamp,
+    /// Whether there was a poll.
+    begun: bool,
+    /// How long the source could not run.
+    paused_for: Duration,
+    /// Running time at which there was a record or a split last.
+    last_active: Timestamp,
+    /// Rows of the last batch, and whether they had timestamps: a guess at the next.
+    last_batch: (usize, bool),
     marks: Vec<Mark>,
     scratch: Vec<Timestamp>,
 }
-
-/// Records that came before any split was named.
-const NO_SPLIT: &str = "";
 
 impl<T: Record> SourceOutput<T> {
     /// Timestamps and watermarks by `strategy`.
@@ -49,11 +61,16 @@ impl<T: Record> SourceOutput<T> {
             assigner: strategy.create_assigner(),
             strategy,
             splits: Vec::new(),
-            current: 0,
+            main: None,
+            current: None,
             segment: 0,
             watermark: Timestamp::MIN,
             idle: false,
             now: Timestamp::MIN,
+            begun: false,
+            paused_for: Duration::ZERO,
+            last_active: Timestamp::MIN,
+            last_batch: (0, false),
             marks: Vec::new(),
             scratch: Vec::new(),
         }
@@ -89,28 +106,52 @@ impl<T: Record> SourceOutput<T> {
 
     /// The records to come are of this split. A split that is known but gives nothing holds the watermark back.
     pub fn select_split(&mut self, id: &str) {
-        if self.splits.get(self.current).is_some_and(|split| split.id == id) {
+        if self.current.is_some_and(|at| self.splits[at].id == id) {
             return;
         }
         self.close_segment();
-        self.current = match self.splits.iter().position(|split| split.id == id) {
-            Some(at) => at,
-            None => {
-                let generator = self.strategy.create_generator();
-                let split = SplitTime { id: id.to_owned(), generator, watermark: Timestamp::MIN, last_active: self.now, idle: false };
-                self.splits.push(split);
-                self.splits.len() - 1
-            }
-        };
+        self.current = Some(self.register_split(id));
     }
 
     /// The split is read to its end and no longer holds the watermark back.
     pub fn release_split(&mut self, id: &str) {
         self.close_segment();
         self.splits.retain(|split| split.id != id);
-        self.current = usize::MAX;
-        if !self.splits.is_empty() {
-            self.combine(self.rows.values.len() as u32);
+        self.current = None;
+        self.last_active = self.now;
+        self.combine(self.rows.values.len() as u32);
+    }
+
+    /// A split that has been assigned holds the watermark back until it is read. Gives its index.
+    pub(crate) fn register_split(&mut self, id: &str) -> usize {
+        if let Some(at) = self.splits.iter().position(|split| split.id == id) {
+            return at;
+        }
+        self.splits.push(self.split_time(id));
+        self.splits.len() - 1
+    }
+
+    fn split_time(&self, id: &str) -> SplitTime<T> {
+        SplitTime {
+            id: id.to_owned(),
+            generator: self.strategy.create_generator(),
+            watermark: Timestamp::MIN,
+            last_active: self.now,
+            idle: false,
+            paused: false,
+        }
+    }
+
+    /// Event time of the records to come.
+    fn current(&mut self) -> &mut SplitTime<T> {
+        match self.current {
+            Some(at) => &mut self.splits[at],
+            None => {
+                if self.main.is_none() {
+                    self.main = Some(self.split_time(""));
+                }
+                self.main.as_mut().expect("made above")
+            }
         }
     }
 
@@ -120,23 +161,17 @@ impl<T: Record> SourceOutput<T> {
         if from == to {
             return;
         }
-        if self.splits.get(self.current).is_none() {
-            self.segment = to;
-            self.select_split(NO_SPLIT);
-            self.segment = from;
-        }
+        self.segment = to;
+        self.last_active = self.now;
         self.assign(from);
-        let split = &mut self.splits[self.current];
-        split.last_active = self.now;
-        let revived = std::mem::replace(&mut split.idle, false);
-        if self.rows.timestamps.len() == to {
-            split.generator.on_batch(&self.rows.values[from..], &self.rows.timestamps[from..], from as u32, &mut self.marks);
-        }
-        if revived {
+        let now = self.now;
+        let split = self.current();
+        split.last_active = now;
+        if std::mem::replace(&mut split.idle, false) {
             self.combine(from as u32);
         }
+        self.generate(from);
         self.take_marks();
-        self.segment = to;
     }
 
     fn assign(&mut self, from: usize) {
@@ -151,16 +186,39 @@ impl<T: Record> SourceOutput<T> {
         self.rows.timestamps.append(&mut self.scratch);
     }
 
+    /// Shows the rows to the present split's generator.
+    fn generate(&mut self, from: usize) {
+        if !self.strategy.emits_watermarks() {
+            return;
+        }
+        let mut marks = std::mem::take(&mut self.marks);
+        let mut none = std::mem::take(&mut self.scratch);
+        let rows = std::mem::take(&mut self.rows);
+        let values = &rows.values[from..];
+        let timestamps = match rows.timestamps.get(from..) {
+            Some(timestamps) if timestamps.len() == values.len() => timestamps,
+            _ => {
+                none.clear();
+                none.resize(values.len(), Timestamp::MIN);
+                &none
+            }
+        };
+        self.current().generator.on_batch(values, timestamps, from as u32, &mut marks);
+        (self.marks, self.scratch, self.rows) = (marks, none, rows);
+    }
+
     /// Turns the present split's marks into marks of the combined watermark.
     fn take_marks(&mut self) {
         let marks = std::mem::take(&mut self.marks);
-        let alone = self.splits.len() == 1;
+        let direct = self.current.is_none() || self.splits.len() == 1;
         for mark in &marks {
-            let split = &mut self.splits[self.current];
-            split.watermark = split.watermark.max(mark.watermark);
-            if alone {
+            let split = self.current();
+            let before = split.watermark;
+            split.watermark = before.max(mark.watermark);
+            if direct {
                 self.advance(mark.row, mark.watermark);
-            } else {
+            } else if before <= self.watermark {
+                // Else the minimum is another one's.
                 self.combine(mark.row);
             }
         }
@@ -184,26 +242,59 @@ impl<T: Record> SourceOutput<T> {
 
     /// Begins a poll at this processing time.
     pub(crate) fn begin(&mut self, now: Timestamp) {
-        self.now = now;
+        self.now = self.running(now);
+        if !std::mem::replace(&mut self.begun, true) {
+            self.last_active = self.now;
+        }
+    }
+
+    /// The source could not run for this long.
+    pub(crate) fn pause(&mut self, span: Duration) {
+        self.paused_for += span;
+    }
+
+    fn paused_millis(&self) -> Millis {
+        Millis(i64::try_from(self.paused_for.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn running(&self, now: Timestamp) -> Timestamp {
+        now - self.paused_millis()
     }
 
     /// The batch gathered since the last call.
     pub(crate) fn take(&mut self) -> Rows<T> {
         self.close_segment();
         self.segment = 0;
+        if !self.rows.values.is_empty() {
+            self.last_batch = (self.rows.values.len(), !self.rows.timestamps.is_empty());
+        }
         std::mem::take(&mut self.rows)
+    }
+
+    /// Makes room for a batch like the last one. To be called when there may well be one.
+    pub(crate) fn reserve(&mut self) {
+        let (rows, timestamps) = self.last_batch;
+        if self.rows.values.capacity() == 0 && rows > 0 {
+            self.rows.values.reserve(rows);
+            self.rows.timestamps.reserve(if timestamps { rows } else { 0 });
+        }
     }
 
     /// Asks periodic generators for watermarks; the new combined one lies in the batch that [`take`](Self::take) gives.
     pub(crate) fn periodic(&mut self) {
         self.close_segment();
         let row = self.rows.values.len() as u32;
-        for at in 0..self.splits.len() {
-            self.splits[at].generator.on_periodic_emit(&mut WatermarkOutput::new(&mut self.marks, row));
-            let current = std::mem::replace(&mut self.current, at);
-            self.take_marks();
-            self.current = current;
+        let current = self.current;
+        for at in (0..self.splits.len()).map(Some).chain(self.main.is_some().then_some(None)) {
+            self.current = at;
+            if !self.current().idle {
+                let mut marks = std::mem::take(&mut self.marks);
+                self.current().generator.on_periodic_emit(&mut WatermarkOutput::new(&mut marks, row));
+                self.marks = marks;
+                self.take_marks();
+            }
         }
+        self.current = current;
     }
 
     /// Whether a generator wants [`periodic`](Self::periodic).
@@ -214,38 +305,67 @@ impl<T: Record> SourceOutput<T> {
     /// Marks splits idle that gave nothing for the timeout. True when the status of the whole changed to idle.
     pub(crate) fn check_idleness(&mut self, now: Timestamp) -> bool {
         let Some(timeout) = self.strategy.idleness() else { return false };
-        self.splits.iter_mut().for_each(|split| split.idle |= now - split.last_active >= timeout);
-        if self.splits.iter().any(|split| !split.idle) {
-            self.combine(self.rows.values.len() as u32);
+        let now = self.running(now);
+        for split in self.splits.iter_mut().chain(&mut self.main) {
+            if split.paused {
+                split.last_active = now;
+            }
+            split.idle |= now - split.last_active >= timeout;
+        }
+        self.combine(self.rows.values.len() as u32);
+        let active = self.splits.iter().chain(&self.main).any(|split| !split.idle);
+        let waits_for_splits = self.splits.is_empty() && now - self.last_active < timeout;
+        if active || waits_for_splits {
             return false;
         }
         !std::mem::replace(&mut self.idle, true)
     }
 
-    /// When idleness is to be checked next.
+    /// When idleness is to be checked next, in processing time.
     pub(crate) fn next_idleness_check(&self) -> Option<Timestamp> {
         let timeout = self.strategy.idleness()?;
-        self.splits.iter().filter(|split| !split.idle).map(|split| split.last_active + timeout).min()
+        let splits = self.splits.iter().chain(&self.main).filter(|split| !split.idle).map(|split| split.last_active).min();
+        let at = match splits {
+            Some(since) => since + timeout,
+            None if self.idle => return None,
+            None if self.splits.is_empty() => self.last_active + timeout,
+            // All that are left are idle: at once.
+            None => self.last_active,
+        };
+        Some(at + self.paused_millis())
     }
 
     /// True when the whole was idle and is active again because there are records.
     pub(crate) fn wake_up(&mut self) -> bool {
-        !self.rows.values.is_empty() && std::mem::replace(&mut self.idle, false)
+        !self.rows.values.is_empty() && self.revive()
     }
 
-    /// The combined watermark.
-    pub(crate) fn watermark(&self) -> Timestamp {
-        self.watermark
+    /// Makes the whole active. True when it was idle.
+    pub(crate) fn revive(&mut self) -> bool {
+        std::mem::replace(&mut self.idle, false)
     }
 
-    /// Splits whose watermark is above the limit.
-    pub(crate) fn splits_above(&self, limit: Timestamp) -> Vec<String> {
-        self.splits.iter().filter(|split| split.watermark > limit).map(|split| split.id.clone()).collect()
+    /// The watermark to report for alignment: the final one when idle, and none before there is one.
+    pub(crate) fn reported_watermark(&self) -> Option<Timestamp> {
+        if self.idle { Some(Timestamp::MAX) } else { Some(self.watermark).filter(|watermark| watermark.is_set()) }
     }
 
-    /// The highest watermark of a split; what alignment compares with the limit when a reader cannot pause single splits.
-    pub(crate) fn highest(&self) -> Timestamp {
-        self.splits.iter().map(|split| split.watermark).max().unwrap_or(Timestamp::MIN)
+    /// Pauses the splits whose watermark is above the limit. Gives them if they are not the same as before.
+    pub(crate) fn pause_above(&mut self, limit: Timestamp) -> Option<Vec<String>> {
+        let mut changed = false;
+        for split in &mut self.splits {
+            let ahead = split.watermark > limit;
+            changed |= std::mem::replace(&mut split.paused, ahead) != ahead;
+        }
+        changed.then(|| self.splits.iter().filter(|split| split.paused).map(|split| split.id.clone()).collect())
+    }
+
+    /// Whether everything that could be read is above the limit.
+    pub(crate) fn is_above(&self, limit: Timestamp) -> bool {
+        match &self.main {
+            Some(main) => !main.idle && self.watermark > limit,
+            None => self.splits.iter().filter(|split| !split.idle).map(|split| split.watermark).min() > Some(limit),
+        }
     }
 }
 
@@ -290,7 +410,7 @@ mod tests {
         output.select_split("a");
         output.collect(11);
         output.take();
-        assert_eq!(output.watermark(), Timestamp(59), "never back");
+        assert_eq!(output.watermark, Timestamp(59), "never back");
     }
 
     #[test]
