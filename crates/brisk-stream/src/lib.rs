@@ -12,6 +12,7 @@ mod data_stream;
 mod environment;
 pub mod function;
 mod graph;
+pub mod join;
 mod key_selector;
 mod keyed_connected_streams;
 mod keyed_state;

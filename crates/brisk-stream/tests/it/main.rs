@@ -1,3 +1,4 @@
 //! Integration tests of the DataStream API.
 
+mod joins;
 mod windows;

@@ -2,7 +2,7 @@
 
 mod harness;
 mod product;
-mod reference;
+pub(crate) mod reference;
 mod scenarios;
 
 pub(crate) use harness::{Event, Harness, environment};

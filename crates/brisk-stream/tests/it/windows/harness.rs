@@ -166,6 +166,11 @@ impl Harness {
         self.runtime.metrics.counter(name).count()
     }
 
+    /// Rows of the largest batch that waits to be taken.
+    pub(crate) fn largest_batch(&self) -> usize {
+        self.output.0.iter().map(|(_, element)| element.rows()).max().unwrap_or(0)
+    }
+
     /// What came out of a port, batches taken apart.
     pub(crate) fn take<T: Record>(&mut self, port: Port) -> Vec<Event<T>> {
         let (mine, others) = std::mem::take(&mut self.output.0).into_iter().partition(|(at, _)| *at == port);

@@ -1,0 +1,1 @@
+//! Joins, operator by operator.
