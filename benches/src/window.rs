@@ -52,7 +52,7 @@ fn by_engine(spec: &Spec) -> Result<Outcome> {
         .key_by(|x| x % 1000)
         .window(TumblingEventTimeWindows::of(millis(WINDOW_MS.cast_signed())))
         .reduce_then(
-            |a, b| a.wrapping_add(b),
+            |a: u64, b: u64| a.wrapping_add(b),
             |key: &u64, window: &TimeWindow, sum: u64, out: &mut Collector<(u64, u64, u64)>| {
                 out.collect((window.start().millis().cast_unsigned() / WINDOW_MS, *key, sum));
             },
