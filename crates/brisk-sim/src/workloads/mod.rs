@@ -3,6 +3,7 @@
 //! Each draws its parameters from the seed, runs one job, and compares the results with a plain computation over the same records. In
 //! every run the job must end as it should, and nothing of it may be left.
 
+mod alignment;
 mod cancel;
 mod columnar;
 mod departures;
@@ -10,6 +11,7 @@ mod events;
 mod failure;
 mod flights;
 mod numbers;
+mod timers;
 mod watch;
 mod windows;
 
@@ -38,6 +40,8 @@ pub const ALL: &[Workload] = &[
     Workload { name: "windows", about: "tumbling, sliding and session windows agree with a plain computation", run: windows::run },
     Workload { name: "departures", about: "a piece of the flight stream: hours, sessions, late records", run: departures::run },
     Workload { name: "columnar", about: "a keyed sum with retraction over columns folds to the plain sums", run: columnar::run },
+    Workload { name: "timers", about: "timers of both clocks fire once, in time and in order", run: timers::run },
+    Workload { name: "alignment", about: "aligned sources lose nothing and do not get stuck", run: alignment::run },
     Workload { name: "cancel", about: "a cancelled job ends, and lets go of everything", run: cancel::run },
     Workload { name: "failure", about: "a fault in user code fails the job, and everything is let go", run: failure::run },
 ];

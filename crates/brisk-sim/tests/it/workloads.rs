@@ -40,3 +40,13 @@ fn failure() {
 fn columnar() {
     run("columnar", 20);
 }
+
+#[test]
+fn timers() {
+    run("timers", 20);
+}
+
+#[test]
+fn alignment() {
+    run("alignment", 20);
+}
