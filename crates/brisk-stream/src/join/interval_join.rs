@@ -1,8 +1,10 @@
-//! Interval joins: each record of one keyed stream with those of another one whose timestamps lie within an interval around its own.
+//! Joins of two keyed streams by time.
 
-use super::interval_operator::{Bounds, IntervalJoinOperator, JoinContext, JoinFn, ProcessJoinFunction};
+use super::function::{JoinContext, ProcessJoinFn, ProcessJoinFunction};
+use super::interval_operator::{IntervalJoinOperator, IntervalSettings};
 use crate::data_stream::{DataStream, boxed};
 use crate::key_selector::KeySelector;
+use crate::keyed_connected_streams::KeyedConnectedStreams;
 use crate::keyed_stream::KeyedStream;
 use crate::window::Outcome;
 use brisk_base::Millis;
@@ -10,19 +12,29 @@ use brisk_core::function::{Collector, OutputTag};
 use brisk_core::operator::{PerSubtask, RuntimeContext};
 use brisk_core::types::Record;
 
-/// Two keyed streams to be joined by time (Flink's `IntervalJoin`). Made by [`KeyedStream::interval_join`].
-pub struct IntervalJoin<A: Record, B: Record, S1, S2> {
-    left: KeyedStream<A, S1>,
-    right: KeyedStream<B, S2>,
+/// Two keyed streams to be joined by time (Flink's `KeyedStream.IntervalJoin`); [`between`](Self::between) says how.
+#[derive(Clone)]
+pub struct IntervalJoin<A, B, S1, S2> {
+    /// Left and right.
+    streams: KeyedConnectedStreams<A, B, S1, S2>,
 }
 
-/// With the interval (Flink's `IntervalJoined`).
-pub struct IntervalJoined<A: Record, B: Record, S1, S2> {
-    join: IntervalJoin<A, B, S1, S2>,
-    /// Lowest difference, right less left; inclusive.
+/// A join of each record of the left stream with those of the right that have the same key and a timestamp within bounds of its own
+/// (Flink's `KeyedStream.IntervalJoined`). Made by [`IntervalJoin::between`].
+///
+/// A record that comes behind the watermark is late: it joins nothing. Records are kept for as long as a partner that is not late can
+/// come.
+pub struct IntervalJoined<A, B, S1, S2> {
+    /// Left and right.
+    streams: KeyedConnectedStreams<A, B, S1, S2>,
+    /// Lowest distance of a right timestamp from its left one.
     lower: Millis,
-    /// Highest difference; inclusive.
+    /// Highest distance.
     upper: Millis,
+    /// Whether a partner at just the lower bound counts.
+    lower_inclusive: bool,
+    /// Whether a partner at just the upper bound counts.
+    upper_inclusive: bool,
     /// Where late records of the left stream go.
     left_late: Option<OutputTag<A>>,
     /// Where late records of the right stream go.
@@ -30,89 +42,112 @@ pub struct IntervalJoined<A: Record, B: Record, S1, S2> {
 }
 
 impl<A: Record, S1: KeySelector<A>> KeyedStream<A, S1> {
-    /// Joins each record of this stream with the records of another one of the same key whose timestamps lie within an interval around its
-    /// own. Event time only.
+    /// Joins the records of this stream (the left one) with those of another (the right one) that have the same key and a timestamp
+    /// near to theirs. Both need event time.
     ///
     /// ```
     /// # use brisk_base::{Millis, Timestamp};
-    /// # use brisk_core::function::{Collector, watermark::WatermarkStrategy};
-    /// # use brisk_stream::{StreamEnvironment, join::JoinContext};
-    /// # let env = StreamEnvironment::new(std::sync::Arc::new(brisk_core::job::NoExecutor), Default::default());
-    /// # let numbers = |n| env.from_sequence(1, n).assign_timestamps_and_watermarks(
-    /// #     WatermarkStrategy::monotonous_timestamps().with_timestamp(|n: &i64| Timestamp(*n))).key_by(|n| n % 2);
-    /// # let (orange, green) = (numbers(10), numbers(20));
-    /// orange.interval_join(&green).between(Millis(-2), Millis(1)).process(
-    ///     |orange: &i64, green: &i64, _ctx: &mut JoinContext<'_>, out: &mut Collector<String>| out.collect(format!("{orange},{green}")));
-    /// # env.stream_graph("colours")?;
+    /// # use brisk_core::function::watermark::WatermarkStrategy;
+    /// # use brisk_core::function::Collector;
+    /// # use brisk_stream::{DataStream, StreamEnvironment};
+    /// # use brisk_stream::join::JoinContext;
+    /// # let env = StreamEnvironment::new(std::sync::Arc::new(brisk_core::job::NoExecutor), brisk_base::options::Configuration::new());
+    /// # let timed = |stream: DataStream<(String, u64, i64)>| stream.assign_timestamps_and_watermarks(
+    /// #     WatermarkStrategy::monotonous_timestamps().with_timestamp(|record: &(String, u64, i64)| Timestamp(record.2)));
+    /// # let orders = timed(env.from_elements([("ada".to_owned(), 1, 5)]));
+    /// # let payments = timed(env.from_elements([("ada".to_owned(), 1, 6)]));
+    /// // Each order with the payments of the same customer within the hour after it.
+    /// let paid = orders
+    ///     .key_by_ref(|order| &order.0)
+    ///     .interval_join(&payments.key_by_ref(|payment| &payment.0))
+    ///     .between(Millis(0), Millis(3_600_000))
+    ///     .process_fn(|order, payment, _ctx: &mut JoinContext<'_>, out: &mut Collector<(u64, u64)>| out.collect((order.1, payment.1)));
+    /// # env.stream_graph("orders")?;
     /// # brisk_base::Result::Ok(())
     /// ```
     pub fn interval_join<B: Record, S2: KeySelector<B, Key = S1::Key>>(&self, other: &KeyedStream<B, S2>) -> IntervalJoin<A, B, S1, S2> {
-        IntervalJoin { left: self.clone(), right: other.clone() }
-    }
-}
-
-impl<A: Record, B: Record, S1: KeySelector<A>, S2: KeySelector<B, Key = S1::Key>> IntervalJoin<A, B, S1, S2> {
-    /// The interval: `left + lower <= right <= left + upper`, in timestamps.
-    pub fn between(self, lower: Millis, upper: Millis) -> IntervalJoined<A, B, S1, S2> {
-        let env = self.left.environment();
-        if lower > upper {
-            env.fail(format!("interval_join between {lower} and {upper}: the lower bound must not be above the upper one"));
-        }
-        for (stream, event_time) in [("left", self.left.has_event_time()), ("right", self.right.has_event_time())] {
-            if !event_time {
-                env.fail(format!(
-                    "interval_join needs event time, but its {stream} stream has no timestamps and watermarks; \
+        for (side, has_event_time) in [("left", self.has_event_time()), ("right", other.has_event_time())] {
+            if !has_event_time {
+                self.environment().fail(format!(
+                    "interval_join needs event time on both sides, but its {side} stream has no timestamps and watermarks; \
                      call assign_timestamps_and_watermarks on it before key_by"
                 ));
             }
         }
-        IntervalJoined { join: self, lower, upper, left_late: None, right_late: None }
+        IntervalJoin { streams: self.connect(other) }
     }
 }
 
-impl<A: Record, B: Record, S1: KeySelector<A>, S2: KeySelector<B, Key = S1::Key>> IntervalJoined<A, B, S1, S2> {
-    /// Leaves the lower bound out of the interval.
+impl<A: Record, B: Record, S1, S2> IntervalJoin<A, B, S1, S2>
+where
+    S1: KeySelector<A>,
+    S2: KeySelector<B, Key = S1::Key>,
+{
+    /// Joins where `left + lower <= right <= left + upper` holds for the timestamps. Either bound may be negative.
+    pub fn between(&self, lower: Millis, upper: Millis) -> IntervalJoined<A, B, S1, S2> {
+        if lower > upper {
+            self.streams.first().environment().fail(format!(
+                "interval_join: the lower bound ({lower}) is above the upper bound ({upper}), so that nothing could be joined; \
+                 give between(lower, upper) the lower one first"
+            ));
+        }
+        let streams = self.streams.clone();
+        IntervalJoined { streams, lower, upper, lower_inclusive: true, upper_inclusive: true, left_late: None, right_late: None }
+    }
+}
+
+impl<A: Record, B: Record, S1, S2> IntervalJoined<A, B, S1, S2>
+where
+    S1: KeySelector<A>,
+    S2: KeySelector<B, Key = S1::Key>,
+{
+    /// A right record at just the lower bound is not joined.
     #[must_use]
     pub fn lower_bound_exclusive(self) -> Self {
-        Self { lower: self.lower + Millis(1), ..self }
+        Self { lower_inclusive: false, ..self }
     }
 
-    /// Leaves the upper bound out of the interval.
+    /// A right record at just the upper bound is not joined.
     #[must_use]
     pub fn upper_bound_exclusive(self) -> Self {
-        Self { upper: self.upper - Millis(1), ..self }
+        Self { upper_inclusive: false, ..self }
     }
 
-    /// Sends late records of the left stream to a side output. Without this they are counted and dropped.
+    /// Sends left records that come behind the watermark to a side output, with their timestamps; without this they are dropped.
     #[must_use]
     pub fn side_output_left_late_data(self, tag: &OutputTag<A>) -> Self {
         Self { left_late: Some(tag.clone()), ..self }
     }
 
-    /// Sends late records of the right stream to a side output. Without this they are counted and dropped.
+    /// Sends right records that come behind the watermark to a side output, with their timestamps; without this they are dropped.
     #[must_use]
     pub fn side_output_right_late_data(self, tag: &OutputTag<B>) -> Self {
         Self { right_late: Some(tag.clone()), ..self }
     }
 
-    /// Calls `function(left, right, ctx, out)` with each pair. `function` may return nothing or a `Result<()>`. Results carry the later
-    /// timestamp of the two.
-    pub fn process<O: Record, R: Outcome + 'static>(
+    /// Calls `function(left, right, ctx, out)` for each pair. It may return nothing or a `Result<()>`.
+    pub fn process_fn<O: Record, R: Outcome + 'static>(
         &self,
         function: impl FnMut(&A, &B, &mut JoinContext<'_>, &mut Collector<O>) -> R + Clone + Send + 'static,
     ) -> DataStream<O> {
-        self.process_with(JoinFn::new(function))
+        self.process(ProcessJoinFn::new(function))
     }
 
-    /// Calls a [`ProcessJoinFunction`] with each pair.
-    pub fn process_with<F: ProcessJoinFunction<Left = A, Right = B>>(&self, function: F) -> DataStream<F::Out> {
-        let IntervalJoin { left, right } = &self.join;
+    /// Calls a [`ProcessJoinFunction`] for each pair.
+    pub fn process<F: ProcessJoinFunction<In1 = A, In2 = B>>(&self, function: F) -> DataStream<F::Out> {
         let function = PerSubtask::new(function);
-        let selectors = (left.selector.clone(), right.selector.clone());
-        let bounds = Bounds { lower: self.lower, upper: self.upper };
-        let late = (self.left_late.clone(), self.right_late.clone());
-        left.connect(right).transform("Interval Join", move |cx: &RuntimeContext| {
-            boxed(IntervalJoinOperator::new(selectors.clone(), bounds, late.clone(), function.instance(), cx)?)
+        let selectors = (self.streams.first_key.clone(), self.streams.second_key.clone());
+        let (lower, upper) = self.inclusive_bounds();
+        let (left_late, right_late) = (self.left_late.clone(), self.right_late.clone());
+        self.streams.transform("Interval Join", move |cx: &RuntimeContext| {
+            let settings = IntervalSettings { lower, upper, left_late: left_late.clone(), right_late: right_late.clone() };
+            boxed(IntervalJoinOperator::new(selectors.clone(), settings, function.instance(), cx)?)
         })
+    }
+
+    const fn inclusive_bounds(&self) -> (Millis, Millis) {
+        let lower = self.lower.0.saturating_add(if self.lower_inclusive { 0 } else { 1 });
+        let upper = self.upper.0.saturating_sub(if self.upper_inclusive { 0 } else { 1 });
+        (Millis(lower), Millis(upper))
     }
 }

@@ -1,428 +1,302 @@
-//! The operator of interval joins.
+//! The operator of interval joins. It follows Flink's `IntervalJoinOperator`.
 //!
-//! Both streams are kept per key, by timestamp; each record is joined with what is there of the other stream, so each pair is found by the
-//! later of its two records. A timer per record drops it once no partner can come any more.
+//! Each record is joined with what the other side's buffer holds, then put into its own side's: so each pair is found by the later of its
+//! records. A record behind the watermark is late and joins nothing. Batches are split at their marks, so that results depend on the order
+//! of records and watermarks alone.
 //!
-//! A record may have more partners than fit one output batch: it is then given back as the first row of the rest, and `resume` says where to
-//! go on.
+//! Invariants: when a row has more partners than one output batch takes, it is given back as the first of the rest, and `resume` says where
+//! its partners go on. Nothing touches the buffers in between: the rest of a batch is processed before any other element of the operator.
 
+use super::buffer::{Buffer, Position};
+use super::function::{JoinContext, ProcessJoinFunction};
 use crate::key_selector::KeySelector;
-use crate::keyed_state::{Store, open_store};
-use crate::window::Outcome;
+use crate::keyed_state::open_store;
+use crate::operators::{replace_key, rest_of};
 use brisk_base::metrics::Counter;
 use brisk_base::{Error, Millis, Result, Timestamp};
 use brisk_core::batch::{AnyBatch, Cursor, Mark, Rows};
-use brisk_core::function::{Collector, Emitter, OutputTag, SideOutputs};
-use brisk_core::operator::{Budget, Operator, OperatorContext, Progress, Rest, RuntimeContext};
-use brisk_core::state::{KeyedMapTable, Layout, Slot, StateDeclarations};
+use brisk_core::function::{Collector, Emitter, OutputTag};
+use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
+use brisk_core::state::{Layout, Slot, StateDeclarations};
 use brisk_core::types::{Key, Record};
-use brisk_state::timers::TimerQueue;
-use std::marker::PhantomData;
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
-/// Called with each pair of an interval join (Flink's `ProcessJoinFunction`).
-pub trait ProcessJoinFunction: Clone + Send + 'static {
-    /// Records of the left stream.
-    type Left: Record;
-    /// Records of the right stream.
-    type Right: Record;
-    /// What it makes.
-    type Out: Record;
-
-    /// Called once per subtask, before the first pair.
-    ///
-    /// # Errors
-    /// Fails the task.
-    fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
-        Ok(())
-    }
-
-    /// Called for each pair. What `out` collects carries the later timestamp of the two.
-    ///
-    /// # Errors
-    /// Fails the task.
-    fn process_element(
-        &mut self,
-        left: &Self::Left,
-        right: &Self::Right,
-        ctx: &mut JoinContext<'_>,
-        out: &mut Collector<Self::Out>,
-    ) -> Result<()>;
-
-    /// Called once at the end, also after a failure.
-    ///
-    /// # Errors
-    /// Fails the task if it had not failed already.
-    fn close(&mut self) -> Result<()> {
-        Ok(())
-    }
+/// What the API knows of an interval join besides its function: bounds are inclusive here.
+pub(super) struct IntervalSettings<A, B> {
+    /// Lowest distance of a right timestamp from its left one.
+    pub(super) lower: Millis,
+    /// Highest distance.
+    pub(super) upper: Millis,
+    /// Where left records go that are late; without it they are counted and dropped.
+    pub(super) left_late: Option<OutputTag<A>>,
+    /// Where right records go that are late.
+    pub(super) right_late: Option<OutputTag<B>>,
 }
 
-/// What is known about the pair that is being processed.
-pub struct JoinContext<'a> {
-    left: Timestamp,
-    right: Timestamp,
-    sides: &'a mut SideOutputs,
-    runtime: &'a RuntimeContext,
-}
-
-impl JoinContext<'_> {
-    /// Timestamp of the left record.
-    pub const fn left_timestamp(&self) -> Timestamp {
-        self.left
-    }
-
-    /// Timestamp of the right record.
-    pub const fn right_timestamp(&self) -> Timestamp {
-        self.right
-    }
-
-    /// Timestamp of the result: the later of the two.
-    pub fn timestamp(&self) -> Timestamp {
-        self.left.max(self.right)
-    }
-
-    /// Emits a record to a side output, with the timestamp of the result.
-    ///
-    /// # Errors
-    /// When another tag of the same id has another type.
-    pub fn output<T: Record>(&mut self, tag: &OutputTag<T>, value: T) -> Result<()> {
-        self.sides.collect(tag, value, self.timestamp())
-    }
-
-    /// The subtask, its metrics, accumulators and the job's parameters.
-    pub const fn runtime(&self) -> &RuntimeContext {
-        self.runtime
-    }
-}
-
-/// A closure `(left, right, ctx, out)` as a [`ProcessJoinFunction`].
-pub(crate) struct JoinFn<F, A, B, O, R>(F, PhantomData<fn(A, B) -> (O, R)>);
-
-impl<F, A, B, O, R> JoinFn<F, A, B, O, R> {
-    pub(crate) const fn new(function: F) -> Self {
-        Self(function, PhantomData)
-    }
-}
-
-impl<F: Clone, A, B, O, R> Clone for JoinFn<F, A, B, O, R> {
-    fn clone(&self) -> Self {
-        Self::new(self.0.clone())
-    }
-}
-
-impl<F, A, B, O, R> ProcessJoinFunction for JoinFn<F, A, B, O, R>
-where
-    F: FnMut(&A, &B, &mut JoinContext<'_>, &mut Collector<O>) -> R + Clone + Send + 'static,
-    A: Record,
-    B: Record,
-    O: Record,
-    R: Outcome + 'static,
-{
-    type Left = A;
-    type Right = B;
-    type Out = O;
-
-    fn process_element(&mut self, left: &A, right: &B, ctx: &mut JoinContext<'_>, out: &mut Collector<O>) -> Result<()> {
-        (self.0)(left, right, ctx, out).outcome()
-    }
-}
-
-/// The interval of an interval join, both ends included.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) lower: Millis,
-    pub(crate) upper: Millis,
-}
-
-impl Bounds {
-    /// The interval as the other stream sees it.
-    fn reversed(self) -> Self {
-        Self { lower: Millis(0) - self.upper, upper: Millis(0) - self.lower }
-    }
-
-    /// When a record of this timestamp can have no partner any more.
-    fn cleanup_time(self, timestamp: Timestamp) -> Timestamp {
-        if self.upper > Millis::ZERO { timestamp + self.upper } else { timestamp }
-    }
-}
-
-/// The records of one stream.
-struct Side<K, T> {
-    /// Records by timestamp, in the order of arrival.
-    buffer: Box<dyn KeyedMapTable<K, (), Timestamp, Vec<T>>>,
-    /// Where the partners of a record are.
-    bounds: Bounds,
-    /// When records of which timestamp are dropped; the timestamp is the namespace.
-    timers: TimerQueue<K, Timestamp>,
+/// One input.
+struct Side<K, S, T> {
+    /// Finds the key.
+    selector: S,
+    /// Records that may still find a partner.
+    buffer: Buffer<K, T>,
     /// Where late records go.
     late: Option<OutputTag<T>>,
+    /// Lowest distance of a partner's timestamp from this side's.
+    lower: Millis,
+    /// Highest distance.
+    upper: Millis,
+    /// Whether this is the left side.
+    is_left: bool,
 }
 
-/// Where to go on within the partners of a record.
-type Position = (Timestamp, usize);
-
-/// Where a pass over the partners of a record has to stop.
-struct Pass<'a, 'b> {
-    /// Where to begin.
-    from: Option<Position>,
-    runtime: &'a RuntimeContext,
-    budget: &'b mut Budget,
-}
-
-impl<K: Key, T: Record> Side<K, T> {
-    /// Keeps a record for its partners to come.
-    fn add(&mut self, slot: Slot<'_, K, ()>, value: T, timestamp: Timestamp) -> Result<()> {
-        self.timers.register(self.bounds.cleanup_time(timestamp), slot.hash, slot.key, &timestamp)?;
-        let mut value = Some(value);
-        self.buffer.update(slot, &timestamp, &mut |bucket| {
-            bucket.get_or_insert_default().extend(value.take());
-            Ok(())
-        })
-    }
-
-    /// Shows the records within the bounds of one of the other stream, until `visit` breaks off; gives where it did.
-    fn partners(
-        &mut self,
-        slot: Slot<'_, K, ()>,
-        around: Timestamp,
-        bounds: Bounds,
-        from: Option<Position>,
-        visit: &mut dyn FnMut(&T, Timestamp) -> Result<ControlFlow<()>>,
-    ) -> Result<Option<Position>> {
-        let (first, last) = (from.map_or(around + bounds.lower, |from| from.0), around + bounds.upper);
-        if first > last {
-            return Ok(None);
-        }
-        let mut stopped = None;
-        self.buffer.range(slot, (Bound::Included(&first), Bound::Included(&last)), &mut |timestamp, bucket| {
-            let skipped = from.filter(|from| from.0 == *timestamp).map_or(0, |from| from.1);
-            for (index, value) in bucket.iter().enumerate().skip(skipped) {
-                if visit(value, *timestamp)?.is_break() {
-                    stopped = Some((*timestamp, index + 1));
-                    return Ok(ControlFlow::Break(()));
-                }
-            }
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(stopped)
-    }
-
-    /// Drops records whose time is over.
-    fn clean_up(&mut self, watermark: Timestamp) -> Result<()> {
-        while let Some(timer) = self.timers.pop_due(watermark) {
-            self.buffer.remove(Slot::new(&timer.key, &()), &timer.namespace)?;
-        }
-        Ok(())
-    }
+/// What both inputs share.
+struct Joiner<K, F: ProcessJoinFunction> {
+    function: F,
+    emitter: Emitter<F::Out>,
+    /// The watermark, up to the row that is being processed.
+    watermark: Timestamp,
+    /// The key of the row before, whose memory is used again.
+    key: Option<K>,
+    /// Where the partners of the next row go on, if some of them have been seen already.
+    resume: Option<Position>,
+    /// Late records that went nowhere (Flink's `numLateRecordsDropped`).
+    dropped: Counter,
 }
 
 /// See the module.
-pub(crate) struct IntervalJoinOperator<S1, S2, F>
+pub(super) struct IntervalJoinOperator<S1, S2, F>
 where
     F: ProcessJoinFunction,
-    S1: KeySelector<F::Left>,
-    S2: KeySelector<F::Right, Key = S1::Key>,
+    S1: KeySelector<F::In1>,
 {
-    selectors: (S1, S2),
-    left: Side<S1::Key, F::Left>,
-    right: Side<S1::Key, F::Right>,
-    function: F,
-    emitter: Emitter<F::Out>,
-    /// The combined watermark, up to the row that is being processed.
-    watermark: Timestamp,
-    /// Where to go on with the first row of the next batch of each input.
-    resume: [Option<Position>; 2],
-    /// Late records that went nowhere (`numLateRecordsDropped`).
-    dropped: Counter,
-    /// Owner of the tables' storage.
-    _store: Store<S1::Key>,
+    left: Side<S1::Key, S1, F::In1>,
+    right: Side<S1::Key, S2, F::In2>,
+    joiner: Joiner<S1::Key, F>,
+    /// Whether buckets can be counted cheaply.
+    on_heap: bool,
+    /// Buckets and timers.
+    entries: usize,
 }
 
 impl<S1, S2, F> IntervalJoinOperator<S1, S2, F>
 where
     F: ProcessJoinFunction,
-    S1: KeySelector<F::Left>,
-    S2: KeySelector<F::Right, Key = S1::Key>,
+    S1: KeySelector<F::In1>,
+    S2: KeySelector<F::In2, Key = S1::Key>,
 {
-    pub(crate) fn new(
-        selectors: (S1, S2),
-        bounds: Bounds,
-        late: (Option<OutputTag<F::Left>>, Option<OutputTag<F::Right>>),
-        function: F,
-        cx: &RuntimeContext,
-    ) -> Result<Self> {
+    pub(super) fn new(selectors: (S1, S2), settings: IntervalSettings<F::In1, F::In2>, function: F, cx: &RuntimeContext) -> Result<Self> {
+        let IntervalSettings { lower, upper, left_late, right_late } = settings;
         let mut state = StateDeclarations::new(cx.place());
-        let left = state.engine_map::<Timestamp, Vec<F::Left>>("left-buffer", Layout::KeyMajor);
-        let right = state.engine_map::<Timestamp, Vec<F::Right>>("right-buffer", Layout::KeyMajor);
-        let mut store: Store<S1::Key> = open_store(cx, state)?;
+        let left = state.engine_map::<Timestamp, Vec<F::In1>>("left-buffer", Layout::KeyMajor);
+        let right = state.engine_map::<Timestamp, Vec<F::In2>>("right-buffer", Layout::KeyMajor);
+        let mut store = open_store(cx, state)?;
         Ok(Self {
-            selectors,
-            left: Side { buffer: store.take_map(left)?, bounds, timers: TimerQueue::default(), late: late.0 },
-            right: Side { buffer: store.take_map(right)?, bounds: bounds.reversed(), timers: TimerQueue::default(), late: late.1 },
-            function,
-            emitter: Emitter::new(cx),
-            watermark: Timestamp::MIN,
-            resume: [None; 2],
-            dropped: cx.metrics.counter("numLateRecordsDropped"),
-            _store: store,
+            left: Side {
+                selector: selectors.0,
+                buffer: Buffer::new(store.take_map(left)?, upper.max(Millis::ZERO)),
+                late: left_late,
+                lower,
+                upper,
+                is_left: true,
+            },
+            right: Side {
+                selector: selectors.1,
+                buffer: Buffer::new(store.take_map(right)?, (-lower).max(Millis::ZERO)),
+                late: right_late,
+                lower: -upper,
+                upper: -lower,
+                is_left: false,
+            },
+            joiner: Joiner {
+                function,
+                emitter: Emitter::new(cx),
+                watermark: Timestamp::MIN,
+                key: None,
+                resume: None,
+                dropped: cx.metrics.counter("numLateRecordsDropped"),
+            },
+            on_heap: store.on_heap(),
+            entries: 0,
         })
     }
 
-    fn advance(&mut self, watermark: Timestamp) -> Result<()> {
-        self.watermark = watermark;
-        self.left.clean_up(watermark)?;
-        self.right.clean_up(watermark)?;
-        self.emitter.mark(watermark);
+    fn count_entries(&mut self) -> Result<()> {
+        self.entries = self.left.buffer.timers() + self.right.buffer.timers();
+        if self.on_heap {
+            self.entries += self.left.buffer.buckets()? + self.right.buffer.buckets()?;
+        }
         Ok(())
     }
+}
 
-    /// Takes a batch row by row; `join` takes one row, and says where it stopped if it had to.
-    fn each_row<T: Record>(
+impl<K: Key, F: ProcessJoinFunction> Joiner<K, F> {
+    /// Processes a batch of one side. `call` gives a pair to the function: the record of this side first.
+    fn process<S, T, R, U>(
         &mut self,
-        input: usize,
+        ours: &mut Side<K, S, T>,
+        theirs: &mut Side<K, R, U>,
         batch: Box<dyn AnyBatch>,
         cx: &mut OperatorContext<'_>,
-        mut join: impl FnMut(&mut Self, &T, Timestamp, Option<u64>, Pass<'_, '_>) -> Result<Option<Position>>,
-    ) -> Result<Rest> {
+        call: impl Fn(&mut F, &T, &U, &mut JoinContext<'_>, &mut Collector<F::Out>) -> Result<()>,
+    ) -> Result<Rest>
+    where
+        T: Record,
+        U: Record,
+        S: KeySelector<T, Key = K>,
+    {
         let rows = Rows::<T>::from_any(batch)?;
         let hashed = !rows.hashes.is_empty();
         let mut cursor = rows.into_cursor();
+        self.emitter.reserve();
         loop {
             while let Some(mark) = cursor.next_mark() {
-                self.advance(mark)?;
+                if !self.advance(mark, ours, theirs, cx)? {
+                    self.emitter.flush(cx);
+                    return Ok(with_mark(cursor, mark));
+                }
             }
             let Some((value, timestamp, hash)) = cursor.next_row() else { break };
-            let pass = Pass { from: self.resume[input].take(), runtime: cx.runtime, budget: cx.budget };
-            self.resume[input] = join(self, &value, timestamp, hashed.then_some(hash), pass)?;
-            if self.resume[input].is_some() {
+            let hash = hashed.then_some(hash);
+            if let Some(value) = self.take(ours, theirs, (value, timestamp, hash), cx, &call)? {
                 self.emitter.flush(cx);
-                return Ok(Rest::More(Box::new(put_back(cursor, value, timestamp, hashed.then_some(hash)))));
+                return Ok(with_row(cursor, value, timestamp, hash));
             }
             if cx.budget.row() || self.emitter.is_full() {
                 break;
             }
         }
         self.emitter.flush(cx);
-        Ok(crate::operators::rest_of(cursor))
+        Ok(rest_of(cursor))
     }
 
-    /// What has to be known of a record before it is joined: whether it goes on, and not to the late ones.
-    fn check(&self, timestamp: Timestamp) -> Result<bool> {
-        if !timestamp.is_set() {
-            return Err(Error::user(
-                "interval_join got a record without a timestamp; call assign_timestamps_and_watermarks on both streams before key_by",
-            ));
+    /// Joins one row with what is there. Gives it back when its partners have to go on in the next call.
+    fn take<S, T, R, U>(
+        &mut self,
+        ours: &mut Side<K, S, T>,
+        theirs: &mut Side<K, R, U>,
+        (value, timestamp, hash): (T, Timestamp, Option<u64>),
+        cx: &mut OperatorContext<'_>,
+        call: &impl Fn(&mut F, &T, &U, &mut JoinContext<'_>, &mut Collector<F::Out>) -> Result<()>,
+    ) -> Result<Option<T>>
+    where
+        T: Record,
+        U: Record,
+        S: KeySelector<T, Key = K>,
+    {
+        let from = match self.resume.take() {
+            Some(position) => position,
+            None if !timestamp.is_set() => return Err(no_timestamp(ours.is_left)),
+            None if timestamp < self.watermark => return self.skip(ours, value, timestamp).map(|()| None),
+            None => Position { timestamp: timestamp + ours.lower, index: 0 },
+        };
+        let key = ours.selector.key(&value);
+        let hash = hash.unwrap_or_else(|| key.key_hash());
+        replace_key(&mut self.key, key);
+        let Self { function, emitter, watermark, key, resume, .. } = self;
+        let slot = Slot { hash, key: key.as_ref().expect("replaced just now"), namespace: &() };
+        *resume = theirs.buffer.visit(slot, from, timestamp + ours.upper, |partner_timestamp, partner| {
+            let (left, right) = if ours.is_left { (timestamp, partner_timestamp) } else { (partner_timestamp, timestamp) };
+            let Emitter { collector, sides } = &mut *emitter;
+            collector.set_timestamp(left.max(right));
+            let mut ctx = JoinContext { left, right, watermark: *watermark, sides, runtime: cx.runtime };
+            call(function, &value, partner, &mut ctx, collector)?;
+            Ok(if cx.budget.row() || emitter.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        if resume.is_some() {
+            return Ok(Some(value));
         }
-        Ok(timestamp >= self.watermark)
+        ours.buffer.add(slot, timestamp, value)?;
+        Ok(None)
     }
 
-    fn join_left(&mut self, value: &F::Left, timestamp: Timestamp, hash: Option<u64>, pass: Pass<'_, '_>) -> Result<Option<Position>> {
-        let key = self.selectors.0.key(value);
-        let slot = Slot { hash: hash.unwrap_or_else(|| key.key_hash()), key: &*key, namespace: &() };
-        if pass.from.is_none() {
-            if !self.check(timestamp)? {
-                late(self.left.late.as_ref(), value, timestamp, &mut self.emitter, &self.dropped)?;
-                return Ok(None);
+    /// A row behind the watermark.
+    fn skip<S, T: Record>(&mut self, ours: &Side<K, S, T>, value: T, timestamp: Timestamp) -> Result<()> {
+        match &ours.late {
+            Some(tag) => self.emitter.sides.collect(tag, value, timestamp),
+            None => {
+                self.dropped.inc();
+                Ok(())
             }
-            self.left.add(slot, value.clone(), timestamp)?;
-        }
-        let Self { left, right, function, emitter, .. } = self;
-        right.partners(slot, timestamp, left.bounds, pass.from, &mut |partner, at| {
-            call(function, emitter, (value, timestamp), (partner, at), pass.runtime)?;
-            Ok(stop_if(pass.budget.row() || emitter.is_full()))
-        })
-    }
-
-    fn join_right(&mut self, value: &F::Right, timestamp: Timestamp, hash: Option<u64>, pass: Pass<'_, '_>) -> Result<Option<Position>> {
-        let key = self.selectors.1.key(value);
-        let slot = Slot { hash: hash.unwrap_or_else(|| key.key_hash()), key: &*key, namespace: &() };
-        if pass.from.is_none() {
-            if !self.check(timestamp)? {
-                late(self.right.late.as_ref(), value, timestamp, &mut self.emitter, &self.dropped)?;
-                return Ok(None);
-            }
-            self.right.add(slot, value.clone(), timestamp)?;
-        }
-        let Self { left, right, function, emitter, .. } = self;
-        left.partners(slot, timestamp, right.bounds, pass.from, &mut |partner, at| {
-            call(function, emitter, (partner, at), (value, timestamp), pass.runtime)?;
-            Ok(stop_if(pass.budget.row() || emitter.is_full()))
-        })
-    }
-}
-
-const fn stop_if(stop: bool) -> ControlFlow<()> {
-    if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-}
-
-/// Calls the function with one pair.
-fn call<F: ProcessJoinFunction>(
-    function: &mut F,
-    emitter: &mut Emitter<F::Out>,
-    left: (&F::Left, Timestamp),
-    right: (&F::Right, Timestamp),
-    runtime: &RuntimeContext,
-) -> Result<()> {
-    let Emitter { collector, sides } = emitter;
-    collector.set_timestamp(left.1.max(right.1));
-    function.process_element(left.0, right.0, &mut JoinContext { left: left.1, right: right.1, sides, runtime }, collector)
-}
-
-/// Sends a late record where late records go.
-fn late<T: Record, O: Record>(
-    tag: Option<&OutputTag<T>>,
-    value: &T,
-    timestamp: Timestamp,
-    emitter: &mut Emitter<O>,
-    dropped: &Counter,
-) -> Result<()> {
-    match tag {
-        Some(tag) => emitter.sides.collect(tag, value.clone(), timestamp),
-        None => {
-            dropped.inc();
-            Ok(())
         }
     }
+
+    /// Empties the buffers up to a watermark, then passes it on. False when the time is used up before: call again.
+    fn advance<S, T: Record, R, U: Record>(
+        &mut self,
+        watermark: Timestamp,
+        one: &mut Side<K, S, T>,
+        other: &mut Side<K, R, U>,
+        cx: &mut OperatorContext<'_>,
+    ) -> Result<bool> {
+        self.watermark = self.watermark.max(watermark);
+        let done = one.buffer.expire(self.watermark, cx.budget)? && other.buffer.expire(self.watermark, cx.budget)?;
+        if done {
+            self.emitter.mark(watermark);
+        }
+        Ok(done)
+    }
 }
 
-/// What is left of a batch, with this row in front.
-fn put_back<T: Record>(rest: Cursor<T>, value: T, timestamp: Timestamp, hash: Option<u64>) -> Rows<T> {
-    let mut rows = rest.into_rest().unwrap_or_default();
-    rows.values.insert(0, value);
-    rows.timestamps.insert(0, timestamp);
-    if let Some(hash) = hash {
-        rows.hashes.insert(0, hash);
-    }
-    rows.marks.iter_mut().for_each(|mark: &mut Mark| mark.row += 1);
-    rows
+#[cold]
+fn no_timestamp(is_left: bool) -> Error {
+    let side = if is_left { "left" } else { "right" };
+    Error::user(format!(
+        "an interval join got a record without a timestamp from its {side} input; \
+         call assign_timestamps_and_watermarks on that stream before interval_join"
+    ))
+}
+
+/// What a cursor has not read, with a mark that has not been passed on in front.
+fn with_mark<T: Record>(cursor: Cursor<T>, watermark: Timestamp) -> Rest {
+    let mut rest = cursor.into_rest().unwrap_or_default();
+    rest.marks.insert(0, Mark { row: 0, watermark });
+    Rest::More(Box::new(rest))
+}
+
+/// What a cursor has not read, with the row that it has read last in front.
+fn with_row<T: Record>(cursor: Cursor<T>, value: T, timestamp: Timestamp, hash: Option<u64>) -> Rest {
+    let mut rest = cursor.into_rest().unwrap_or_default();
+    rest.values.insert(0, value);
+    rest.timestamps.insert(0, timestamp);
+    hash.into_iter().for_each(|hash| rest.hashes.insert(0, hash));
+    rest.marks.iter_mut().for_each(|mark| mark.row += 1);
+    Rest::More(Box::new(rest))
 }
 
 impl<S1, S2, F> Operator for IntervalJoinOperator<S1, S2, F>
 where
     F: ProcessJoinFunction,
-    S1: KeySelector<F::Left>,
-    S2: KeySelector<F::Right, Key = S1::Key>,
+    S1: KeySelector<F::In1>,
+    S2: KeySelector<F::In2, Key = S1::Key>,
 {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.function.open(cx.runtime)
+        self.joiner.function.open(cx.runtime)
     }
 
     fn process_batch(&mut self, input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
-        match input {
-            0 => self.each_row(input, batch, cx, Self::join_left),
-            1 => self.each_row(input, batch, cx, Self::join_right),
+        let Self { left, right, joiner, .. } = self;
+        let rest = match input {
+            0 => joiner.process(left, right, batch, cx, |function, left, right, ctx, out| function.process_element(left, right, ctx, out)),
+            1 => joiner.process(right, left, batch, cx, |function, right, left, ctx, out| function.process_element(left, right, ctx, out)),
             other => Err(Error::bug(format!("two inputs, but a batch came for input {other}"))),
-        }
+        }?;
+        self.count_entries()?;
+        Ok(rest)
     }
 
     fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
-        self.advance(watermark)?;
-        self.emitter.flush(cx);
-        Ok(Progress::Done)
+        let Self { left, right, joiner, .. } = self;
+        let done = joiner.advance(watermark, left, right, cx)?;
+        joiner.emitter.flush(cx);
+        self.count_entries()?;
+        Ok(if done { Progress::Done } else { Progress::More })
+    }
+
+    fn state_entries(&self) -> usize {
+        self.entries
     }
 
     fn close(&mut self) -> Result<()> {
-        self.function.close()
+        self.joiner.function.close()
     }
 }

@@ -1,16 +1,21 @@
-//! Joins of two streams: in windows ([`join`](crate::DataStream::join), [`co_group`](crate::DataStream::co_group)), and by intervals of
-//! time around each record ([`interval_join`](crate::KeyedStream::interval_join)).
+//! Joins: two streams, record by record, where keys are the same and times fit.
 //!
-//! Source for names and semantics: Flink, "Joining".
+//! * [`IntervalJoin`]: pairs whose timestamps lie within bounds of each other, as soon as both are there.
+//! * [`JoinedStreams`]: pairs within one window, when it fires. [`CoGroupedStreams`]: the same windows, each side as a whole.
+//!
+//! All are inner joins but the last, which leaves it to its function. Source for names and semantics: Flink, "Joining".
 
-mod co_grouped_streams;
+mod buffer;
+mod function;
+mod group_operator;
 mod interval_join;
 mod interval_operator;
-mod joined_streams;
 mod tagged_union;
+mod window_function;
+mod window_join;
 
-pub use co_grouped_streams::{CoGroupedStreams, CoGroupedWhere, CoGroupedWindows, CoGroupedWithKeys};
+pub use function::{JoinContext, ProcessJoinFunction};
 pub use interval_join::{IntervalJoin, IntervalJoined};
-pub use interval_operator::{JoinContext, ProcessJoinFunction};
-pub use joined_streams::{JoinedStreams, JoinedWhere, JoinedWindows, JoinedWithKeys};
-pub use tagged_union::TaggedUnion;
+pub use tagged_union::{TaggedUnion, UnionKeySelector};
+pub use window_function::{CoGroupFunction, FlatJoinFunction, JoinFunction};
+pub use window_join::{CoGroup, CoGroupedStreams, EqualTo, Join, JoinedStreams, Where, Windowless, WithWindow};

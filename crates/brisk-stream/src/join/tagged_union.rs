@@ -1,53 +1,39 @@
-//! A record of one of two streams, and the key of either.
+//! Records of two streams in one, so that one window operator can take both.
 
 use crate::key_selector::KeySelector;
-use brisk_core::types::{Key, Record};
+use brisk_core::types::Record;
 use std::borrow::Cow;
 
-/// A record of the first or of the second stream, as triggers, evictors and late data of a join see it (Flink's `TaggedUnion`).
+/// A record of one of two streams, as triggers, evictors and late data of window joins see it (Flink's `TaggedUnion`).
 #[derive(Clone, PartialEq, Debug, Record)]
 pub enum TaggedUnion<A, B> {
-    /// Of the first stream.
-    First(A),
-    /// Of the second stream.
-    Second(B),
+    /// A record of the first stream.
+    One(A),
+    /// A record of the second stream.
+    Two(B),
 }
 
-impl<A, B> TaggedUnion<A, B> {
-    /// The records of either stream, in order.
-    pub(crate) fn split(records: Vec<Self>) -> (Vec<A>, Vec<B>) {
-        let (mut first, mut second) = (Vec::new(), Vec::new());
-        for record in records {
-            match record {
-                Self::First(record) => first.push(record),
-                Self::Second(record) => second.push(record),
-            }
-        }
-        (first, second)
-    }
-}
-
-/// The keys of both streams.
+/// Finds the key of a record of either stream.
 #[derive(Clone, Debug)]
-pub(crate) struct EitherKey<F, G> {
-    /// Finds the key of a record of the first stream.
-    pub(crate) first: F,
-    /// Finds the key of a record of the second stream.
-    pub(crate) second: G,
+pub struct UnionKeySelector<S1, S2> {
+    /// For the first stream.
+    pub(super) first: S1,
+    /// For the second stream.
+    pub(super) second: S2,
 }
 
-impl<A, B, K, F, G> KeySelector<TaggedUnion<A, B>> for EitherKey<F, G>
+impl<A, B, S1, S2> KeySelector<TaggedUnion<A, B>> for UnionKeySelector<S1, S2>
 where
-    K: Key,
-    F: Fn(&A) -> K + Clone + Send + Sync + 'static,
-    G: Fn(&B) -> K + Clone + Send + Sync + 'static,
+    S1: KeySelector<A>,
+    S2: KeySelector<B, Key = S1::Key>,
 {
-    type Key = K;
+    type Key = S1::Key;
 
-    fn key<'a>(&self, record: &'a TaggedUnion<A, B>) -> Cow<'a, K> {
-        Cow::Owned(match record {
-            TaggedUnion::First(record) => (self.first)(record),
-            TaggedUnion::Second(record) => (self.second)(record),
-        })
+    #[inline]
+    fn key<'a>(&self, value: &'a TaggedUnion<A, B>) -> Cow<'a, S1::Key> {
+        match value {
+            TaggedUnion::One(value) => self.first.key(value),
+            TaggedUnion::Two(value) => self.second.key(value),
+        }
     }
 }

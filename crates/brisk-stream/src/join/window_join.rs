@@ -9,7 +9,7 @@ use crate::data_stream::{DataStream, boxed};
 use crate::key_selector::{KeyBy, KeyByRef, KeySelector};
 use crate::window::{Evictor, Outcome, Trigger, Window, WindowAssigner, WindowedStream};
 use brisk_base::Millis;
-use brisk_core::function::Collector;
+use brisk_core::function::{Collector, OutputTag};
 use brisk_core::operator::{OperatorFactory, OperatorSpec, PerSubtask, RuntimeContext};
 use brisk_core::registry::OperatorRegistry;
 use brisk_core::types::{Key, Record};
@@ -178,6 +178,12 @@ where
     #[must_use]
     pub fn allowed_lateness(self, lateness: Millis) -> Self {
         Self { windowed: self.windowed.allowed_lateness(lateness), ..self }
+    }
+
+    /// Sends records that come too late for all of their windows to a side output, with their timestamps.
+    #[must_use]
+    pub fn side_output_late_data(self, tag: &OutputTag<TaggedUnion<A, B>>) -> Self {
+        Self { windowed: self.windowed.side_output_late_data(tag), ..self }
     }
 
     /// The window operator with a function behind it. Windows in which a stream has no record are left out unless `one_sided`.

@@ -25,7 +25,7 @@ pub(crate) use co_process::CoProcessOperator;
 pub(crate) use collect::{CollectOperator, Handoff};
 pub(crate) use filter::FilterOperator;
 pub(crate) use flat_map::FlatMapOperator;
-pub(crate) use keyed::KeyedOperator;
+pub(crate) use keyed::{KeyedOperator, replace_key};
 pub(crate) use keyed_process::{KeyedCoProcess, KeyedProcess};
 pub(crate) use map::MapOperator;
 pub(crate) use partial::{each_row, emit_rows, rest_of};

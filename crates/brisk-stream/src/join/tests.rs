@@ -1,1 +1,0 @@
-//! Joins, operator by operator.
