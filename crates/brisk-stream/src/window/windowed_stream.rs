@@ -173,7 +173,7 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
 
     /// Combines the elements of a window, two by two.
     pub fn reduce(&self, f: impl Fn(T, T) -> T + Send + Sync + 'static) -> DataStream<T> {
-        self.reduce_with(move |first, second| Ok(f(first, second)))
+        self.reduce_with(infallible(f))
     }
 
     /// As [`reduce`](Self::reduce), with a function that may fail the job.
@@ -201,13 +201,13 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
     /// `G::declare` for a function without settings.
     pub fn reduce_process<G>(
         &self,
-        f: impl ReduceFunction<T>,
+        f: impl Fn(T, T) -> T + Send + Sync + 'static,
         declare: impl Fn(&mut StateDeclarations) -> G + Send + Sync + 'static,
     ) -> DataStream<G::Out>
     where
         G: ProcessWindowFunction<Key = S::Key, Window = W, In = T>,
     {
-        self.folded(Reducing::new(Arc::new(f)), declare)
+        self.folded(Reducing::new(Arc::new(infallible(f))), declare)
     }
 
     /// Folds the elements of a window into an accumulator, and calls `function(key, window, result, out)` when it fires. `function` may
@@ -371,4 +371,9 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
             node.fixed_parallelism = true;
         })
     }
+}
+
+/// A closure that cannot fail as a [`ReduceFunction`].
+fn infallible<T>(f: impl Fn(T, T) -> T + Send + Sync + 'static) -> impl Fn(T, T) -> Result<T> + Send + Sync + 'static {
+    move |first, second| Ok(f(first, second))
 }
