@@ -7,7 +7,7 @@ use brisk_base::Result;
 use brisk_core::state::{Layout, Namespace, Slot};
 use brisk_core::types::{Key, hash, table_hash};
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 
 /// What may lie in a cell: cheap to clone, since the first write after a freeze clones it.
 pub(crate) trait Cell: Clone + Send + Sync + 'static {
@@ -381,6 +381,48 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
                 result
             }
         }
+    }
+
+    /// Where the cells of a namespace lie, which is created if there is none; the caller puts a cell into it. Nothing where all namespaces
+    /// lie together.
+    pub(crate) fn open_namespace(&mut self, namespace: &N) -> Option<usize> {
+        match self {
+            Self::KeyMajor(_) => None,
+            Self::NamespaceMajor(by) => {
+                let index = by.find_or_create(namespace);
+                by.tables[index].settle();
+                Some(index)
+            }
+        }
+    }
+
+    /// The cells that [`open_namespace`](Self::open_namespace) found.
+    #[inline]
+    pub(crate) fn opened(&mut self, index: usize) -> Option<&mut CowTable<ByKey<K>, C>> {
+        match self {
+            Self::KeyMajor(_) => None,
+            Self::NamespaceMajor(by) => by.tables.get_mut(index),
+        }
+    }
+
+    /// As [`drain_namespace`](Self::drain_namespace), until `visit` breaks off; `cursor` is 0 at the beginning. Says whether the namespace
+    /// is gone.
+    pub(crate) fn drain_namespace_from(
+        &mut self,
+        namespace: &N,
+        cursor: &mut usize,
+        mut visit: impl FnMut(K, C) -> Result<ControlFlow<()>>,
+    ) -> Result<bool> {
+        let Self::NamespaceMajor(by) = self else {
+            return self.drain_namespace(namespace, |key, cell| visit(key, cell).map(drop)).map(|()| true);
+        };
+        let Some(index) = by.find(namespace) else { return Ok(true) };
+        let result = by.tables[index].drain_from(cursor, |at, cell| visit(at.0, cell));
+        if by.tables[index].is_empty() {
+            by.release(namespace, index);
+            return result.map(|()| true);
+        }
+        result.map(|()| false)
     }
 
     /// The lowest namespace above `after`.

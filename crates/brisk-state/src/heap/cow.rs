@@ -9,6 +9,7 @@
 use brisk_base::Result;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// What an entry is found by.
@@ -227,6 +228,42 @@ impl<A: Address, V: Clone + Send + Sync + 'static> CowTable<A, V> {
             result = result.and_then(|()| visit(address, value));
         }
         result
+    }
+
+    /// Removes entries and hands them out until `visit` breaks off. `cursor` says where to go on; it is 0 at the beginning, and no entry is
+    /// missed whatever it is. Keeps the memory of the live table.
+    pub(crate) fn drain_from(&mut self, cursor: &mut usize, mut visit: impl FnMut(A, V) -> Result<ControlFlow<()>>) -> Result<()> {
+        if !self.layers.is_empty() {
+            self.adopt_all();
+            *cursor = 0;
+        }
+        while !self.live.is_empty() {
+            if *cursor >= self.live.num_buckets() {
+                *cursor = 0;
+            }
+            let bucket = *cursor;
+            *cursor += 1;
+            if let Ok(entry) = self.live.get_bucket_entry(bucket) {
+                let (address, value) = entry.remove().0;
+                if visit(address, value)?.is_break() {
+                    break;
+                }
+            }
+        }
+        if self.live.is_empty() {
+            self.live.clear();
+        }
+        Ok(())
+    }
+
+    /// Copies all entries of the layers to the live table.
+    #[cold]
+    fn adopt_all(&mut self) {
+        for layer in std::mem::take(&mut self.layers) {
+            for entry in visible(&layer.table, &layer.hidden) {
+                self.live.insert_unique(entry.0.table_hash(), entry.clone(), |entry| entry.0.table_hash());
+            }
+        }
     }
 
     /// Bytes of memory, from a sample of the entries.

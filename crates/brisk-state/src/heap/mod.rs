@@ -10,8 +10,10 @@ mod frozen;
 mod list;
 mod list_cell;
 mod map;
+mod namespace;
 mod value;
 
 pub use list::HeapListTable;
 pub use map::HeapMapTable;
+pub use namespace::{HeapNamespace, OpenNamespace};
 pub use value::HeapTable;

@@ -15,12 +15,12 @@ pub struct HeapTable<K, N, V> {
     /// Key groups of the operator.
     key_groups: KeyGroups,
     /// The values.
-    cells: Cells<K, N, ValueCell<V>>,
+    pub(super) cells: Cells<K, N, ValueCell<V>>,
 }
 
 /// One value.
 #[derive(Clone)]
-struct ValueCell<V>(V);
+pub(super) struct ValueCell<V>(pub(super) V);
 
 impl<V: Record> Cell for ValueCell<V> {
     fn heap_bytes(&self) -> usize {
