@@ -1,3 +1,5 @@
+//! Writers: who gets which row, when, and under which watermark.
+
 use super::*;
 use crate::exchange::{GateQueue, Received};
 use brisk_base::Error;

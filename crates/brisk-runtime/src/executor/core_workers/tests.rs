@@ -1,3 +1,5 @@
+//! Core workers: real threads, bounded time.
+
 use super::*;
 use crate::executor::{TaskObserver, TaskOutcome, TaskPoll, poll_fn};
 use std::collections::HashSet;

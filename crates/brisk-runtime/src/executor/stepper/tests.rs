@@ -1,3 +1,5 @@
+//! The step executor: the same seed, the same run.
+
 use super::*;
 use crate::executor::{TaskOutcome, poll_fn};
 use brisk_base::Timestamp;

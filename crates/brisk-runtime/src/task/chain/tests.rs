@@ -1,3 +1,5 @@
+//! Chains of toy operators, driven by hand.
+
 use super::super::testing::{Hand, Log, Probe, batch, runtime, show, world};
 use super::*;
 use brisk_core::batch::{AnyBatch, Rows};

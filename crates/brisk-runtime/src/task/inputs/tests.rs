@@ -1,3 +1,5 @@
+//! What a task makes of its channels, against a naive reading of the rules.
+
 use super::*;
 use crate::exchange::{ChannelSender, Sent};
 use crate::valve::tests::Naive;

@@ -1,3 +1,5 @@
+//! Whole tasks on the step executor.
+
 use super::super::testing::{Hand, Log, Probe, batch, task_info, world};
 use super::super::{TaskControl, TaskDescriptor, TaskEnvironment, TaskReporter, start_task};
 use super::*;
