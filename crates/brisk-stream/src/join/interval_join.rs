@@ -63,7 +63,7 @@ impl<A: Record, S1: KeySelector<A>> KeyedStream<A, S1> {
     ///     .between(Millis(0), Millis(3_600_000))
     ///     .process_fn(|order, payment, _ctx: &mut JoinContext<'_>, out: &mut Collector<(u64, u64)>| out.collect((order.1, payment.1)));
     /// # env.stream_graph("orders")?;
-    /// # brisk_base::Result::Ok(())
+    /// # Ok::<(), brisk_base::Error>(())
     /// ```
     pub fn interval_join<B: Record, S2: KeySelector<B, Key = S1::Key>>(&self, other: &KeyedStream<B, S2>) -> IntervalJoin<A, B, S1, S2> {
         for (side, has_event_time) in [("left", self.has_event_time()), ("right", other.has_event_time())] {

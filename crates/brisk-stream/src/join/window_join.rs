@@ -78,7 +78,7 @@ impl<A: Record> DataStream<A> {
     ///     .window(TumblingEventTimeWindows::of(Millis(60_000)))
     ///     .apply(|click, view| (click.0, click.1, view.1));
     /// # env.stream_graph("clicks")?;
-    /// # brisk_base::Result::Ok(())
+    /// # Ok::<(), brisk_base::Error>(())
     /// ```
     pub fn join<B: Record>(&self, other: &DataStream<B>) -> JoinedStreams<A, B> {
         Windowless::new(self, other)

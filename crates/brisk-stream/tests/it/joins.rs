@@ -78,19 +78,19 @@ mod in_windows {
         let (first, second) = (pairs(&env), pairs(&env));
         let late = OutputTag::<Either>::new("late");
         if pairwise {
-            let joined = first.join(&second).where_key(|pair| pair.0).equal_to(|pair| pair.0).window(assigner);
+            let joined = first.join(&second).where_(|pair| pair.0).equal_to(|pair| pair.0).window(assigner);
             joined
                 .allowed_lateness(Millis(lateness))
                 .side_output_late_data(&late)
                 .apply(|first, second| vec![vec![first.1], vec![second.1]]);
         } else {
-            let grouped = first.co_group(&second).where_key(|pair| pair.0).equal_to(|pair| pair.0).window(assigner);
+            let grouped = first.co_group(&second).where_(|pair| pair.0).equal_to(|pair| pair.0).window(assigner);
             let grouped = grouped.allowed_lateness(Millis(lateness)).side_output_late_data(&late);
             grouped.apply(|first: Vec<Pair>, second: Vec<Pair>, out: &mut Collector<Vec<Vec<i64>>>| {
                 out.collect([first, second].map(|all| all.into_iter().map(|pair| pair.1).collect()).to_vec());
             });
         }
-        Harness::of(&env, "Window").expect("a good graph")
+        Harness::of(&env, if pairwise { "Join" } else { "CoGroup" }).expect("a good graph")
     }
 
     /// The reference of windows, its values saying which stream they are of.
@@ -131,7 +131,7 @@ mod in_windows {
         for step in steps {
             match *step {
                 Step::Row(second, key, value, timestamp) => {
-                    let record = if second { Either::Second((key, value)) } else { Either::First((key, value)) };
+                    let record = if second { Either::Two((key, value)) } else { Either::One((key, value)) };
                     batch.push(record, Timestamp(timestamp));
                 }
                 Step::Watermark(by) => {
@@ -149,7 +149,7 @@ mod in_windows {
         assert_eq!(normal(harness.take::<Vec<Vec<i64>>>(0)), normal(events), "{spec:?} {steps:?}");
         let actual: Vec<Either> = harness.rows(1);
         let actual: Vec<i64> =
-            actual.into_iter().map(|late| if let Either::First(pair) | Either::Second(pair) = late { pair.1 } else { 0 }).collect();
+            actual.into_iter().map(|late| if let Either::One(pair) | Either::Two(pair) = late { pair.1 } else { 0 }).collect();
         assert_eq!(actual, late);
     }
 
@@ -171,7 +171,7 @@ mod in_windows {
         // Sorted: in which order the pairs of a window come is not promised.
         let run = |orange: &[i64], green: &[i64], harness: &mut Harness| -> Vec<String> {
             for (timestamp, record) in
-                orange.iter().map(|t| (*t, Either::First((0, *t)))).chain(green.iter().map(|t| (*t, Either::Second((0, *t)))))
+                orange.iter().map(|t| (*t, Either::One((0, *t)))).chain(green.iter().map(|t| (*t, Either::Two((0, *t)))))
             {
                 harness.row(0, record, timestamp).expect("a row");
             }
@@ -209,7 +209,7 @@ mod by_interval {
             joined = joined.upper_bound_exclusive();
         }
         let late = OutputTag::<Pair>::new("late");
-        joined.side_output_left_late_data(&late).side_output_right_late_data(&late).process(
+        joined.side_output_left_late_data(&late).side_output_right_late_data(&late).process_fn(
             |left: &Pair, right: &Pair, ctx: &mut JoinContext<'_>, out: &mut Collector<Found>| {
                 assert_eq!(ctx.timestamp(), ctx.left_timestamp().max(ctx.right_timestamp()));
                 out.collect((left.0, left.1, right.1));
@@ -336,7 +336,7 @@ fn mistakes_are_named_with_their_remedy() {
             let (left, right) = (pairs(env).key_by(|pair| pair.0), without_time(env).key_by(|pair| pair.0));
             left.interval_join(&right)
                 .between(Millis(0), Millis(1))
-                .process(|_: &Pair, _: &Pair, _: &mut JoinContext<'_>, _: &mut Collector<i64>| {});
+                .process_fn(|_: &Pair, _: &Pair, _: &mut JoinContext<'_>, _: &mut Collector<i64>| {});
         },
         &["interval_join", "right stream", "assign_timestamps_and_watermarks"],
     );
@@ -345,13 +345,13 @@ fn mistakes_are_named_with_their_remedy() {
             let (left, right) = (pairs(env).key_by(|pair| pair.0), pairs(env).key_by(|pair| pair.0));
             left.interval_join(&right)
                 .between(Millis(2), Millis(1))
-                .process(|_: &Pair, _: &Pair, _: &mut JoinContext<'_>, _: &mut Collector<i64>| {});
+                .process_fn(|_: &Pair, _: &Pair, _: &mut JoinContext<'_>, _: &mut Collector<i64>| {});
         },
         &["interval_join", "lower bound"],
     );
     check(
         &|env| {
-            let joined = pairs(env).join(&without_time(env)).where_key(|pair| pair.0).equal_to(|pair| pair.0);
+            let joined = pairs(env).join(&without_time(env)).where_(|pair| pair.0).equal_to(|pair| pair.0);
             joined.window(TumblingEventTimeWindows::of(Millis(5))).apply(|a, b| a.1 + b.1);
         },
         &["join", "second", "assign_timestamps_and_watermarks"],
