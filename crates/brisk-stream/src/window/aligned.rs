@@ -16,13 +16,14 @@ use crate::key_selector::KeySelector;
 use crate::keyed_state::{Store, open_store};
 use brisk_base::metrics::Counter;
 use brisk_base::{Millis, Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Cursor, Mark, Rows};
+use brisk_core::batch::{AnyBatch, Mark, Rows};
 use brisk_core::function::Emitter;
 use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
 use brisk_core::state::{KeyedTable, Layout, Slot, StateDeclarations};
 use brisk_core::types::{Key, Record};
-use brisk_state::heap::HeapTable;
+use brisk_state::heap::{HeapTable, OpenNamespace};
 use std::any::Any;
+use std::ops::ControlFlow;
 
 /// See the module.
 pub(crate) struct AlignedWindowOperator<T, S, W, F, G>
@@ -67,13 +68,15 @@ struct Current<W> {
     len: u64,
     /// The windows that hold it and are not over, the latest first.
     windows: Vec<W>,
+    /// Where each of them lies in a table of the heap; found with the first row.
+    places: Vec<OpenNamespace>,
     /// Whether none of its windows has fired.
     open: bool,
 }
 
 impl<W> Current<W> {
     const fn none() -> Self {
-        Self { start: Timestamp(0), len: 0, windows: Vec::new(), open: false }
+        Self { start: Timestamp(0), len: 0, windows: Vec::new(), places: Vec::new(), open: false }
     }
 
     #[inline]
@@ -85,7 +88,9 @@ impl<W> Current<W> {
 /// A window that fires for one key after the other, over several calls.
 struct PartlyFired<K, W> {
     window: W,
-    /// Keys that are still to fire, the next one last.
+    /// How far a table of the heap has been drained.
+    cursor: usize,
+    /// Elsewhere, and where contents stay: keys that are still to fire, the next one last.
     keys: Vec<K>,
 }
 
@@ -158,6 +163,7 @@ where
             (self.current.start, self.current.len) = if timestamp < cut { (newest, rest as u64) } else { (cut, (slide.0 - rest) as u64) };
         }
         self.current.windows.clear();
+        self.current.places.clear();
         self.current.open = true;
         let mut start = newest;
         while start > timestamp - size {
@@ -172,69 +178,75 @@ where
         Ok(())
     }
 
-    /// Takes rows for as long as they fall into the present windows, which are all open, and no watermark lies between them. Contents on
-    /// the heap are reached without a virtual call. False when the time is used up.
-    fn add_run(&mut self, cursor: &mut Cursor<T>, hashed: bool, cx: &mut OperatorContext<'_>) -> Result<bool> {
-        let Self { current, contents, fold, selector, .. } = self;
-        let table: &mut dyn Any = &mut **contents;
-        let Some(heap) = table.downcast_mut::<HeapTable<S::Key, W, F::Acc>>() else {
-            let Some((value, _, hash)) = cursor.next_row() else { return Ok(true) };
-            self.add(value, hashed.then_some(hash))?;
-            return Ok(!cx.budget.row());
-        };
-        let (last, others) = current.windows.split_last().expect("an open interval has windows");
-        while !cursor.is_at_mark() && current.holds(cursor.peek_timestamp()) {
-            let Some((value, _, hash)) = cursor.next_row() else { break };
-            let key = selector.key(&value).into_owned();
-            let hash = if hashed { hash } else { key.key_hash() };
-            for window in others {
-                add_on_heap(heap, Slot { hash, key: &key, namespace: window }, value.clone(), fold)?;
+    /// Takes rows as long as they fall into open windows; gives how many it took, and whether it has to stop.
+    fn add_rows(&mut self, rows: &mut Unread<'_, T>, until: usize, cx: &mut OperatorContext<'_>) -> Result<bool> {
+        while rows.row < until {
+            let timestamp = rows.timestamp();
+            if !self.current.holds(timestamp) {
+                self.move_to(timestamp)?;
             }
-            add_on_heap(heap, Slot { hash, key: &key, namespace: last }, value, fold)?;
-            if cx.budget.row() {
+            if !self.current.open {
                 return Ok(false);
             }
-        }
-        Ok(true)
-    }
-
-    /// Takes one row, whose windows are all open.
-    #[inline]
-    fn add(&mut self, value: T, hash: Option<u64>) -> Result<()> {
-        let key = self.selector.key(&value).into_owned();
-        let hash = hash.unwrap_or_else(|| key.key_hash());
-        let Self { current, contents, fold, .. } = self;
-        let (last, others) = current.windows.split_last().expect("an open interval has windows");
-        for window in others {
-            add_to(&mut **contents, Slot { hash, key: &key, namespace: window }, value.clone(), fold)?;
-        }
-        add_to(&mut **contents, Slot { hash, key: &key, namespace: last }, value, fold)
-    }
-
-    /// Takes one row of which a window has fired already or is over.
-    #[cold]
-    fn add_late(&mut self, value: T, timestamp: Timestamp, hash: Option<u64>, cx: &OperatorContext<'_>) -> Result<()> {
-        if self.current.windows.is_empty() {
-            return match &self.settings.late {
-                Some(tag) => self.emitter.sides.collect(tag, value, timestamp),
-                None => {
-                    self.dropped.inc();
-                    Ok(())
-                }
+            let contents: &mut dyn Any = &mut *self.contents;
+            let stop = match contents.downcast_mut::<HeapTable<S::Key, W, F::Acc>>() {
+                Some(table) => add_to_heap(table, &mut self.current, &self.selector, &mut self.fold, rows, until, cx)?,
+                None => add_to_any(&mut *self.contents, &self.current, &self.selector, &mut self.fold, rows, until, cx)?,
             };
-        }
-        self.now = cx.now();
-        let key = self.selector.key(&value).into_owned();
-        let hash = hash.unwrap_or_else(|| key.key_hash());
-        for window in std::mem::take(&mut self.current.windows) {
-            let slot = Slot { hash, key: &key, namespace: &window };
-            add_to(&mut *self.contents, slot, value.clone(), &mut self.fold)?;
-            if window.max_timestamp() <= self.watermark {
-                self.fire_key(slot, false, cx)?;
+            if stop {
+                return Ok(true);
             }
         }
-        self.current = Current::none();
-        Ok(())
+        Ok(false)
+    }
+
+    /// Takes one row of which a window has fired already or is over. Says whether to stop.
+    #[cold]
+    fn add_late(&mut self, rows: &mut Unread<'_, T>, cx: &mut OperatorContext<'_>) -> Result<bool> {
+        let timestamp = rows.timestamp();
+        let Some(value) = rows.take() else { return Ok(false) };
+        if self.current.windows.is_empty() {
+            match &self.settings.late {
+                Some(tag) => self.emitter.sides.collect(tag, value, timestamp)?,
+                None => self.dropped.inc(),
+            }
+        } else {
+            let key = self.selector.key(&value).into_owned();
+            let hash = rows.hash(&key);
+            self.now = cx.now();
+            for window in std::mem::replace(&mut self.current, Current::none()).windows {
+                let slot = Slot { hash, key: &key, namespace: &window };
+                add_to(&mut *self.contents, slot, value.clone(), &mut self.fold)?;
+                if window.max_timestamp() <= self.watermark {
+                    self.fire_key(slot, false, cx)?;
+                }
+            }
+        }
+        rows.row += 1;
+        Ok(cx.budget.row() || self.emitter.is_full())
+    }
+
+    /// Passes on marks up to `row` that neither fire nor end a window. Gives how many.
+    #[inline]
+    fn pass_quiet_marks(&mut self, marks: &[Mark], row: usize) -> usize {
+        let count = marks.iter().take_while(|mark| mark.row as usize <= row && mark.watermark < self.boundary).count();
+        if let Some(last) = marks[..count].last() {
+            self.watermark = last.watermark;
+            self.emitter.mark(last.watermark);
+        }
+        count
+    }
+
+    /// Does what the marks up to `row` bring. Gives how many it has passed: not all when it had to stop.
+    fn pass_marks(&mut self, marks: &[Mark], row: usize, cx: &mut OperatorContext<'_>) -> Result<usize> {
+        let mut passed = 0;
+        loop {
+            passed += self.pass_quiet_marks(&marks[passed..], row);
+            match marks.get(passed) {
+                Some(mark) if mark.row as usize <= row && self.advance(mark.watermark, cx)? => passed += 1,
+                _ => return Ok(passed),
+            }
+        }
     }
 
     /// Calls the window function for one key. `last`: its contents go.
@@ -274,27 +286,76 @@ where
     /// Fires windows that the watermark has passed; false when it had to stop because the output is full or the time is used up.
     fn fire_windows(&mut self, cx: &mut OperatorContext<'_>) -> Result<bool> {
         loop {
-            if self.firing.is_none() {
-                let Some(window) = self.next_to_fire()? else { return Ok(true) };
-                let mut keys = Vec::new();
-                self.contents.scan_namespace(&window, &mut |key, _| {
-                    keys.push(key.clone());
-                    Ok(())
-                })?;
-                keys.reverse();
-                self.firing = Some(PartlyFired { window, keys });
+            let mut firing = match self.firing.take() {
+                Some(firing) => firing,
+                None => match self.next_to_fire()? {
+                    Some(window) => self.begin_firing(window)?,
+                    None => return Ok(true),
+                },
+            };
+            if !self.fire_window(&mut firing, cx)? {
+                self.firing = Some(firing);
+                return Ok(false);
             }
-            let Some(PartlyFired { window, mut keys }) = self.firing.take() else { return Ok(true) };
-            let last = self.settings.allowed_lateness == Millis::ZERO;
-            while let Some(key) = keys.pop() {
-                self.fire_key(Slot::new(&key, &window), last, cx)?;
-                if cx.budget.row() || self.emitter.is_full() {
-                    self.firing = Some(PartlyFired { window, keys });
-                    return Ok(false);
-                }
-            }
-            self.fired = window.max_timestamp();
+            self.fired = firing.window.max_timestamp();
         }
+    }
+
+    /// Whether contents go when a window fires.
+    fn fires_once(&self) -> bool {
+        self.settings.allowed_lateness == Millis::ZERO
+    }
+
+    /// The contents as a table of the heap, if they are one and go when a window fires: then they are drained.
+    fn drained(&mut self) -> Option<&mut HeapTable<S::Key, W, F::Acc>> {
+        if !self.fires_once() {
+            return None;
+        }
+        let contents: &mut dyn Any = &mut *self.contents;
+        contents.downcast_mut()
+    }
+
+    fn begin_firing(&mut self, window: W) -> Result<PartlyFired<S::Key, W>> {
+        let mut keys = Vec::new();
+        if self.drained().is_none() {
+            self.contents.scan_namespace(&window, &mut |key, _| {
+                keys.push(key.clone());
+                Ok(())
+            })?;
+            keys.reverse();
+        }
+        Ok(PartlyFired { window, cursor: 0, keys })
+    }
+
+    /// Fires the keys of one window; false as in [`fire_windows`](Self::fire_windows).
+    fn fire_window(&mut self, firing: &mut PartlyFired<S::Key, W>, cx: &mut OperatorContext<'_>) -> Result<bool> {
+        if self.drained().is_some() {
+            return self.drain_window(firing, cx);
+        }
+        let last = self.fires_once();
+        while let Some(key) = firing.keys.pop() {
+            self.fire_key(Slot::new(&key, &firing.window), last, cx)?;
+            if cx.budget.row() || self.emitter.is_full() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// As [`fire_window`](Self::fire_window), in a table of the heap whose contents go.
+    fn drain_window(&mut self, firing: &mut PartlyFired<S::Key, W>, cx: &mut OperatorContext<'_>) -> Result<bool> {
+        let Self { contents, fold, function, store, emitter, watermark, now, .. } = self;
+        let contents: &mut dyn Any = &mut **contents;
+        let table: &mut HeapTable<S::Key, W, F::Acc> = contents.downcast_mut().expect("checked by the caller");
+        let (watermark, now, window) = (*watermark, *now, &firing.window);
+        table.drain_namespace_from(window, &mut firing.cursor, |key, acc| {
+            let slot = Slot { hash: key.key_hash(), key: &key, namespace: window };
+            let firing = Firing { slot, state_window: window, merging: false, last: true, watermark, now };
+            firing.call(function, fold.into_result(acc)?, store, emitter, cx.runtime)?;
+            let sides = &mut emitter.sides;
+            function.clear(&mut ProcessWindowContext { store, slot, merging: false, watermark, now, sides, runtime: cx.runtime })?;
+            Ok(if cx.budget.row() || emitter.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })
     }
 
     /// Drops windows whose lateness is over.
@@ -333,6 +394,117 @@ where
     }
 }
 
+/// The rows of a batch that have not been taken.
+struct Unread<'a, T> {
+    values: std::vec::IntoIter<T>,
+    timestamps: &'a [Timestamp],
+    /// Key hashes; empty when there are none.
+    hashes: &'a [u64],
+    /// Index of the next row.
+    row: usize,
+}
+
+impl<T> Unread<'_, T> {
+    /// Timestamp of the next row.
+    #[inline]
+    fn timestamp(&self) -> Timestamp {
+        self.timestamps.get(self.row).copied().unwrap_or(Timestamp::MIN)
+    }
+
+    /// Key hash of the next row.
+    #[inline]
+    fn hash(&self, key: &impl Key) -> u64 {
+        self.hashes.get(self.row).copied().unwrap_or_else(|| key.key_hash())
+    }
+
+    /// The next row.
+    #[inline]
+    fn take(&mut self) -> Option<T> {
+        self.values.next()
+    }
+}
+
+/// Adds the rows of the current windows to a table of the heap. Says whether to stop. Cost per row and window: one probe; the key is
+/// cloned only where it is new.
+#[inline]
+fn add_to_heap<T, S, W, F>(
+    table: &mut HeapTable<S::Key, W, F::Acc>,
+    current: &mut Current<W>,
+    selector: &S,
+    fold: &mut F,
+    rows: &mut Unread<'_, T>,
+    until: usize,
+    cx: &mut OperatorContext<'_>,
+) -> Result<bool>
+where
+    T: Record,
+    S: KeySelector<T>,
+    W: Window,
+    F: Fold<T>,
+{
+    if current.places.is_empty() {
+        let place = |window| table.open_namespace(window).expect("the contents are laid out by window");
+        current.places.extend(current.windows.iter().map(place));
+    }
+    let (last, others) = current.places.split_last().expect("an open interval has windows");
+    while rows.row < until && current.holds(rows.timestamp()) {
+        let Some(value) = rows.take() else { break };
+        let key = selector.key(&value);
+        let hash = rows.hash(&*key);
+        for place in others {
+            let mut contents = table.in_namespace(*place);
+            match contents.get_mut(hash, &key) {
+                Some(acc) => fold.add(acc, value.clone())?,
+                None => contents.insert_new(hash, key.clone().into_owned(), fold.create(value.clone())?),
+            }
+        }
+        let mut contents = table.in_namespace(*last);
+        if let Some(acc) = contents.get_mut(hash, &key) {
+            drop(key);
+            fold.add(acc, value)?;
+        } else {
+            let key = key.into_owned();
+            contents.insert_new(hash, key, fold.create(value)?);
+        }
+        rows.row += 1;
+        if cx.budget.row() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Adds the rows of the current windows to a table of any kind. Says whether to stop.
+fn add_to_any<T, S, W, F>(
+    table: &mut dyn KeyedTable<S::Key, W, F::Acc>,
+    current: &Current<W>,
+    selector: &S,
+    fold: &mut F,
+    rows: &mut Unread<'_, T>,
+    until: usize,
+    cx: &mut OperatorContext<'_>,
+) -> Result<bool>
+where
+    T: Record,
+    S: KeySelector<T>,
+    W: Window,
+    F: Fold<T>,
+{
+    while rows.row < until && current.holds(rows.timestamp()) {
+        let Some(value) = rows.take() else { break };
+        let key = selector.key(&value).into_owned();
+        let hash = rows.hash(&key);
+        for window in &current.windows {
+            add_to(table, Slot { hash, key: &key, namespace: window }, value.clone(), fold)?;
+        }
+        rows.row += 1;
+        if cx.budget.row() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Folds an element into the accumulator of a slot.
 #[inline]
 fn add_to<T, K: Key, W: Window, F: Fold<T>>(
@@ -352,29 +524,6 @@ fn add_to<T, K: Key, W: Window, F: Fold<T>>(
     })
 }
 
-/// As [`add_to`], compiled for the fold.
-#[inline]
-fn add_on_heap<T, K: Key, W: Window, F: Fold<T>>(
-    table: &mut HeapTable<K, W, F::Acc>,
-    slot: Slot<'_, K, W>,
-    value: T,
-    fold: &mut F,
-) -> Result<()> {
-    // `add` follows `create`; whichever is called first has the value.
-    let cell = std::cell::Cell::new(Some((value, fold)));
-    table.add_many_inline(
-        &[slot],
-        |_| {
-            let (value, fold) = cell.take().expect("a slot is created before anything is added to it");
-            fold.create(value)
-        },
-        |_, acc| match cell.take() {
-            Some((value, fold)) => fold.add(acc, value),
-            None => Ok(()),
-        },
-    )
-}
-
 impl<T, S, W, F, G> Operator for AlignedWindowOperator<T, S, W, F, G>
 where
     T: Record,
@@ -388,39 +537,37 @@ where
     }
 
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
-        let rows = Rows::<T>::from_any(batch)?;
-        let hashed = !rows.hashes.is_empty();
-        let mut cursor = rows.into_cursor();
+        let Rows { values, timestamps, hashes, marks } = Rows::<T>::from_any(batch)?;
+        let len = values.len();
+        let mut rows = Unread { values: values.into_iter(), timestamps: &timestamps, hashes: &hashes, row: 0 };
+        let mut mark = 0;
         loop {
-            while let Some(mark) = cursor.next_mark() {
-                if !self.advance(mark, cx)? {
-                    self.emitter.flush(cx);
-                    let mut rest = cursor.into_rest().unwrap_or_default();
-                    rest.marks.insert(0, Mark { row: 0, watermark: mark });
-                    return Ok(Rest::More(Box::new(rest)));
-                }
-            }
-            if cursor.is_empty() {
+            mark += self.pass_marks(&marks[mark..], rows.row, cx)?;
+            let stuck = marks.get(mark).is_some_and(|mark| mark.row as usize <= rows.row);
+            if stuck || rows.row == len {
                 break;
             }
-            let timestamp = cursor.peek_timestamp();
-            if !self.current.holds(timestamp) {
-                self.move_to(timestamp)?;
+            // Marks that bring nothing need not interrupt a run of rows.
+            let until = marks[mark..].iter().find(|mark| mark.watermark >= self.boundary).map_or(len, |mark| mark.row as usize);
+            let mut stop = self.add_rows(&mut rows, until, cx)?;
+            if !stop && rows.row < until {
+                mark += self.pass_marks(&marks[mark..], rows.row, cx)?;
+                stop = self.add_late(&mut rows, cx)?;
             }
-            if self.current.open {
-                if !self.add_run(&mut cursor, hashed, cx)? {
-                    break;
-                }
-                continue;
-            }
-            let Some((value, timestamp, hash)) = cursor.next_row() else { break };
-            self.add_late(value, timestamp, hashed.then_some(hash), cx)?;
-            if cx.budget.row() || self.emitter.is_full() {
+            if stop {
+                mark += self.pass_quiet_marks(&marks[mark..], rows.row);
                 break;
             }
         }
         self.emitter.flush(cx);
-        Ok(crate::operators::rest_of(cursor))
+        let row = rows.row;
+        let rest = Rows {
+            values: rows.values.collect(),
+            timestamps: timestamps.get(row..).unwrap_or_default().to_vec(),
+            hashes: hashes.get(row..).unwrap_or_default().to_vec(),
+            marks: marks[mark..].iter().map(|mark| Mark { row: mark.row - row as u32, ..*mark }).collect(),
+        };
+        Ok(if rest.is_blank() { Rest::Consumed } else { Rest::More(Box::new(rest)) })
     }
 
     fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
