@@ -155,3 +155,19 @@ pub(super) fn run(seed: u64) -> Result<u64> {
         same("late departures", late.into_iter().cloned().collect(), found_late)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pieces_have_late_departures_and_planes_that_fly_again() {
+        let (mut left_behind, mut again) = (0, 0);
+        for seed in 0..20 {
+            let piece = Piece::draw(&mut parameters(seed)).unwrap();
+            left_behind += late(piece.flights).0.len();
+            again += by_plane(piece.flights).iter().filter(|session| session.3.0 > 1).count();
+        }
+        assert!(left_behind > 100 && again > 100, "{left_behind} late, {again} sessions of several flights");
+    }
+}

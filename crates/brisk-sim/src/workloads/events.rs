@@ -15,14 +15,15 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// At most so many events. Some streams are dense, some have long pauses, some begin before 1970.
-    pub(super) fn draw(rng: &mut Rng, most: u64) -> Self {
+    /// At most so many events from about `start` on. Some streams are dense, some have long pauses.
+    pub(super) fn draw(rng: &mut Rng, most: u64, start: i64) -> Self {
         let (count, keys) = (any_size(rng, 0, most), any_size(rng, 1, 20));
         let (disorder, pace) = (any_size(rng, 0, 500), any_size(rng, 0, 20));
-        let mut now = rng.below(10_000) as i64 - 5_000;
+        let pauses = [20, 100, 5_000][rng.below(3) as usize];
+        let mut now = start;
         let mut event = |value: u64| {
             now += rng.below(pace + 1) as i64;
-            if rng.one_in(50) {
+            if rng.one_in(pauses) {
                 now += rng.below(5_000) as i64;
             }
             (rng.below(keys) as u32, now - rng.below(disorder + 1) as i64, value as i64)
@@ -30,4 +31,9 @@ impl Events {
         let list = (0..count).map(&mut event).collect();
         Self { list, disorder: disorder as i64 }
     }
+}
+
+/// When a stream begins: around 1970, also before.
+pub(super) fn any_start(rng: &mut Rng) -> i64 {
+    rng.below(10_000) as i64 - 5_000
 }

@@ -10,6 +10,7 @@ mod departures;
 mod events;
 mod failure;
 mod flights;
+mod joins;
 mod numbers;
 mod timers;
 mod watch;
@@ -38,6 +39,7 @@ pub struct Workload {
 pub const ALL: &[Workload] = &[
     Workload { name: "numbers", about: "counts per key are gapless and in order, over every exchange", run: numbers::run },
     Workload { name: "windows", about: "tumbling, sliding and session windows agree with a plain computation", run: windows::run },
+    Workload { name: "joins", about: "interval and window joins give the pairs of a plain computation", run: joins::run },
     Workload { name: "departures", about: "a piece of the flight stream: hours, sessions, late records", run: departures::run },
     Workload { name: "columnar", about: "a keyed sum with retraction over columns folds to the plain sums", run: columnar::run },
     Workload { name: "timers", about: "timers of both clocks fire once, in time and in order", run: timers::run },
@@ -69,11 +71,11 @@ fn parameters(seed: u64) -> Rng {
     Rng::seeded(seed ^ 0xB215_C0DE)
 }
 
-/// A number from `low` to `high`, both included; small ones are as likely as large ones.
+/// A number from `low` to `high`, both included: half of the time any of them, else rather a small one.
 fn any_size(rng: &mut Rng, low: u64, high: u64) -> u64 {
     let span = high - low;
-    let limit = span >> rng.below(u64::from(64 - span.leading_zeros()) + 1);
-    low + rng.below(limit + 1)
+    let magnitude = if rng.one_in(2) { 0 } else { rng.below(u64::from(64 - span.leading_zeros()) + 1) };
+    low + rng.below((span >> magnitude) + 1)
 }
 
 /// Runs one seed of a simulation and checks it.

@@ -3,7 +3,7 @@
 //! Half of the seeds read the events in parallel with a watermark that leaves nothing behind; every window then fires once. The others
 //! read them in order with a tighter watermark, so that it is fixed, record by record, which events are late and which windows fire again.
 
-use super::events::{Event, Events};
+use super::events::{Event, Events, any_start};
 use super::{any_size, checked, parameters, same};
 use crate::simulation::simulate;
 use brisk_base::world::Rng;
@@ -42,7 +42,8 @@ struct Windows {
 
 impl Windows {
     fn draw(rng: &mut Rng) -> Self {
-        let events = Events::draw(rng, 2500);
+        let start = any_start(rng);
+        let events = Events::draw(rng, 2500, start);
         let size = any_size(rng, 1, 2000) as i64;
         let kind = match rng.below(3) {
             0 => Kind::Tumbling { size, offset: rng.below(size as u64) as i64 },
@@ -231,4 +232,25 @@ pub(super) fn run(seed: u64) -> Result<u64> {
         same("late events", reference.late, late)?;
         same("windows", windows.normal(reference.fired), windows.normal(fired))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parameters_reach_late_events_second_firings_and_joined_sessions() {
+        let (mut late, mut again, mut joined) = (0, 0, 0);
+        for seed in 0..100 {
+            let windows = Windows::draw(&mut parameters(seed));
+            let Reference { fired, late: left_behind, .. } = Reference::compute(&windows);
+            let distinct = fired.iter().map(|(key, start, end, _)| (key, start, end)).collect::<std::collections::BTreeSet<_>>().len();
+            late += left_behind.len();
+            again += fired.len() - distinct;
+            if let Kind::Session { gap } = windows.kind {
+                joined += fired.iter().filter(|(_, start, end, _)| end - start > gap).count();
+            }
+        }
+        assert!(late > 100 && again > 100 && joined > 100, "{late} late, {again} fired again, {joined} joined");
+    }
 }

@@ -22,6 +22,11 @@ fn windows() {
 }
 
 #[test]
+fn joins() {
+    run("joins", 30);
+}
+
+#[test]
 fn departures() {
     run("departures", 10);
 }
