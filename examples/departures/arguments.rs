@@ -10,6 +10,7 @@ pub(crate) const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../exampl
 /// See the module.
 pub(crate) struct Arguments {
     pub(crate) input: PathBuf,
+    pub(crate) weather: Option<PathBuf>,
     pub(crate) output: Option<PathBuf>,
     parallelism: u32,
     executor: ExecutorKind,
@@ -21,6 +22,7 @@ impl Arguments {
         let own = PathBuf::from(DATA);
         let mut arguments = Self {
             input: own.join("departures.csv.gz"),
+            weather: None,
             output: None,
             parallelism: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
             executor: ExecutorKind::Core,
@@ -29,12 +31,15 @@ impl Arguments {
             let mut value = || raw.next().ok_or_else(|| Error::user(format!("{option} needs a value")));
             match option.as_str() {
                 "--input" => arguments.input = value()?.into(),
+                "--weather" => arguments.weather = Some(value()?.into()),
                 "--output" => arguments.output = Some(value()?.into()),
                 "--parallelism" => arguments.parallelism = parsed(&option, &value()?)?,
                 "--executor" => arguments.executor = parsed(&option, &value()?)?,
                 _ => return Err(Error::user(format!("there is no option {option}; see the beginning of examples/departures/main.rs"))),
             }
         }
+        let beside = arguments.input.with_file_name("weather.csv.gz");
+        arguments.weather = arguments.weather.or_else(|| Some(beside).filter(|path| path.exists()));
         Ok(arguments)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::arguments::DATA;
 use crate::job::Results;
+use crate::weather;
 use brisk::formats::{Csv, FileInput, FileRange, ReadFormat, RecordReader};
 use brisk::prelude::*;
 use serde::de::DeserializeOwned;
@@ -13,7 +14,12 @@ pub(crate) fn check(results: &Results) -> Result<()> {
     same("hourly_by_origin.csv", &results.hours)?;
     same("hourly_lateness_60min.csv", &results.hours_in_time)?;
     same("late_60min.csv", &results.late)?;
-    same("sessions_by_plane.csv.gz", &results.sessions)
+    same("sessions_by_plane.csv.gz", &results.sessions)?;
+    if results.weather.is_empty() {
+        return Ok(());
+    }
+    let expected = weather::computed_plainly(&read("departures.csv.gz")?, &read("weather.csv.gz")?);
+    compare("delays by weather", &expected.into_iter().collect::<Vec<_>>(), &results.weather, |(condition, _)| *condition)
 }
 
 /// Compares with a file of expected results; the order does not matter.

@@ -2,6 +2,7 @@
 
 use crate::arguments::Arguments;
 use crate::records::{Delays, Departure, Hour, HourInTime, Late, Session};
+use crate::weather::{Condition, delays_by_condition};
 use brisk::prelude::*;
 use serde::Serialize;
 use std::sync::{Arc, Mutex};
@@ -13,6 +14,7 @@ pub(crate) struct Results {
     pub(crate) hours_in_time: Vec<HourInTime>,
     pub(crate) late: Vec<Late>,
     pub(crate) sessions: Vec<Session>,
+    pub(crate) weather: Vec<(Condition, Delays)>,
 }
 
 /// What sinks gather while the job runs.
@@ -55,6 +57,9 @@ pub(crate) fn build(env: &StreamEnvironment, arguments: &Arguments) -> Gathering
     gathering.gather(&sessions, |results| &mut results.sessions);
     gathering.gather(&hours_in_time, |results| &mut results.hours_in_time);
     gathering.gather(&late, |results| &mut results.late);
+    if let Some(weather) = &arguments.weather {
+        gathering.gather(&delays_by_condition(&all, env, weather), |results| &mut results.weather);
+    }
     if let Some(folder) = &arguments.output {
         let write = |name: &str| folder.join(format!("{name}.csv"));
         write_csv(&hours, write("hourly_by_origin"));

@@ -12,7 +12,11 @@ const TOP: usize = 5;
 
 /// All tables, one below the other.
 pub(crate) fn of(results: &Results) -> String {
-    [airports(results), worst_hours(results), planes(results)].join("\n\n")
+    let mut text = [airports(results), worst_hours(results), planes(results)].join("\n\n");
+    if !results.weather.is_empty() {
+        text.push_str(&format!("\n\n{}", weather(results)));
+    }
+    text
 }
 
 /// A table whose first columns are texts and the others numbers.
@@ -81,6 +85,15 @@ fn planes(results: &Results) -> String {
     });
     let title = format!("Busiest of {} sessions of planes, with less than 24 hours between departures", count(sessions.len() as u64));
     table(&title, &["plane", "first departure", "days", "flights"], 2, rows)
+}
+
+fn weather(results: &Results) -> String {
+    let mut rows = results.weather.clone();
+    rows.sort_by_key(|(condition, _)| *condition);
+    let rows = rows.into_iter().map(|(condition, delays)| {
+        vec![condition.to_string(), count(delays.flights), format!("{:.1}", delays.average()), count(delays.max as u64)]
+    });
+    table("Delays by weather at the time of departure", &["weather", "flights", "mean delay", "longest"], 1, rows)
 }
 
 /// A number with a comma between thousands.

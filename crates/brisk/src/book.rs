@@ -16,4 +16,6 @@ chapter!(Windows, "../../../docs/book/src/windows.md");
 chapter!(ProcessFunctions, "../../../docs/book/src/process-functions.md");
 chapter!(SourcesAndSinks, "../../../docs/book/src/sources-and-sinks.md");
 chapter!(Testing, "../../../docs/book/src/testing.md");
+chapter!(Joins, "../../../docs/book/src/joins.md");
 chapter!(Executors, "../../../docs/book/src/executors.md");
+chapter!(ConfigurationKeys, "../../../docs/book/src/configuration.md");

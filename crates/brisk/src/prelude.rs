@@ -7,25 +7,28 @@ pub use brisk_base::{Error, ErrorKind, Millis, Result, ResultExt, Timestamp};
 pub use brisk_connectors::datagen::DataGeneratorSource;
 pub use brisk_connectors::files::{FileSink, FileSource};
 pub use brisk_connectors::socket::{SocketSink, SocketSource};
-pub use brisk_core::function::watermark::WatermarkStrategy;
+pub use brisk_core::function::watermark::{WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
 pub use brisk_core::function::{AggregateFunction, Collector, OutputTag, ReduceFunction};
 pub use brisk_core::job::{JobClient, JobResult, JobStatus};
 pub use brisk_core::operator::RuntimeContext;
 pub use brisk_core::state::{AggregatingState, ListState, MapState, ReducingState, StateDeclarations, ValueState};
+#[cfg(feature = "serde")]
+pub use brisk_core::types::Serde;
 pub use brisk_core::types::{Key, Record};
 pub use brisk_stream::function::{
-    AsyncFunction, AsyncOptions, AsyncOrder, AsyncRetry, BroadcastContext, BroadcastProcessFunction, CoFlatMapFunction, CoMapFunction,
-    CoProcessFunction, Context, FilterFunction, FlatMapFunction, KeyedBroadcastProcessFunction, KeyedCoProcessFunction, KeyedContext,
-    KeyedProcessFunction, KeyedReadOnlyContext, MapFunction, MapStateDescriptor, ProcessContext, ProcessFunction, ReadOnlyContext,
-    TimerContext,
+    AsyncFunction, AsyncOptions, AsyncOrder, AsyncResult, AsyncRetry, BroadcastContext, BroadcastProcessFunction, BroadcastState,
+    CoFlatMapFunction, CoMapFunction, CoProcessFunction, Context, FilterFunction, FlatMapFunction, KeyedBroadcastProcessFunction,
+    KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, KeyedReadOnlyContext, MapFunction, MapStateDescriptor, ProcessContext,
+    ProcessFunction, ReadOnlyContext, TimeDomain, TimerContext,
 };
+pub use brisk_stream::join::{CoGroupFunction, FlatJoinFunction, JoinContext, JoinFunction, ProcessJoinFunction, TaggedUnion};
 pub use brisk_stream::window::{
-    ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger, DeltaEvictor, DeltaTrigger,
+    AllWindowedStream, ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger, DeltaEvictor, DeltaTrigger,
     DynamicEventTimeSessionWindows, DynamicProcessingTimeSessionWindows, EndOfStreamTrigger, EventTimeSessionWindows, EventTimeTrigger,
-    GlobalWindow, GlobalWindows, ProcessWindowContext, ProcessWindowFunction, ProcessingTimeSessionWindows, ProcessingTimeTrigger,
-    PurgingTrigger, SlidingEventTimeWindows, SlidingProcessingTimeWindows, TimeEvictor, TimeWindow, TumblingEventTimeWindows,
-    TumblingProcessingTimeWindows, WindowedStream,
+    GlobalWindow, GlobalWindows, NeverTrigger, ProcessWindowContext, ProcessWindowFunction, ProcessingTimeSessionWindows,
+    ProcessingTimeTrigger, ProcessingTimeoutTrigger, PurgingTrigger, SlidingEventTimeWindows, SlidingProcessingTimeWindows, TimeEvictor,
+    TimeWindow, Trigger, TriggerContext, TriggerResult, TumblingEventTimeWindows, TumblingProcessingTimeWindows, Window, WindowedStream,
 };
 pub use brisk_stream::{
-    BroadcastStream, ConnectedStreams, DataStream, DataStreamSink, KeyedConnectedStreams, KeyedStream, StreamEnvironment,
+    BroadcastStream, ConnectedStreams, DataStream, DataStreamSink, KeySelector, KeyedConnectedStreams, KeyedStream, StreamEnvironment,
 };

@@ -178,8 +178,14 @@ mod line {
 
         #[test]
         fn the_line_says_how_far_the_job_is() {
-            let progress =
-                JobProgress { records_in: 1_234_567, records_out: 89, watermark: 1_357_035_300_000, tasks_running: 3, tasks: 4, state_entries: 0 };
+            let progress = JobProgress {
+                records_in: 1_234_567,
+                records_out: 89,
+                watermark: 1_357_035_300_000,
+                tasks_running: 3,
+                tasks: 4,
+                state_entries: 0,
+            };
             let expected = "flights: 1,234,567 records in, 5,000/s, 89 out | watermark 2013-01-01 10:15:00 | 3/4 tasks";
             assert_eq!(message("flights", &progress, 5000), expected);
             let begun = message("flights", &JobProgress { watermark: i64::MIN, tasks: 4, ..JobProgress::default() }, 0);
