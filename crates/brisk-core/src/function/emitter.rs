@@ -104,7 +104,10 @@ impl SideOutputs {
             Box::new(collector)
         });
         let Some(collector) = buffer.as_any().downcast_mut::<Collector<T>>() else {
-            return Err(Error::user(format!("the output tag '{}' is used with two types of records; give each type a tag of its own", tag.id)));
+            return Err(Error::user(format!(
+                "the output tag '{}' is used with two types of records; give each type a tag of its own",
+                tag.id
+            )));
         };
         collector.collect_with_timestamp(value, timestamp);
         self.gathered += 1;
