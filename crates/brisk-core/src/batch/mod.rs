@@ -141,8 +141,10 @@ pub const fn rows_per_batch(row_bytes: usize) -> usize {
     }
 }
 
-/// Rows of a full batch for one of `targets` targets: fewer when there are many, so that all buffers of a writer stay about 1 MB.
+/// Rows of a full batch for one of `targets` targets: fewer when there are many, so that all buffers of a writer stay about 1 MB. From
+/// 128 on there are probably as many writers, and those of the whole process count.
 pub const fn scattered_rows(full: usize, targets: usize) -> usize {
     let rows = if targets > 20 { full * 20 / targets } else { full };
+    let rows = if targets > 128 { rows * 128 / targets } else { rows };
     if rows < 16 { 16 } else { rows }
 }

@@ -1,6 +1,7 @@
 //! Splits typed batches over the targets of an exchange.
 //!
-//! Cost: one push per row and one comparison for the watermark; nothing per target unless something waits for it.
+//! Cost: one push per row and one comparison for the watermark; nothing per target unless something waits for it. A buffer holds no
+//! memory until its first row, and then makes room for as many rows as the last batch had.
 
 use super::{AnyBatch, Rows, Scatter, Scattered};
 use crate::types::Record;
@@ -20,6 +21,8 @@ pub struct RowScatter<T> {
     full: Vec<u32>,
     /// Rows in all buffers.
     rows: usize,
+    /// Rows of the batch that was taken last: a guess at the next.
+    guess: usize,
 }
 
 impl<T: Record> RowScatter<T> {
@@ -32,12 +35,16 @@ impl<T: Record> RowScatter<T> {
             full_at: full_at.max(1),
             full: Vec::new(),
             rows: 0,
+            guess: 0,
         }
     }
 
     #[inline]
     fn push(&mut self, target: usize, value: T, timestamp: Timestamp, hash: Option<u64>) {
         let buffer = &mut self.buffers[target];
+        if buffer.values.capacity() == 0 {
+            make_room(buffer, self.guess, timestamp.is_set(), hash.is_some());
+        }
         if self.marked[target] != self.watermark {
             buffer.mark(self.watermark);
             self.marked[target] = self.watermark;
@@ -50,6 +57,14 @@ impl<T: Record> RowScatter<T> {
             self.full.push(target as u32);
         }
     }
+}
+
+/// Makes room for a first row and those that will follow it.
+#[cold]
+fn make_room<T>(buffer: &mut Rows<T>, rows: usize, timestamps: bool, hashes: bool) {
+    buffer.values.reserve_exact(rows);
+    buffer.timestamps.reserve_exact(if timestamps { rows } else { 0 });
+    buffer.hashes.reserve_exact(if hashes { rows } else { 0 });
 }
 
 impl<T: Record> Scatter for RowScatter<T> {
@@ -87,8 +102,8 @@ impl<T: Record> Scatter for RowScatter<T> {
         if behind {
             buffer.mark(self.watermark);
         }
-        let next = Rows::with_capacity(buffer.values.len());
-        let taken = std::mem::replace(buffer, next);
+        let taken = std::mem::take(buffer);
+        self.guess = taken.values.len();
         self.rows -= taken.values.len();
         Scattered::Batch(Box::new(taken))
     }

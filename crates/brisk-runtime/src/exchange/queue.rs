@@ -1,8 +1,9 @@
 //! The queue in front of one task: elements of all of its channels, bounded per channel and in all.
 //!
-//! Invariants: elements of one channel keep their order; an empty channel accepts at least one element, so that nobody starves; a producer
-//! that was refused is woken when its channel has drained to half and the gate has room, at the latest when the channel is empty. One short
-//! lock per element, that is, per batch.
+//! Invariants: elements of one channel keep their order; a gate holds a bounded number of bytes, and where it has few channels, an empty
+//! one accepts an element all the same, so that each of them flows; a producer that was refused is woken when its channel has drained to
+//! half and the gate has room, at the latest when the gate is empty. The consumer takes elements in the order of their arrival, whatever
+//! their channel, so a full gate always drains. One short lock per element, that is, per batch.
 
 use super::Perturb;
 use brisk_core::element::Element;
@@ -18,6 +19,10 @@ const MANY_CHANNEL_ELEMENTS: u8 = 2;
 const FEW_CHANNELS: usize = 64;
 /// Bytes that all channels of a gate may have under way before only empty channels accept.
 const GATE_BYTES: usize = 512 * 1024;
+/// Bytes that a gate of many channels may have under way before none of them accepts: one batch of each would be too much.
+const MANY_GATE_BYTES: usize = 256 * 1024;
+/// What an element costs besides its rows.
+const ELEMENT_BYTES: usize = 64;
 
 /// See the module.
 pub struct GateQueue {
@@ -32,9 +37,11 @@ struct State {
     in_flight: Vec<u8>,
     /// Elements that a channel may have under way.
     limit: u8,
+    /// Whether empty channels accept whatever the others have under way.
+    few: bool,
     /// Bytes in `items`.
     bytes: usize,
-    /// Producers that were refused, by channel. Each of these channels has something under way.
+    /// Producers that were refused, by channel.
     refused: BTreeMap<u32, Waker>,
     /// The consumer, when it found nothing.
     consumer: Option<Waker>,
@@ -71,6 +78,7 @@ impl GateQueue {
             items: VecDeque::new(),
             in_flight: vec![0; channels],
             limit: if channels <= FEW_CHANNELS { CHANNEL_ELEMENTS } else { MANY_CHANNEL_ELEMENTS },
+            few: channels <= FEW_CHANNELS,
             bytes: 0,
             refused: BTreeMap::new(),
             consumer: None,
@@ -90,15 +98,14 @@ impl GateQueue {
 
     fn send(&self, channel: u32, element: Element, producer: &Waker) -> Sent {
         let bytes = match &element {
-            Element::Batch(batch) => batch.bytes_held().min(u32::MAX as usize),
-            _ => 0,
+            Element::Batch(batch) => (batch.bytes_held() + ELEMENT_BYTES).min(u32::MAX as usize),
+            _ => ELEMENT_BYTES,
         };
         let mut state = self.lock();
         if state.closed {
             return Sent::Closed;
         }
-        let in_flight = state.in_flight[channel as usize];
-        if in_flight > 0 && (in_flight >= state.limit || state.bytes >= GATE_BYTES) {
+        if !state.has_room(channel) {
             state.refused.entry(channel).and_modify(|waker| waker.clone_from(producer)).or_insert_with(|| producer.clone());
             return Sent::Refused(element);
         }
@@ -131,11 +138,9 @@ impl GateQueue {
         let Some((channel, bytes, element)) = state.items.remove(at) else { return Received::Nothing };
         state.bytes -= bytes as usize;
         state.in_flight[channel as usize] -= 1;
-        let producer = if state.has_room_again(channel) { state.refused.remove(&channel) } else { None };
+        let producers = state.take_freed(channel, bytes as usize);
         drop(state);
-        if let Some(producer) = producer {
-            producer.wake();
-        }
+        producers.own.into_iter().chain(producers.all.into_values()).for_each(Waker::wake);
         Received::Element(channel, element)
     }
 
@@ -159,11 +164,37 @@ impl GateQueue {
     }
 }
 
+/// Producers to be woken.
+#[derive(Default)]
+struct Freed {
+    own: Option<Waker>,
+    all: BTreeMap<u32, Waker>,
+}
+
 impl State {
-    /// Whether a producer that this channel refused should try again. True at the latest when the channel is empty.
-    fn has_room_again(&self, channel: u32) -> bool {
+    fn byte_limit(&self) -> usize {
+        if self.few { GATE_BYTES } else { MANY_GATE_BYTES }
+    }
+
+    /// Whether a channel accepts an element.
+    fn has_room(&self, channel: u32) -> bool {
         let in_flight = self.in_flight[channel as usize];
-        in_flight == 0 || in_flight <= self.limit / 2 && self.bytes < GATE_BYTES
+        in_flight < self.limit && self.bytes < self.byte_limit() || in_flight == 0 && self.few
+    }
+
+    /// Those who should try again, now that an element of this channel and size has left.
+    fn take_freed(&mut self, channel: u32, bytes: usize) -> Freed {
+        if self.refused.is_empty() {
+            return Freed::default();
+        }
+        // The gate has room again: that is news for all channels. Also when it is empty, however large its last element was.
+        let half = self.byte_limit() / 2;
+        if self.bytes < half && self.bytes + bytes >= half || self.items.is_empty() {
+            return Freed { own: None, all: std::mem::take(&mut self.refused) };
+        }
+        let own =
+            if self.in_flight[channel as usize] <= self.limit / 2 && self.has_room(channel) { self.refused.remove(&channel) } else { None };
+        Freed { own, all: BTreeMap::new() }
     }
 
     /// The first element of a channel of the simulator's choice.
@@ -262,7 +293,7 @@ mod tests {
     #[test]
     fn no_wake_up_is_lost_between_threads() {
         const CHANNELS: u32 = 3;
-        const ELEMENTS: i64 = 20_000;
+        const ELEMENTS: i64 = 10_000;
         struct Unpark(std::thread::Thread);
         impl std::task::Wake for Unpark {
             fn wake(self: Arc<Self>) {
@@ -270,32 +301,49 @@ mod tests {
             }
         }
         let here = || Waker::from(Arc::new(Unpark(std::thread::current())));
-        let queue = Arc::new(GateQueue::new(CHANNELS as usize, None));
-        std::thread::scope(|scope| {
-            for channel in 0..CHANNELS {
-                let sender = ChannelSender::new(Arc::clone(&queue), channel);
-                scope.spawn(move || {
-                    let waker = here();
-                    for at in 0..ELEMENTS {
-                        // Large elements now and then, so that the gate's limit is met too.
-                        let mut element = if at % 64 == 0 { bytes(GATE_BYTES / 4) } else { watermark(at) };
-                        while let Sent::Refused(again) = sender.send(element, &waker) {
-                            element = again;
-                            std::thread::park();
+        for channels in [CHANNELS as usize, FEW_CHANNELS + 1] {
+            let queue = Arc::new(GateQueue::new(channels, None));
+            std::thread::scope(|scope| {
+                for channel in 0..CHANNELS {
+                    let sender = ChannelSender::new(Arc::clone(&queue), channel);
+                    scope.spawn(move || {
+                        let waker = here();
+                        for at in 0..ELEMENTS {
+                            // Large elements now and then, so that the gate's limit is met too.
+                            let mut element = if at % 64 == 0 { bytes(GATE_BYTES / 4) } else { watermark(at) };
+                            while let Sent::Refused(again) = sender.send(element, &waker) {
+                                element = again;
+                                std::thread::park();
+                            }
                         }
-                    }
-                });
-            }
-            let waker = here();
-            let mut left = i64::from(CHANNELS) * ELEMENTS;
-            while left > 0 {
-                match queue.receive(&waker) {
-                    Received::Element(..) => left -= 1,
-                    _ => std::thread::park(),
+                    });
                 }
-            }
-        });
-        assert_eq!(queue.backlog(), (0, 0));
+                let waker = here();
+                let mut left = i64::from(CHANNELS) * ELEMENTS;
+                while left > 0 {
+                    match queue.receive(&waker) {
+                        Received::Element(..) => left -= 1,
+                        _ => std::thread::park(),
+                    }
+                }
+            });
+            assert_eq!(queue.backlog(), (0, 0));
+        }
+    }
+
+    #[test]
+    fn a_gate_of_many_channels_is_full_for_all_of_them_alike() {
+        let queue = Arc::new(GateQueue::new(FEW_CHANNELS + 1, None));
+        let (wakes, producer) = counter();
+        let senders: Vec<_> = (0..4).map(|channel| ChannelSender::new(Arc::clone(&queue), channel)).collect();
+        assert!(matches!(senders[0].send(bytes(MANY_GATE_BYTES / 4), &producer), Sent::Accepted));
+        assert!(matches!(senders[1].send(bytes(MANY_GATE_BYTES), &producer), Sent::Accepted));
+        assert!(matches!(senders[2].send(watermark(1), &producer), Sent::Refused(_)), "although it is empty");
+        assert!(matches!(senders[3].send(watermark(1), &producer), Sent::Refused(_)));
+        assert!(matches!(queue.receive(&producer), Received::Element(0, _)));
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 0, "still full");
+        assert!(matches!(queue.receive(&producer), Received::Element(1, _)));
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 2, "both");
     }
 
     #[test]
