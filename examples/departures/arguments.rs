@@ -2,7 +2,9 @@
 
 use brisk::options::{EXECUTOR, ExecutorKind, OptionValue, core_options::PARALLELISM_DEFAULT};
 use brisk::prelude::*;
+use brisk_sim::SimExecutor;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The folder of this repository's data.
 pub(crate) const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/data/flights");
@@ -13,7 +15,16 @@ pub(crate) struct Arguments {
     pub(crate) weather: Option<PathBuf>,
     pub(crate) output: Option<PathBuf>,
     parallelism: u32,
-    executor: ExecutorKind,
+    executor: Executor,
+}
+
+/// Who runs the job.
+#[derive(Clone, Copy)]
+enum Executor {
+    /// The engine, with its threads.
+    Engine(ExecutorKind),
+    /// The simulator: one thread, and everything that may happen in any order drawn from this seed.
+    Simulator(u64),
 }
 
 impl Arguments {
@@ -25,7 +36,7 @@ impl Arguments {
             weather: None,
             output: None,
             parallelism: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
-            executor: ExecutorKind::Core,
+            executor: Executor::Engine(ExecutorKind::Core),
         };
         while let Some(option) = raw.next() {
             let mut value = || raw.next().ok_or_else(|| Error::user(format!("{option} needs a value")));
@@ -34,7 +45,13 @@ impl Arguments {
                 "--weather" => arguments.weather = Some(value()?.into()),
                 "--output" => arguments.output = Some(value()?.into()),
                 "--parallelism" => arguments.parallelism = parsed(&option, &value()?)?,
-                "--executor" => arguments.executor = parsed(&option, &value()?)?,
+                "--executor" => {
+                    arguments.executor = match value()? {
+                        name if name == "simulator" => Executor::Simulator(1),
+                        name => Executor::Engine(parsed(&option, &name)?),
+                    };
+                }
+                "--seed" => arguments.executor = Executor::Simulator(parsed(&option, &value()?)?),
                 _ => return Err(Error::user(format!("there is no option {option}; see the beginning of examples/departures/main.rs"))),
             }
         }
@@ -43,11 +60,17 @@ impl Arguments {
         Ok(arguments)
     }
 
-    /// The engine's options.
-    pub(crate) fn configuration(&self) -> Configuration {
+    /// The environment that these arguments ask for.
+    pub(crate) fn environment(&self) -> Result<StreamEnvironment> {
         let mut config = Configuration::new();
-        config.set(&PARALLELISM_DEFAULT, self.parallelism).set(&EXECUTOR, self.executor);
-        config
+        config.set(&PARALLELISM_DEFAULT, self.parallelism);
+        match self.executor {
+            Executor::Engine(kind) => {
+                config.set(&EXECUTOR, kind);
+                StreamEnvironment::get_with(config)
+            }
+            Executor::Simulator(seed) => Ok(StreamEnvironment::new(Arc::new(SimExecutor::new(seed)), config)),
+        }
     }
 
     /// Whether the input is the repository's data, whose results are known.

@@ -12,7 +12,8 @@
 //!   --weather FILE         observations; by default weather.csv.gz beside the input, if it is there
 //!   --output FOLDER        write the results as csv files
 //!   --parallelism N        subtasks of each operator; the number of cores by default
-//!   --executor core|dedicated
+//!   --executor core|dedicated|simulator
+//!   --seed N               runs in the simulator, from this seed
 //! ```
 //!
 //! Run on the repository's data it checks its results against those of other programs, and fails if they differ.
@@ -32,7 +33,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse(std::env::args().skip(1))?;
-    let env = StreamEnvironment::get_with(arguments.configuration())?;
+    let env = arguments.environment()?;
     let results = job::build(&env, &arguments);
     env.execute("departures")?;
     let results = results.take();

@@ -56,9 +56,9 @@ pub struct TaskDeployment {
 /// Figures of a task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TaskFigures {
-    /// Rows received from other tasks.
+    /// Rows received from other tasks; of a source, rows that it gave.
     pub records_in: u64,
-    /// Rows sent to other tasks; of a source that is chained to a sink, rows that the source gave.
+    /// Rows sent to other tasks.
     pub records_out: u64,
     /// Its watermark.
     pub watermark: Timestamp,

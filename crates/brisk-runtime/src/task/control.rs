@@ -24,9 +24,9 @@ pub struct TaskIo {
 /// A reading of [`TaskIo`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TaskIoSnapshot {
-    /// Rows received from other tasks.
+    /// Rows received from other tasks; of a source, rows that it gave.
     pub records_in: u64,
-    /// Rows sent to other tasks; of a source that is chained to a sink: rows that the source gave.
+    /// Rows sent to other tasks.
     pub records_out: u64,
     /// The combined watermark of the inputs; of a source: the one it gave last.
     pub watermark: Timestamp,

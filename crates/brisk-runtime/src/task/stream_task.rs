@@ -147,11 +147,10 @@ impl StreamTask {
     fn note_figures(&self) {
         let Some(running) = &self.running else { return };
         let io = &self.shared.io;
-        let mut watermark = running.chain.wiring.source_watermark;
-        if let Some(inputs) = &running.inputs {
-            io.records_in.store(inputs.rows, Ordering::Relaxed);
-            watermark = inputs.watermark();
-        }
+        let wiring = &running.chain.wiring;
+        let of_source = (wiring.source_rows, wiring.source_watermark);
+        let (rows_in, watermark) = running.inputs.as_ref().map_or(of_source, |inputs| (inputs.rows, inputs.watermark()));
+        io.records_in.store(rows_in, Ordering::Relaxed);
         io.watermark.store(watermark.millis(), Ordering::Relaxed);
         io.records_out.store(running.chain.wiring.rows_out, Ordering::Relaxed);
         io.state_entries.store(running.chain.state_entries() as u64, Ordering::Relaxed);

@@ -27,8 +27,10 @@ pub struct Wiring {
     pub(super) now: MonoTime,
     /// When an operator wants the task to be polled again.
     pub(super) wake_at: MonoTime,
-    /// Rows that left the chain; of a source without exchanges, rows that it gave.
+    /// Rows that left the chain.
     pub(super) rows_out: u64,
+    /// Rows that the source at the head gave.
+    pub(super) source_rows: u64,
     /// Elements that operators have emitted.
     pub(super) emitted: u64,
     /// Whether the first operator is a source.
@@ -51,6 +53,7 @@ impl Wiring {
             now: MonoTime(0),
             wake_at: MonoTime::NEVER,
             rows_out: 0,
+            source_rows: 0,
             emitted: 0,
             from_source: false,
             source_watermark: Timestamp::MIN,
@@ -87,9 +90,7 @@ impl Wiring {
 
     /// Notes what a source gives, for its figures.
     fn note_source(&mut self, element: &Element) {
-        if self.writers.is_empty() {
-            self.rows_out += element.rows() as u64;
-        }
+        self.source_rows += element.rows() as u64;
         let watermark = match element {
             Element::Watermark(watermark) => Some(*watermark),
             Element::Batch(batch) => batch.marks().last().map(|mark| mark.watermark),

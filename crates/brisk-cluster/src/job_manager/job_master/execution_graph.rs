@@ -181,7 +181,7 @@ impl ExecutionGraph {
             if execution.last.is_none() {
                 progress.state_entries += figures.map_or(0, |figures| figures.state_entries);
             }
-            let rows = |figures: &crate::job::TaskFigures| if source { figures.records_out } else { figures.records_in };
+            let rows = |figures: &crate::job::TaskFigures| figures.records_in;
             if source {
                 progress.records_in += figures.as_ref().map_or(0, rows);
             }

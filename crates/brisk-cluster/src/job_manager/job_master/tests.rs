@@ -351,13 +351,13 @@ fn figures_and_accumulators_are_summed() {
     };
     let mut job = Job::running();
     let mut report = TaskReport::new(SOURCE_0, ExecutionState::Finished);
-    report.last = Some(snapshot(0, 10, 90));
+    report.last = Some(snapshot(10, 20, 90));
     job.step(JobEvent::Task(report));
-    let running = HashMap::from([(SOURCE_0, snapshot(0, 1, 1)), (SOURCE_1, snapshot(0, 5, 80)), (SINK, snapshot(12, 0, 70))]);
+    let running = HashMap::from([(SOURCE_0, snapshot(1, 2, 1)), (SOURCE_1, snapshot(5, 10, 80)), (SINK, snapshot(12, 0, 70))]);
     let report = job.machine.report(&running);
     assert_eq!((report.progress.records_in, report.progress.records_out, report.progress.watermark), (15, 12, 70));
     assert_eq!((report.progress.tasks_running, report.progress.tasks), (2, 3));
-    assert_eq!(report.accumulators["n"], AccumulatorValue::Count(15), "the last figures of a task that is over count once");
+    assert_eq!(report.accumulators["n"], AccumulatorValue::Count(30), "the last figures of a task that is over count once");
 }
 
 #[test]

@@ -308,7 +308,7 @@ fn a_source_reports_its_rows_and_watermark() {
     let mut fixture = Fixture::source(vec![source, Probe::new("sink", &log)], 0);
     fixture.settle();
     let io = fixture.control.io();
-    assert_eq!((io.records_out, io.watermark), (3, Timestamp(9)));
+    assert_eq!((io.records_in, io.watermark), (3, Timestamp(9)));
 }
 
 #[test]
