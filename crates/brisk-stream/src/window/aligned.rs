@@ -252,7 +252,7 @@ where
     /// Calls the window function for one key. `last`: its contents go.
     fn fire_key(&mut self, slot: Slot<'_, S::Key, W>, last: bool, cx: &OperatorContext<'_>) -> Result<()> {
         let result = if last {
-            self.contents.remove(slot)?.map(|acc| self.fold.into_result(acc))
+            self.contents.remove(slot)?.map(|acc| self.fold.last_result(acc))
         } else {
             self.contents.get(slot)?.map(|acc| self.fold.result(acc))
         };
@@ -351,7 +351,7 @@ where
         table.drain_namespace_from(window, &mut firing.cursor, |key, acc| {
             let slot = Slot { hash: key.key_hash(), key: &key, namespace: window };
             let firing = Firing { slot, state_window: window, merging: false, last: true, watermark, now };
-            firing.call(function, fold.into_result(acc)?, store, emitter, cx.runtime)?;
+            firing.call(function, fold.last_result(acc)?, store, emitter, cx.runtime)?;
             let sides = &mut emitter.sides;
             function.clear(&mut ProcessWindowContext { store, slot, merging: false, watermark, now, sides, runtime: cx.runtime })?;
             Ok(if cx.budget.row() || emitter.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })

@@ -179,7 +179,7 @@ where
     ) -> Result<()> {
         let table = store.value::<W, F::Acc>(self.state)?;
         let result = if firing.last {
-            table.remove(firing.contents())?.map(|acc| self.fold.into_result(acc))
+            table.remove(firing.contents())?.map(|acc| self.fold.last_result(acc))
         } else {
             table.get(firing.contents())?.map(|acc| self.fold.result(acc))
         };

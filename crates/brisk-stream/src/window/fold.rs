@@ -30,7 +30,7 @@ pub(crate) trait Fold<T>: Clone + Send + 'static {
     fn result(&mut self, acc: &Self::Acc) -> Result<Self::Out>;
 
     /// The result, when the accumulator is used no more.
-    fn into_result(&mut self, acc: Self::Acc) -> Result<Self::Out> {
+    fn last_result(&mut self, acc: Self::Acc) -> Result<Self::Out> {
         self.result(&acc)
     }
 }
@@ -122,7 +122,7 @@ impl<T: Record, F: ReduceFunction<T>> Fold<T> for Reducing<T, F> {
     }
 
     #[inline]
-    fn into_result(&mut self, acc: T) -> Result<T> {
+    fn last_result(&mut self, acc: T) -> Result<T> {
         Ok(acc)
     }
 }
@@ -170,7 +170,7 @@ impl<T: Record, F: FnMut(&mut T, T) + Clone + Send + 'static> Fold<T> for InPlac
     }
 
     #[inline]
-    fn into_result(&mut self, acc: T) -> Result<T> {
+    fn last_result(&mut self, acc: T) -> Result<T> {
         Ok(acc)
     }
 }
@@ -216,7 +216,7 @@ where
         let Some(first) = elements.next() else { return Ok(()) };
         let mut acc = self.fold.create(first)?;
         elements.try_for_each(|element| self.fold.add(&mut acc, element))?;
-        let result = self.fold.into_result(acc)?;
+        let result = self.fold.last_result(acc)?;
         self.function.process(key, window, result, ctx, out)
     }
 

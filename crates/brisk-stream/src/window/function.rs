@@ -244,10 +244,13 @@ impl<G: ProcessWindowFunction> WindowFunction for G {
     }
 }
 
+/// What a window function takes and gives.
+type Signature<K, W, I, O, R> = PhantomData<fn(K, W, I) -> (O, R)>;
+
 /// A closure `(key, window, contents, out)` as a [`WindowFunction`].
 pub(crate) struct WindowFn<F, K, W, I, O, R> {
     function: F,
-    types: PhantomData<fn(K, W, I) -> (O, R)>,
+    types: Signature<K, W, I, O, R>,
 }
 
 impl<F, K, W, I, O, R> WindowFn<F, K, W, I, O, R> {
