@@ -98,7 +98,7 @@ impl JoinContext<'_> {
 /// A closure `(left, right, ctx, out)` as a [`ProcessJoinFunction`].
 pub(super) struct ProcessJoinFn<F, A, B, O, R> {
     function: F,
-    types: PhantomData<fn(A, B) -> (O, R)>,
+    types: PhantomData<fn(A, B, O, R)>,
 }
 
 impl<F, A, B, O, R> ProcessJoinFn<F, A, B, O, R> {

@@ -131,7 +131,7 @@ impl<F: JoinFunction> FlatJoinFunction for Flat<F> {
 /// A closure as one of the functions above: which, depends on its parameters.
 pub(super) struct Closure<F, A, B, O, R> {
     function: F,
-    types: PhantomData<fn(A, B) -> (O, R)>,
+    types: PhantomData<fn(A, B, O, R)>,
 }
 
 impl<F, A, B, O, R> Closure<F, A, B, O, R> {

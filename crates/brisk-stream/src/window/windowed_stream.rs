@@ -84,7 +84,7 @@ impl<T: Record, S: KeySelector<T>> KeyedStream<T, S> {
     /// #     WatermarkStrategy::monotonous_timestamps().with_timestamp(|click: &(String, u64, i64)| Timestamp(click.2)));
     /// let per_minute = clicks.key_by_ref(|click| &click.0).window(TumblingEventTimeWindows::of(Millis(60_000))).sum(|click| &mut click.1);
     /// # env.stream_graph("clicks")?;
-    /// # brisk_base::Result::Ok(())
+    /// # Ok::<(), brisk_base::Error>(())
     /// ```
     pub fn window<A: WindowAssigner<T>>(&self, assigner: A) -> WindowedStream<T, S, A::Window> {
         let name = short_name::<A>();

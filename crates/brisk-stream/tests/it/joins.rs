@@ -9,13 +9,18 @@ use brisk_core::function::watermark::WatermarkStrategy;
 use brisk_core::function::{Collector, OutputTag};
 use brisk_core::types::Key;
 use brisk_stream::join::{JoinContext, TaggedUnion};
-use brisk_stream::window::{EventTimeSessionWindows, SlidingEventTimeWindows, TumblingEventTimeWindows, WindowAssigner};
+use brisk_stream::window::{
+    EventTimeSessionWindows, SlidingEventTimeWindows, TumblingEventTimeWindows, TumblingProcessingTimeWindows, WindowAssigner,
+};
 use brisk_stream::{DataStream, StreamEnvironment};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 /// Key and value.
 type Pair = (i64, i64);
 type Either = TaggedUnion<Pair, Pair>;
+/// Values of the first and of the second stream.
+type Sides = Vec<Vec<i64>>;
 
 /// A stream of pairs with event time.
 fn pairs(env: &StreamEnvironment) -> DataStream<Pair> {
@@ -86,7 +91,7 @@ mod in_windows {
         } else {
             let grouped = first.co_group(&second).where_(|pair| pair.0).equal_to(|pair| pair.0).window(assigner);
             let grouped = grouped.allowed_lateness(Millis(lateness)).side_output_late_data(&late);
-            grouped.apply(|first: Vec<Pair>, second: Vec<Pair>, out: &mut Collector<Vec<Vec<i64>>>| {
+            grouped.apply(|first: Vec<Pair>, second: Vec<Pair>, out: &mut Collector<Sides>| {
                 out.collect([first, second].map(|all| all.into_iter().map(|pair| pair.1).collect()).to_vec());
             });
         }
@@ -94,7 +99,7 @@ mod in_windows {
     }
 
     /// The reference of windows, its values saying which stream they are of.
-    fn expected(spec: &Spec, steps: &[Step], pairwise: bool) -> (Vec<Event<Vec<Vec<i64>>>>, Vec<i64>) {
+    fn expected(spec: &Spec, steps: &[Step], pairwise: bool) -> (Vec<Event<Sides>>, Vec<i64>) {
         let mut model = Reference::new(spec.clone(), 0);
         let mut watermark = 0;
         let mut events = Vec::new();
@@ -146,10 +151,13 @@ mod in_windows {
         harness.batch(0, batch).expect("a batch");
         let spec = Spec { assigner, trigger: Trigger::EventTime, evictor: None, lateness };
         let (events, late) = expected(&spec, steps, pairwise);
-        assert_eq!(normal(harness.take::<Vec<Vec<i64>>>(0)), normal(events), "{spec:?} {steps:?}");
+        assert_eq!(normal(harness.take::<Sides>(0)), normal(events), "{spec:?} {steps:?}");
         let actual: Vec<Either> = harness.rows(1);
-        let actual: Vec<i64> =
-            actual.into_iter().map(|late| if let Either::One(pair) | Either::Two(pair) = late { pair.1 } else { 0 }).collect();
+        let value = |late| {
+            let (Either::One(pair) | Either::Two(pair)) = late;
+            pair.1
+        };
+        let actual: Vec<i64> = actual.into_iter().map(value).collect();
         assert_eq!(actual, late);
     }
 
@@ -176,7 +184,7 @@ mod in_windows {
                 harness.row(0, record, timestamp).expect("a row");
             }
             harness.watermark(i64::MAX).expect("the end");
-            let rows: Vec<Vec<Vec<i64>>> = harness.rows(0);
+            let rows: Vec<Sides> = harness.rows(0);
             let mut pairs: Vec<String> = rows.into_iter().map(|row| format!("{},{}", row[0][0], row[1][0])).collect();
             pairs.sort_unstable();
             pairs
@@ -189,6 +197,40 @@ mod in_windows {
         assert_eq!(run(&[0, 1, 2, 3, 4], &[0, 3, 4], &mut sliding), expected);
         let mut session = operator(EventTimeSessionWindows::with_gap(Millis(2)), 0, true);
         assert_eq!(run(&[1, 2, 5, 6, 15], &[0, 4, 10, 11, 12], &mut session), ["1,0", "1,4", "2,0", "2,4", "5,0", "5,4", "6,0", "6,4"]);
+    }
+
+    /// More pairs than fit one output batch: the operator returns in between and goes on where it stopped, whatever made the window fire.
+    #[test]
+    fn a_window_with_very_many_pairs_comes_out_in_pieces() {
+        let side = |record: fn(Pair) -> Either| (0..200).map(move |value| record((0, value)));
+        let rows = || {
+            let mut rows = Rows::default();
+            side(Either::One).chain(side(Either::Two)).for_each(|record| rows.push(record, Timestamp(5)));
+            rows
+        };
+        let check = |harness: &mut Harness, what: &str| {
+            let largest = harness.largest_batch();
+            assert!(largest <= Rows::<Sides>::FULL, "{largest} rows at once by {what}");
+            let pairs: BTreeSet<Sides> = harness.rows(0).into_iter().collect();
+            assert_eq!(pairs.len(), 40_000, "by {what}");
+            assert_eq!(harness.state_entries(), 0, "by {what}");
+        };
+        let mut harness = operator(TumblingEventTimeWindows::of(Millis(8)), 0, true);
+        harness.batch(0, rows()).expect("a batch");
+        harness.watermark(7).expect("a watermark");
+        check(&mut harness, "a watermark");
+
+        let mut marked = rows();
+        marked.mark(Timestamp(7));
+        harness = operator(TumblingEventTimeWindows::of(Millis(8)), 0, true);
+        harness.batch(0, marked).expect("a batch");
+        check(&mut harness, "a mark");
+
+        harness = operator(TumblingProcessingTimeWindows::of(Millis(8)), 0, true);
+        harness.batch(0, rows()).expect("a batch");
+        harness.advance(7).expect("a timer");
+        assert!(!harness.has_processing_timer());
+        check(&mut harness, "a timer");
     }
 }
 
@@ -319,6 +361,51 @@ mod by_interval {
         assert!(harness.largest_batch() <= Rows::<Found>::FULL, "{} rows at once", harness.largest_batch());
         assert_eq!(harness.rows::<Found>(0).len(), 10_000);
     }
+}
+
+/// Late records without a side output are counted; records without a timestamp fail the job, and the message says which side's.
+#[test]
+fn records_that_interval_joins_cannot_take() {
+    let env = environment();
+    let (left, right) = (pairs(&env).key_by(|pair| pair.0), pairs(&env).key_by(|pair| pair.0));
+    let joined = left.interval_join(&right).between(Millis(-5), Millis(5));
+    joined.process_fn(|_, _, _: &mut JoinContext<'_>, out: &mut Collector<i64>| out.collect(1));
+    let mut harness = Harness::of(&env, "Interval Join").expect("a right graph");
+    harness.row(0, (0i64, 0i64), 12).expect("in time");
+    harness.watermark(10).expect("a watermark");
+    harness.row(0, (0i64, 0i64), 9).expect("late");
+    harness.row(1, (0i64, 0i64), 9).expect("late");
+    harness.row(1, (0i64, 0i64), 10).expect("in time");
+    assert_eq!((harness.rows::<i64>(0).len(), harness.counter("numLateRecordsDropped")), (1, 2));
+    let error = harness.row(1, (0i64, 0i64), i64::MIN).expect_err("no timestamp").to_string();
+    assert!(error.contains("right") && error.contains("assign_timestamps_and_watermarks"), "{error}");
+}
+
+/// Settings are those of the operator with the state; what comes before it is as parallel as the streams.
+#[test]
+fn joins_are_one_operator_to_their_users() {
+    let env = environment();
+    let (first, second) = (pairs(&env).set_parallelism(2), pairs(&env).set_parallelism(3));
+    let windows = || TumblingEventTimeWindows::of(Millis(5));
+    first.join(&second).where_(|a| a.0).equal_to(|b| b.0).window(windows()).apply(|a, b| a.1 + b.1).uid("pairs").set_parallelism(4);
+    first
+        .co_group(&second)
+        .where_ref(|a| &a.0)
+        .equal_to_ref(|b| &b.0)
+        .window(windows())
+        .apply(|_: Vec<Pair>, _: Vec<Pair>, _: &mut Collector<i64>| {});
+    let (left, right) = (first.key_by_ref(|a| &a.0), second.key_by_ref(|b| &b.0));
+    let joined = left.interval_join(&right).between(Millis(0), Millis(1));
+    joined.process_fn(|_, _, _: &mut JoinContext<'_>, _: &mut Collector<i64>| {}).name("near").uid("near");
+    let graph = env.stream_graph("test").expect("no mistake");
+    let found = |name: &str| graph.nodes.iter().filter(|node| node.name == name).collect::<Vec<_>>();
+    let tags: Vec<_> = found("Tag").into_iter().map(|node| node.parallelism).collect();
+    assert_eq!(tags, [Some(2), Some(3), Some(2), Some(3)]);
+    let join = found("Join(TumblingEventTimeWindows)")[0];
+    assert_eq!((join.uid.as_deref(), join.parallelism, join.keyed, join.inputs), (Some("pairs"), Some(4), true, 1));
+    assert_eq!(found("CoGroup(TumblingEventTimeWindows)").len(), 1);
+    let near = found("near")[0];
+    assert_eq!((near.uid.as_deref(), near.keyed, near.inputs), (Some("near"), true, 2));
 }
 
 /// Mistakes that are found when the graph is built.

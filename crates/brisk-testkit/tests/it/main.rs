@@ -1,3 +1,5 @@
-//! The harnesses themselves.
+//! The harnesses themselves, and joins.
 
+mod documented_joins;
 mod harness;
+mod join_reference;

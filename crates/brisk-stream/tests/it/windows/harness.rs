@@ -161,6 +161,11 @@ impl Harness {
         self.operator.next_processing_time().is_some()
     }
 
+    /// Entries of keyed state and timers.
+    pub(crate) fn state_entries(&self) -> usize {
+        self.operator.state_entries()
+    }
+
     /// A metric's value as text.
     pub(crate) fn counter(&self, name: &str) -> u64 {
         self.runtime.metrics.counter(name).count()
