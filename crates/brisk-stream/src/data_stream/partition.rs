@@ -10,15 +10,12 @@ use std::sync::Arc;
 
 impl<T: Record> DataStream<T> {
     /// Brings the records of each key together in one subtask.
-    pub fn key_by<K: Key>(&self, key: impl Fn(&T) -> K + Clone + Send + Sync + 'static) -> KeyedStream<T, impl KeySelector<T, Key = K>> {
+    pub fn key_by<K: Key, F: Fn(&T) -> K + Clone + Send + Sync + 'static>(&self, key: F) -> KeyedStream<T, KeyBy<F>> {
         KeyedStream::new(self, KeyBy(key))
     }
 
     /// As [`key_by`](Self::key_by), for a key that is part of the record: it is copied only where state keeps it.
-    pub fn key_by_ref<K: Key>(
-        &self,
-        key: impl Fn(&T) -> &K + Clone + Send + Sync + 'static,
-    ) -> KeyedStream<T, impl KeySelector<T, Key = K>> {
+    pub fn key_by_ref<K: Key, F: Fn(&T) -> &K + Clone + Send + Sync + 'static>(&self, key: F) -> KeyedStream<T, KeyByRef<F>> {
         KeyedStream::new(self, KeyByRef(key))
     }
 
