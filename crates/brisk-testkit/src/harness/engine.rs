@@ -78,16 +78,20 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Runs until nothing can run.
+    /// Runs until nothing can run at the present time.
     pub(crate) fn settle(&mut self) -> Result<()> {
         self.controls.iter().for_each(TaskControl::wake);
-        while self.executor.run_one(&mut self.rng, u32::MAX).is_some() {}
+        loop {
+            while self.executor.run_one(&mut self.rng, u32::MAX).is_some() {}
+            if !self.executor.fire_due() {
+                break;
+            }
+        }
         self.failures.0.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 
     pub(crate) fn advance_to(&mut self, time: Timestamp) -> Result<()> {
         self.clock.advance_to(time);
-        self.executor.fire_due();
         self.settle()
     }
 

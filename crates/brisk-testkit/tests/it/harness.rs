@@ -1,7 +1,10 @@
 //! A harness shows what an operator does: records, watermarks, side outputs, errors.
 
-use brisk_base::Timestamp;
+use brisk_base::{Millis, Result, Timestamp};
 use brisk_core::element::StreamStatus;
+use brisk_core::function::Collector;
+use brisk_core::state::StateDeclarations;
+use brisk_stream::function::{Context, KeyedProcessFunction, TimerContext};
 use brisk_testkit::{Event, OneInputHarness};
 
 #[test]
@@ -32,4 +35,41 @@ fn an_error_of_the_user_comes_back_with_its_place() {
     let error = harness.element("x".to_owned(), 0).unwrap_err();
     assert_eq!(error.to_string(), "operator 'Map' (1/1): invalid digit found in string");
     assert_eq!(harness.output().unwrap(), [7]);
+}
+
+/// Sets a timer 10 ms later each time, up to 50 ms.
+struct Ticks;
+
+impl KeyedProcessFunction for Ticks {
+    type Key = i64;
+    type In = i64;
+    type Out = i64;
+
+    fn declare(_: &mut StateDeclarations) -> Self {
+        Self
+    }
+
+    fn process_element(&mut self, _: i64, ctx: &mut Context<'_, Self>, _: &mut Collector<i64>) -> Result<()> {
+        ctx.timers().register_processing_time(Timestamp(10));
+        Ok(())
+    }
+
+    fn on_timer(&mut self, at: Timestamp, ctx: &mut TimerContext<'_, Self>, out: &mut Collector<i64>) -> Result<()> {
+        out.collect(at.0);
+        if at.0 < 50 {
+            ctx.timers().register_processing_time(at + Millis(10));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn timers_that_set_timers_fire_up_to_the_time_given() {
+    let mut harness = OneInputHarness::of(|numbers| numbers.key_by(|n: &i64| *n).process::<Ticks>()).unwrap();
+    harness.element(1, 0).unwrap();
+    harness.processing_time(35).unwrap();
+    assert_eq!(harness.output().unwrap(), [10, 20, 30]);
+    harness.processing_time(100).unwrap();
+    assert_eq!(harness.output().unwrap(), [40, 50]);
+    assert!(harness.state_is_empty());
 }
