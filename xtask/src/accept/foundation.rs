@@ -48,26 +48,28 @@ pub(super) const POINTS: &[Point] = &[
         id: "2.1",
         claim: "every window assigner x trigger x evictor x lateness agrees with a naive reference over random out-of-order streams",
         short: true,
-        proof: |proof| proof.tests("brisk-testkit", &["window_reference"]),
+        proof: |proof| {
+            proof.tests(&["windows::every_combination_agrees_with_the_reference", "windows::random_streams_agree_with_the_reference"])
+        },
     },
     Point {
         id: "2.2",
         claim: "window and interval joins agree with a naive reference",
         short: true,
-        proof: |proof| proof.tests("brisk-testkit", &["join_reference"]),
+        proof: |proof| proof.tests(&["join_reference", "joins::by_interval::agrees", "joins::in_windows::agree"]),
     },
     Point {
         id: "2.3",
         claim: "minimum watermark and idleness follow Flink's rules",
         short: true,
-        proof: |proof| proof.tests("brisk-runtime", &["watermark"]),
+        proof: |proof| proof.tests(&["valve", "watermark", "idle"]),
     },
-    Point { id: "2.4", claim: "timers fire in order, exactly once", short: true, proof: |proof| proof.tests("brisk-state", &["timer"]) },
+    Point { id: "2.4", claim: "timers fire in order, exactly once", short: true, proof: |proof| proof.tests(&["timer"]) },
     Point {
         id: "3.1",
         claim: "the scenarios of Flink's documentation behave as documented",
         short: true,
-        proof: |proof| proof.tests("brisk-testkit", &["documented"]),
+        proof: |proof| proof.tests(&["scenarios", "documented", "picture"]),
     },
     Point {
         id: "4.0",

@@ -49,12 +49,12 @@ impl Proof {
     }
 
     /// Runs the tests of a package whose path contains one of `filters`; each filter must select at least one test.
-    pub(super) fn tests(&mut self, package: &str, filters: &[&str]) -> Result<String> {
+    pub(super) fn tests(&mut self, filters: &[&str]) -> Result<String> {
         let mut total = 0;
         for filter in filters {
-            let done = self.run(&Program::cargo(["test", "--package", package, "--tests", "--", filter]))?;
+            let done = self.run(&Program::cargo(["test", "--workspace", "--lib", "--tests", "--", filter]))?;
             let passed = passed(&done.stdout);
-            ensure!(passed > 0, "no test of {package} is named '{filter}'");
+            ensure!(passed > 0, "no test is named '{filter}'");
             total += passed;
         }
         Ok(format!("{total} tests pass"))
