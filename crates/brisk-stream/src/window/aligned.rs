@@ -58,6 +58,8 @@ where
     firing: Option<PartlyFired<S::Key, W>>,
     /// Records that came too late and went nowhere (Flink's `numLateRecordsDropped`).
     dropped: Counter,
+    /// Entries of state after the last call, where counting them is cheap.
+    entries: usize,
 }
 
 /// The windows that hold one interval between two starts of windows.
@@ -130,6 +132,7 @@ where
             current: Current::none(),
             firing: None,
             dropped: cx.metrics.counter("numLateRecordsDropped"),
+            entries: 0,
         })
     }
 
@@ -376,6 +379,15 @@ where
         Ok(())
     }
 
+    /// Passes on what the call has made.
+    fn end_call(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.emitter.flush(cx);
+        if self.store.on_heap() {
+            self.entries = self.contents.len()? + self.store.entries()?;
+        }
+        Ok(())
+    }
+
     /// Does what a watermark brings, then passes it on; false as in [`fire_windows`](Self::fire_windows).
     fn advance(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<bool> {
         self.watermark = self.watermark.max(watermark);
@@ -559,7 +571,7 @@ where
                 break;
             }
         }
-        self.emitter.flush(cx);
+        self.end_call(cx)?;
         let row = rows.row;
         let rest = Rows {
             values: rows.values.collect(),
@@ -572,8 +584,12 @@ where
 
     fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
         let done = self.advance(watermark, cx)?;
-        self.emitter.flush(cx);
+        self.end_call(cx)?;
         Ok(if done { Progress::Done } else { Progress::More })
+    }
+
+    fn state_entries(&self) -> usize {
+        self.entries
     }
 
     fn close(&mut self) -> Result<()> {

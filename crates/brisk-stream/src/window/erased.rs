@@ -146,7 +146,8 @@ impl<T: 'static, K: Key, W: Window, G: Trigger<T, W>> ErasedTrigger<T, K, W> for
         if let Some(id) = self.state {
             let table = store.value::<W, G::State>(id)?;
             for window in merged {
-                remembered.extend(table.remove(slot.at(window))?);
+                // They go when the window is cleared, which may need them to delete its timers.
+                remembered.extend(table.get(slot.at(window))?.cloned());
             }
         }
         let mut remembered = Some(remembered);

@@ -16,7 +16,7 @@ pub(crate) type Windows<W> = Vec<(W, W)>;
 pub(crate) struct Merged<W> {
     /// The window that they became.
     pub(crate) result: W,
-    /// The windows that were there before.
+    /// The windows that were there before and are no more.
     pub(crate) merged: Vec<W>,
     /// State window of the result: contents stay there.
     pub(crate) state_window: W,
@@ -47,7 +47,8 @@ pub(crate) fn add_window<W: Window>(windows: &mut Windows<W>, new: W, merger: &d
         }
         let state_window = from.remove(0);
         windows.push((result.clone(), state_window.clone()));
-        if group != [result.clone()] {
+        group.retain(|window| *window != result);
+        if !group.is_empty() {
             merges.push(Merged { result, merged: group, state_window, from });
         }
     }

@@ -74,6 +74,8 @@ where
     key: Option<S::Key>,
     /// Records that came too late and went nowhere (Flink's `numLateRecordsDropped`).
     dropped: Counter,
+    /// Entries of state after the last call, where counting them is cheap.
+    entries: usize,
 }
 
 impl<T, S, W, C> WindowOperator<T, S, W, C>
@@ -111,6 +113,7 @@ where
             windows: Vec::new(),
             key: None,
             dropped: cx.metrics.counter("numLateRecordsDropped"),
+            entries: 0,
         })
     }
 
@@ -386,6 +389,15 @@ where
         }
         Ok(done)
     }
+
+    /// Passes on what the call has made.
+    fn end_call(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.emitter.flush(cx);
+        if self.store.on_heap() {
+            self.entries = self.store.entries()?;
+        }
+        Ok(())
+    }
 }
 
 impl<T, S, W, C> Operator for WindowOperator<T, S, W, C>
@@ -407,7 +419,7 @@ where
         loop {
             while let Some(mark) = cursor.next_mark() {
                 if !self.advance(mark, cx)? {
-                    self.emitter.flush(cx);
+                    self.end_call(cx)?;
                     let mut rest = cursor.into_rest().unwrap_or_default();
                     rest.marks.insert(0, Mark { row: 0, watermark: mark });
                     return Ok(Rest::More(Box::new(rest)));
@@ -419,14 +431,14 @@ where
                 break;
             }
         }
-        self.emitter.flush(cx);
+        self.end_call(cx)?;
         Ok(crate::operators::rest_of(cursor))
     }
 
     fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
         self.now = cx.now();
         let done = self.advance(watermark, cx)?;
-        self.emitter.flush(cx);
+        self.end_call(cx)?;
         Ok(if done { Progress::Done } else { Progress::More })
     }
 
@@ -437,8 +449,12 @@ where
     fn on_processing_time(&mut self, now: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
         self.now = now;
         let done = self.fire_timers(Domain::Processing, now, cx)?;
-        self.emitter.flush(cx);
+        self.end_call(cx)?;
         Ok(if done { Progress::Done } else { Progress::More })
+    }
+
+    fn state_entries(&self) -> usize {
+        self.timers.len() + self.entries
     }
 
     fn close(&mut self) -> Result<()> {

@@ -60,6 +60,11 @@ impl<K: Key, W: Window> Timers<K, W> {
         self.processing.peek()
     }
 
+    /// Number of timers.
+    pub(crate) const fn len(&self) -> usize {
+        self.event.len() + self.processing.len()
+    }
+
     /// Whether all registrations have worked.
     pub(crate) fn check(&mut self) -> Result<()> {
         self.error.take().map_or(Ok(()), Err)

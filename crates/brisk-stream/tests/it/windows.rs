@@ -53,8 +53,11 @@ fn sort_into(normal: &mut Vec<Event<Firing>>, run: &mut Vec<Event<Firing>>) {
     normal.append(run);
 }
 
-/// What the reference makes of the steps, and the records that came too late.
-fn expected(spec: &Spec, steps: &[Step]) -> (Vec<Event<Firing>>, Vec<(i64, i64)>) {
+/// What a run gives: results and watermarks, the records that came too late, and whether no state is left at the end.
+type Run = (Vec<Event<Firing>>, Vec<(i64, i64)>, bool);
+
+/// What the reference makes of the steps.
+fn expected(spec: &Spec, steps: &[Step]) -> Run {
     let mut model = Reference::new(spec.clone(), 0);
     let (mut watermark, mut now) = (0, 0);
     let mut events = Vec::new();
@@ -84,11 +87,12 @@ fn expected(spec: &Spec, steps: &[Step]) -> (Vec<Event<Firing>>, Vec<(i64, i64)>
     if matches!(steps.last(), Some(Step::End)) && spec.assigner.is_event_time() && spec.lateness < i64::MAX {
         assert!(model.is_clean(), "the reference keeps something for ever: {spec:?} {steps:?}");
     }
-    (events, model.late)
+    let clean = model.is_clean();
+    (events, model.late, clean)
 }
 
 /// What the product makes of the steps, cut into random batches with random budgets.
-fn actual(spec: &Spec, collected: Collected, steps: &[Step], seed: u64) -> (Vec<Event<Firing>>, Vec<(i64, i64)>) {
+fn actual(spec: &Spec, collected: Collected, steps: &[Step], seed: u64) -> Run {
     let mut rng = Rng::seeded(seed);
     let mut harness = operator(spec, collected).with_small_budgets(rng.next_u64());
     let (mut watermark, mut now) = (0, 0);
@@ -129,7 +133,7 @@ fn actual(spec: &Spec, collected: Collected, steps: &[Step], seed: u64) -> (Vec<
         }
     }
     flush(&mut batch, &mut harness);
-    (harness.take(0), harness.rows(1))
+    (harness.take(0), harness.rows(1), harness.state_entries() == 0)
 }
 
 /// Makes one advance of those that follow each other, as batches do.
@@ -147,14 +151,15 @@ fn join_watermarks(steps: &[Step]) -> Vec<Step> {
 
 fn check(spec: &Spec, collected: Collected, steps: &[Step], seed: u64) {
     let steps = &join_watermarks(steps);
-    let (mut expected, late) = expected(spec, steps);
-    let (mut actual, actual_late) = actual(spec, collected, steps, seed);
+    let (mut expected, late, clean) = expected(spec, steps);
+    let (mut actual, actual_late, actual_clean) = actual(spec, collected, steps, seed);
     if spec.assigner.merges() {
         // In which order the contents of merged windows follow each other is not promised, unless an evictor looks at it.
         sort_values(&mut expected);
         sort_values(&mut actual);
     }
     assert_eq!(normal(actual), normal(expected), "{spec:?} {collected:?} seed {seed} {steps:?}");
+    assert!(actual_clean || !clean, "state is left: {spec:?} {collected:?} seed {seed} {steps:?}");
     assert_eq!(actual_late, late, "late records: {spec:?} {collected:?} seed {seed} {steps:?}");
 }
 

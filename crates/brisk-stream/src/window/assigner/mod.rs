@@ -101,7 +101,7 @@ pub struct AlignedWindows<W> {
 #[cold]
 pub(crate) fn no_timestamp(assigner: &str) -> Error {
     Error::user(format!(
-        "{assigner} got a record without a timestamp; call assign_timestamps_and_watermarks before the window, or use a processing-time window"
+        "{assigner} got a record without a timestamp; give the watermark strategy with_timestamp(..), or use a processing-time window"
     ))
 }
 

@@ -119,7 +119,7 @@ pub trait Trigger<T, W: Window>: Clone + Send + 'static {
     }
 
     /// Windows were merged into `window`. `merged` holds what was remembered of them (where there was anything), and `state` is to become
-    /// that of the result; timers must be registered anew.
+    /// that of the result; timers must be registered anew. The windows are [cleared](Self::clear) afterwards.
     ///
     /// # Errors
     /// Fails the task.

@@ -196,7 +196,7 @@ impl Reference {
 
     /// Windows that hold elements or remember something, and timers: must not grow for ever.
     pub(crate) fn is_clean(&self) -> bool {
-        self.windows.is_empty() && self.event_timers.is_empty()
+        self.windows.is_empty() && self.event_timers.is_empty() && self.processing_timers.is_empty()
     }
 
     fn cleanup_time(&self, window: Span) -> i64 {
