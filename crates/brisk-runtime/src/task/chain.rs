@@ -260,6 +260,11 @@ impl Chain {
         Ok(more)
     }
 
+    /// Whether an operator looks after asynchronous work.
+    pub fn has_pending(&self) -> bool {
+        self.slots.iter().any(|slot| !slot.finished && slot.operator.has_pending())
+    }
+
     /// Lets operators look after asynchronous work. True when one has more to do, or has to wait for the operators behind it.
     ///
     /// # Errors

@@ -215,7 +215,8 @@ impl Running {
         if !self.blocked_for.is_zero() {
             self.chain.back_pressured(std::mem::take(&mut self.blocked_for));
         }
-        // What had been emitted when a blocked operator was last tried in vain.
+        // What had been emitted when operators were last asked for more in vain. If nothing has been since, they have nothing more: what
+        // left made room, and may not have been all, so nobody wakes the task for the rest.
         let mut emitted = self.chain.wiring.emitted;
         let mut more = self.look_after(cx, world.now())?;
         loop {
@@ -228,7 +229,6 @@ impl Running {
             match self.chain.step(cx.waker())? {
                 ChainStep::Did => {}
                 ChainStep::Blocked => {
-                    // Results that left have made room, and there may be more of them: nobody wakes the task for those.
                     more = self.look_after(cx, world.now())?;
                     if std::mem::replace(&mut emitted, self.chain.wiring.emitted) == self.chain.wiring.emitted {
                         return self.drained(cx, world.now());
@@ -238,10 +238,16 @@ impl Running {
                 ChainStep::Idle if self.open_inputs == 0 => return self.finish(cx, world.now()),
                 ChainStep::Idle => match self.read(cx)? {
                     ReadStep::Did => {}
-                    ReadStep::Drained => return self.drained(cx, world.now()),
-                    ReadStep::HeldBack => {
-                        cx.wake_at(cx.now().after(HELD_BACK));
-                        return self.drained(cx, world.now());
+                    step => {
+                        if step == ReadStep::HeldBack {
+                            cx.wake_at(cx.now().after(HELD_BACK));
+                        }
+                        if std::mem::replace(&mut emitted, self.chain.wiring.emitted) == self.chain.wiring.emitted
+                            || !self.chain.has_pending()
+                        {
+                            return self.drained(cx, world.now());
+                        }
+                        more = self.look_after(cx, world.now())?;
                     }
                 },
             }
@@ -333,6 +339,7 @@ impl Running {
 }
 
 /// What reading came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum ReadStep {
     Did,
     Drained,

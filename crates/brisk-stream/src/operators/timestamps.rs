@@ -181,6 +181,10 @@ impl<T: Record> Operator for TimestampsOperator<T> {
         Ok(Progress::Done)
     }
 
+    fn back_pressured(&mut self, span: std::time::Duration) {
+        self.last_active += Millis::from(span);
+    }
+
     fn finish(&mut self, cx: &mut OperatorContext<'_>) -> Result<Progress> {
         self.emit_periodic(cx);
         Ok(Progress::Done)

@@ -265,6 +265,31 @@ fn results_that_wait_behind_a_blocked_operator_come_out() {
 }
 
 #[test]
+fn results_that_did_not_fit_into_one_batch_come_out() {
+    let log = Log::default();
+    let mut asynchronous = Probe::new("async", &log);
+    let ready = Arc::new(Mutex::new(0));
+    let left = Arc::clone(&ready);
+    asynchronous.on_batch = Some(Box::new(move |_, cx| {
+        *left.lock().unwrap() = 2;
+        cx.emit(MAIN_PORT, batch([103]));
+        Ok(Rest::Consumed)
+    }));
+    asynchronous.on_pending = Some(Box::new(move |(), cx| {
+        let mut left = ready.lock().unwrap();
+        if *left > 0 {
+            cx.emit(MAIN_PORT, batch([100 + *left]));
+            *left -= 1;
+        }
+        Ok(if *left > 0 { Progress::More } else { Progress::Waiting })
+    }));
+    let mut fixture = Fixture::start(graph(vec![asynchronous], 1, 1));
+    fixture.send(Element::Batch(batch([7])));
+    fixture.settle();
+    assert_eq!(fixture.read(0), ["103,102,101"], "nobody wakes the task for them");
+}
+
+#[test]
 fn the_end_of_a_source_is_the_last_that_is_heard_of_it() {
     let log = Log::default();
     let mut source = Probe::new("source", &log);
