@@ -81,10 +81,13 @@ impl Error {
         self.0.source.as_deref()
     }
 
-    /// Adds a place ("operator 'window' (2/4)", "file 'x.csv', line 7").
+    /// Adds a place ("operator 'window' (2/4)", "file 'x.csv', line 7"). One that was added last is not repeated.
     #[must_use]
     pub fn context(mut self, place: impl Into<String>) -> Self {
-        self.0.context.push(place.into());
+        let place = place.into();
+        if self.0.context.last() != Some(&place) {
+            self.0.context.push(place);
+        }
         self
     }
 
@@ -151,5 +154,6 @@ mod tests {
         assert_eq!(error.to_string(), "file 'x.csv': line 7: invalid digit found in string");
         assert_eq!(error.kind(), ErrorKind::User);
         assert_eq!(error.places(), ["line 7", "file 'x.csv'"]);
+        assert_eq!(error.context("file 'x.csv'").places().len(), 2, "the same place once");
     }
 }

@@ -83,6 +83,12 @@ impl<T: Record> DataStream<T> {
     /// Gives the records event time: timestamps and watermarks. Those of earlier operators are replaced.
     pub fn assign_timestamps_and_watermarks(&self, strategy: WatermarkStrategy<T>) -> Self {
         let event_time = strategy.emits_watermarks();
+        if strategy.alignment().is_some() {
+            self.env.fail(
+                "watermark alignment holds sources back, so assign_timestamps_and_watermarks cannot do it; \
+                 give the strategy with with_watermark_alignment to from_source",
+            );
+        }
         let strategy = Mutex::new(strategy);
         let factory = move |_: &RuntimeContext| boxed(TimestampsOperator::new(&strategy.lock().unwrap_or_else(PoisonError::into_inner)));
         self.transform("Timestamps/Watermarks", factory).with_node(|node| node.event_time = event_time)

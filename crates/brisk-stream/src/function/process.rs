@@ -7,6 +7,10 @@ use brisk_core::types::Record;
 
 /// Takes records one by one with all that is known about them (Flink's `ProcessFunction`); for
 /// [`process`](crate::DataStream::process). Timers and keyed state need [`KeyedProcessFunction`](super::KeyedProcessFunction).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `ProcessFunction`",
+    note = "a `KeyedProcessFunction` needs a keyed stream: call `key_by` first, then `.process::<F>()`"
+)]
 pub trait ProcessFunction: Clone + Send + 'static {
     /// What it takes.
     type In: Record;

@@ -38,6 +38,8 @@ pub(crate) struct Engine {
     clock: Arc<ManualClock>,
     controls: Vec<TaskControl>,
     failures: Arc<Failures>,
+    /// What the first failure said; nothing goes on after it.
+    failed: Option<String>,
     rng: Rng,
 }
 
@@ -48,7 +50,7 @@ impl Engine {
         let executor = Arc::new(StepExecutor::new(manual_world(&clock, 1)));
         let graph = Arc::new(graph.to_job_graph(&config)?);
         let (config, exchanges, failures) = (Arc::new(config), Arc::new(LocalExchanges::default()), Arc::new(Failures::default()));
-        let mut engine = Self { executor, clock, controls: Vec::new(), failures, rng: Rng::seeded(1) };
+        let mut engine = Self { executor, clock, controls: Vec::new(), failures, failed: None, rng: Rng::seeded(1) };
         for (at, vertex) in graph.vertices.iter().enumerate() {
             let info = TaskInfo {
                 job_id: JobId(0),
@@ -74,12 +76,14 @@ impl Engine {
             };
             engine.controls.push(start_task(descriptor, environment));
         }
-        engine.settle()?;
         Ok(engine)
     }
 
     /// Runs until nothing can run at the present time.
     pub(crate) fn settle(&mut self) -> Result<()> {
+        if let Some(failed) = &self.failed {
+            return Err(Error::user(format!("the pipeline has failed before: {failed}")));
+        }
         self.controls.iter().for_each(TaskControl::wake);
         loop {
             while self.executor.run_one(&mut self.rng, u32::MAX).is_some() {}
@@ -87,7 +91,9 @@ impl Engine {
                 break;
             }
         }
-        self.failures.0.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+        let failure = self.failures.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.failed = failure.as_ref().map(ToString::to_string);
+        failure.map_or(Ok(()), Err)
     }
 
     pub(crate) fn advance_to(&mut self, time: Timestamp) -> Result<()> {

@@ -21,7 +21,13 @@ pub(crate) enum Fed<T> {
 }
 
 /// The queue between a test and the source.
-pub(crate) struct Feed<T>(Arc<Mutex<VecDeque<Fed<T>>>>);
+pub(crate) struct Feed<T>(Arc<Mutex<Queue<T>>>);
+
+/// What has been fed and not been read.
+struct Queue<T> {
+    fed: VecDeque<Fed<T>>,
+    ended: bool,
+}
 
 impl<T> Clone for Feed<T> {
     fn clone(&self) -> Self {
@@ -31,11 +37,18 @@ impl<T> Clone for Feed<T> {
 
 impl<T: Record> Feed<T> {
     pub(crate) fn new() -> Self {
-        Self(Arc::default())
+        Self(Arc::new(Mutex::new(Queue { fed: VecDeque::new(), ended: false })))
     }
 
-    pub(crate) fn push(&self, fed: Fed<T>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(fed);
+    /// Queues something; nothing can follow the end.
+    pub(crate) fn push(&self, fed: Fed<T>) -> Result<()> {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.ended {
+            return Err(Error::user("this input has ended; feed before end_input"));
+        }
+        queue.ended = matches!(fed, Fed::End);
+        queue.fed.push_back(fed);
+        Ok(())
     }
 
     /// A stream that stands for what will be fed.
@@ -61,7 +74,7 @@ impl<T: Record> Operator for FeedSource<T> {
     }
 
     fn poll_source(&mut self, cx: &mut OperatorContext<'_>) -> Result<SourcePoll> {
-        let fed = self.feed.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let fed = self.feed.0.lock().unwrap_or_else(PoisonError::into_inner).fed.pop_front();
         match fed {
             None => return Ok(SourcePoll::Waiting),
             Some(Fed::Rows(rows)) => cx.emit(MAIN_PORT, Box::new(rows)),

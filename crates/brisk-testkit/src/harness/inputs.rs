@@ -48,8 +48,16 @@ impl<O: Record> Pipeline<O> {
             Some(engine) => Ok(engine),
             none => {
                 let mut graph = self.env.stream_graph("harness")?;
+                if let Some(node) = graph.nodes.iter().find(|node| node.parallelism.is_some_and(|n| n > 1)) {
+                    return Err(Error::user(format!(
+                        "operator '{}' asks for parallelism, but a harness runs one subtask of each operator; simulate the job instead",
+                        node.name
+                    )));
+                }
                 replace_inputs(&mut graph, &self.inputs);
-                Ok(none.insert(Engine::start(&graph, self.env.config())?))
+                let engine = none.insert(Engine::start(&graph, self.env.config())?);
+                engine.settle()?;
+                Ok(engine)
             }
         }
     }
@@ -212,7 +220,7 @@ macro_rules! feeds {
         pub fn $elements<X: Into<Time>>(&mut self, elements: impl IntoIterator<Item = ($record, X)>) -> Result<()> {
             let mut rows = Rows::default();
             elements.into_iter().for_each(|(value, timestamp)| rows.push(value, timestamp.into().0));
-            self.$feed.push(Fed::Rows(rows));
+            self.$feed.push(Fed::Rows(rows))?;
             self.pipeline.engine()?.settle()
         }
 
@@ -221,7 +229,7 @@ macro_rules! feeds {
         /// # Errors
         /// The operator's.
         pub fn $watermark(&mut self, watermark: impl Into<Time>) -> Result<()> {
-            self.$feed.push(Fed::Watermark(watermark.into().0));
+            self.$feed.push(Fed::Watermark(watermark.into().0))?;
             self.pipeline.engine()?.settle()
         }
 
@@ -230,7 +238,7 @@ macro_rules! feeds {
         /// # Errors
         /// The operator's.
         pub fn $status(&mut self, status: StreamStatus) -> Result<()> {
-            self.$feed.push(Fed::Status(status));
+            self.$feed.push(Fed::Status(status))?;
             self.pipeline.engine()?.settle()
         }
 
@@ -239,7 +247,7 @@ macro_rules! feeds {
         /// # Errors
         /// The operator's.
         pub fn $end_input(&mut self) -> Result<()> {
-            self.$feed.push(Fed::End);
+            self.$feed.push(Fed::End)?;
             self.pipeline.engine()?.settle()
         }
     };

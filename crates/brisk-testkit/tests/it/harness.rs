@@ -73,3 +73,17 @@ fn timers_that_set_timers_fire_up_to_the_time_given() {
     assert_eq!(harness.output().unwrap(), [40, 50]);
     assert!(harness.state_is_empty());
 }
+
+#[test]
+fn nothing_goes_on_after_a_failure_or_the_end() {
+    let mut harness = OneInputHarness::of(|texts| texts.try_map(|text: String| Ok(text.parse::<i64>()?))).unwrap();
+    harness.element("x".to_owned(), 0).unwrap_err();
+    let again = harness.element("7".to_owned(), 0).unwrap_err().to_string();
+    assert!(again.starts_with("the pipeline has failed before: operator 'Map'"), "{again}");
+
+    let mut harness = OneInputHarness::of(|numbers: brisk_stream::DataStream<i64>| numbers.map(|n| n + 1)).unwrap();
+    harness.element(1, 0).unwrap();
+    harness.end_input().unwrap();
+    assert!(harness.element(2, 0).is_err());
+    assert_eq!(harness.output().unwrap(), [2]);
+}
