@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_ordered_encoding_sorts_as_windows_do() {
-        let mut windows = vec![window(0, 10), window(-5, 5), window(-5, 4), window(i64::MIN, i64::MAX), window(7, 8)];
+        let mut windows = [window(0, 10), window(-5, 5), window(-5, 4), window(i64::MIN, i64::MAX), window(7, 8)];
         let encode = |window: &TimeWindow| {
             let mut bytes = Vec::new();
             window.encode_ordered(&mut bytes);

@@ -461,7 +461,7 @@ fn records_without_timestamps_are_refused() {
     let general = operator!(keyed => keyed.window(windows).trigger(CountTrigger::of(1)).sum(|reading| &mut reading.1));
     for mut harness in [fast, general] {
         let error = harness.row(0, reading("a", 1), i64::MIN).expect_err("refused").to_string();
-        assert!(error.contains("without a timestamp") && error.contains("assign_timestamps_and_watermarks"), "{error}");
+        assert!(error.contains("without a timestamp") && error.contains("with_timestamp"), "{error}");
     }
 }
 
