@@ -29,11 +29,11 @@ pub(crate) enum Item {
 }
 
 /// Gives `first..last` in steps of `step`, with timestamp = value and a mark behind each tenth.
-struct Numbers {
-    next: i64,
-    last: i64,
-    step: i64,
-    fail_at: Option<i64>,
+pub(crate) struct Numbers {
+    pub(crate) next: i64,
+    pub(crate) last: i64,
+    pub(crate) step: i64,
+    pub(crate) fail_at: Option<i64>,
 }
 
 impl Operator for Numbers {
@@ -125,7 +125,7 @@ impl Operator for Collect {
     }
 }
 
-struct BySeventh;
+pub(crate) struct BySeventh;
 
 impl KeyHasher for BySeventh {
     fn hash(&self, batch: &dyn AnyBatch, hashes: &mut Vec<u64>) -> Result<()> {
@@ -147,12 +147,12 @@ pub(crate) struct TestJob {
     pub(crate) fail_at: Option<i64>,
 }
 
-fn operator(id: u128, name: &str, spec: OperatorSpec, target: Option<RouteTarget>) -> ChainedOperator {
+pub(crate) fn operator(id: u128, name: &str, spec: OperatorSpec, target: Option<RouteTarget>) -> ChainedOperator {
     let outputs = target.map(|target| OutputRoute { tag: None, targets: vec![target] }).into_iter().collect();
     ChainedOperator { id: OperatorId(id), name: name.to_owned(), uid: None, spec, source: false, keyed: false, outputs }
 }
 
-fn vertex(id: u128, operators: Vec<ChainedOperator>, parallelism: u32, inputs: u32) -> JobVertex {
+pub(crate) fn vertex(id: u128, operators: Vec<ChainedOperator>, parallelism: u32, inputs: u32) -> JobVertex {
     JobVertex {
         id: VertexId(id),
         name: operators.iter().map(|operator| operator.name.as_str()).collect::<Vec<_>>().join(" -> "),
@@ -168,7 +168,7 @@ fn vertex(id: u128, operators: Vec<ChainedOperator>, parallelism: u32, inputs: u
     }
 }
 
-fn factory(f: impl Fn(&RuntimeContext) -> Box<dyn Operator> + Send + Sync + 'static) -> OperatorSpec {
+pub(crate) fn factory(f: impl Fn(&RuntimeContext) -> Box<dyn Operator> + Send + Sync + 'static) -> OperatorSpec {
     OperatorSpec::Factory(Arc::new(move |cx: &RuntimeContext| -> Result<Box<dyn Operator>> { Ok(f(cx)) }))
 }
 

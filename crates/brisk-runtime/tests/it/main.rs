@@ -1,4 +1,5 @@
 //! Whole tasks over the local exchange, on each executor.
 
+mod diamond;
 mod jobs;
 mod tasks;

@@ -1,9 +1,11 @@
 //! Tasks run, end, fail and are cancelled on every executor.
 
+use crate::diamond::Diamond;
 use crate::jobs::{Collected, Reports, TestJob, check, start};
 use brisk_base::Timestamp;
 use brisk_base::world::{Clock, MonoTime, Rng, Spawner, World};
 use brisk_core::job::ExecutionState;
+use brisk_core::job_graph::JobGraph;
 use brisk_runtime::exchange::{LocalExchanges, Perturb};
 use brisk_runtime::executor::{CoreWorkers, CoreWorkersOptions, Executor, StepExecutor};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -111,6 +113,28 @@ impl Perturb for Chaos {
     }
 }
 
+/// Runs a graph in virtual time, disturbed from a seed.
+fn simulate(graph: &Arc<JobGraph>, seed: u64) {
+    let mut rng = Rng::seeded(seed);
+    let clock = Arc::new(Virtual(AtomicU64::new(0)));
+    let world = World::new(Arc::<Virtual>::clone(&clock), Arc::new(NoThreads), seed);
+    let step = Arc::new(StepExecutor::new(world));
+    let executor: Arc<dyn Executor> = Arc::<StepExecutor>::clone(&step);
+    let exchanges = Arc::new(LocalExchanges::perturbed(Arc::new(Chaos(Mutex::new(Rng::seeded(seed ^ 99))))));
+    let reports = Arc::new(Reports::default());
+    let controls = start(graph, &executor, &exchanges, &reports);
+    while reports.ended.lock().unwrap().len() < controls.len() {
+        let checks = rng.below(5) as u32;
+        if step.run_one(&mut rng, checks).is_none() {
+            let next = step.next_deadline();
+            assert_ne!(next, MonoTime::NEVER, "seed {seed}: nothing can run, and nothing will");
+            clock.0.store(next.0, Ordering::SeqCst);
+            step.fire_due();
+        }
+    }
+    assert!(reports.wait(controls.len()).iter().all(|(_, state, _)| *state == ExecutionState::Finished), "seed {seed}");
+}
+
 #[test]
 fn every_interleaving_gives_the_same_result() {
     for seed in 0..200 {
@@ -121,25 +145,30 @@ fn every_interleaving_gives_the_same_result() {
             numbers: 300 + rng.below(1500) as i64,
             fail_at: None,
         };
-        let clock = Arc::new(Virtual(AtomicU64::new(0)));
-        let world = World::new(Arc::<Virtual>::clone(&clock), Arc::new(NoThreads), seed);
-        let step = Arc::new(StepExecutor::new(world));
-        let executor: Arc<dyn Executor> = Arc::<StepExecutor>::clone(&step);
-        let exchanges = Arc::new(LocalExchanges::perturbed(Arc::new(Chaos(Mutex::new(Rng::seeded(seed ^ 99))))));
         let collected = Collected::default();
-        let graph = Arc::new(job.graph(&collected));
-        let reports = Arc::new(Reports::default());
-        let controls = start(&graph, &executor, &exchanges, &reports);
-        while reports.ended.lock().unwrap().len() < controls.len() {
-            let checks = rng.below(5) as u32;
-            if step.run_one(&mut rng, checks).is_none() {
-                let next = step.next_deadline();
-                assert_ne!(next, MonoTime::NEVER, "seed {seed}: nothing can run, and nothing will");
-                clock.0.store(next.0, Ordering::SeqCst);
-                step.fire_due();
-            }
-        }
-        assert!(reports.wait(controls.len()).iter().all(|(_, state, _)| *state == ExecutionState::Finished), "seed {seed}");
+        simulate(&Arc::new(job.graph(&collected)), seed);
         check(&job, &collected);
+    }
+}
+
+#[test]
+fn a_diamond_neither_jams_nor_makes_rows_late() {
+    for seed in 0..60 {
+        let diamond = Diamond::new(2_000);
+        simulate(&Arc::new(diamond.graph()), seed);
+        diamond.check();
+    }
+}
+
+#[test]
+fn a_diamond_runs_on_core_workers() {
+    for threads in [1, 2, 3] {
+        let diamond = Diamond::new(100_000);
+        let executor: Arc<dyn Executor> = workers(threads);
+        let reports = Arc::new(Reports::default());
+        let controls = start(&Arc::new(diamond.graph()), &executor, &Arc::default(), &reports);
+        let ended = reports.wait(controls.len());
+        assert!(ended.iter().all(|(_, state, _)| *state == ExecutionState::Finished), "{ended:?}");
+        diamond.check();
     }
 }
