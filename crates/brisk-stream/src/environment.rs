@@ -5,7 +5,7 @@ use crate::graph::{self, GraphBuilder, NewNode, Upstream};
 use crate::options::CACHED_FILES;
 use crate::source::{CollectionSource, SequenceSource};
 use brisk_base::options::Configuration;
-use brisk_base::options::core_options::{BUFFER_TIMEOUT, MAX_PARALLELISM, OPERATOR_CHAINING_ENABLED, PARALLELISM_DEFAULT};
+use brisk_base::options::core_options::{BUFFER_TIMEOUT, MAX_PARALLELISM, OPERATOR_CHAINING_ENABLED, PARALLELISM_DEFAULT, PIPELINE_NAME};
 use brisk_base::{Error, Millis, Result, ResultExt};
 use brisk_core::function::watermark::WatermarkStrategy;
 use brisk_core::job::{JobClient, JobExecutor, JobResult};
@@ -217,18 +217,23 @@ impl StreamEnvironment {
         self.execute_async(name)?.wait()
     }
 
-    /// Starts what was added since the last job.
+    /// Starts what was added since the last job. Without a name it is called as `pipeline.name` says.
     ///
     /// # Errors
     /// The first mistake in the graph, or what hinders its start.
     pub fn execute_async(&self, name: &str) -> Result<Arc<dyn JobClient>> {
         let (graph, config) = {
             let mut builder = self.builder();
-            let graph = builder.stream_graph(name)?;
+            let name = match builder.config.get(&PIPELINE_NAME)? {
+                Some(configured) if name.is_empty() => configured,
+                _ => name.to_owned(),
+            };
+            let graph = builder.stream_graph(&name)?;
             builder.executed();
             (graph, builder.config.clone())
         };
-        self.executor.submit(graph, &config).context(|| format!("job '{name}'"))
+        let place = format!("job '{}'", graph.name);
+        self.executor.submit(graph, &config).context(|| place)
     }
 }
 

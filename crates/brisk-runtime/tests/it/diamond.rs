@@ -32,7 +32,7 @@ struct Meet {
 impl Operator for Meet {
     fn process_batch(&mut self, _: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
         let mut cursor = Rows::<i64>::from_any(batch)?.into_cursor();
-        while let Some(step) = cursor.next() {
+        for step in cursor.by_ref() {
             match step {
                 Step::Watermark(watermark) => self.watermark = watermark,
                 Step::Row(value, timestamp, _) => {
