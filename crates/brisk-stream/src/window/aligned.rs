@@ -6,6 +6,7 @@
 //! Invariants: a window has fired for all of its keys when `fired` has reached its last timestamp; `boundary` is the next watermark that
 //! fires or ends any window, so marks before it need no look at all.
 
+use super::aligned_rows::{Current, Unread, add_to, add_to_any, add_to_heap};
 use super::assigner::{AlignedWindows, no_timestamp};
 use super::contents::Firing;
 use super::fold::Fold;
@@ -21,7 +22,7 @@ use brisk_core::function::Emitter;
 use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
 use brisk_core::state::{KeyedTable, Layout, Slot, StateDeclarations};
 use brisk_core::types::{Key, Record};
-use brisk_state::heap::{HeapTable, OpenNamespace};
+use brisk_state::heap::HeapTable;
 use std::any::Any;
 use std::ops::ControlFlow;
 
@@ -60,31 +61,6 @@ where
     dropped: Counter,
     /// Entries of state after the last call, where counting them is cheap.
     entries: usize,
-}
-
-/// The windows that hold one interval between two starts of windows.
-struct Current<W> {
-    /// Start of the interval.
-    start: Timestamp,
-    /// Its length; 0 when there is no interval.
-    len: u64,
-    /// The windows that hold it and are not over, the latest first.
-    windows: Vec<W>,
-    /// Where each of them lies in a table of the heap; found with the first row.
-    places: Vec<OpenNamespace>,
-    /// Whether none of its windows has fired.
-    open: bool,
-}
-
-impl<W> Current<W> {
-    const fn none() -> Self {
-        Self { start: Timestamp(0), len: 0, windows: Vec::new(), places: Vec::new(), open: false }
-    }
-
-    #[inline]
-    const fn holds(&self, timestamp: Timestamp) -> bool {
-        (timestamp.0.wrapping_sub(self.start.0) as u64) < self.len
-    }
 }
 
 /// A window that fires for one key after the other, over several calls.
@@ -404,136 +380,6 @@ where
         self.emitter.mark(watermark);
         Ok(true)
     }
-}
-
-/// The rows of a batch that have not been taken.
-struct Unread<'a, T> {
-    values: std::vec::IntoIter<T>,
-    timestamps: &'a [Timestamp],
-    /// Key hashes; empty when there are none.
-    hashes: &'a [u64],
-    /// Index of the next row.
-    row: usize,
-}
-
-impl<T> Unread<'_, T> {
-    /// Timestamp of the next row.
-    #[inline]
-    fn timestamp(&self) -> Timestamp {
-        self.timestamps.get(self.row).copied().unwrap_or(Timestamp::MIN)
-    }
-
-    /// Key hash of the next row.
-    #[inline]
-    fn hash(&self, key: &impl Key) -> u64 {
-        self.hashes.get(self.row).copied().unwrap_or_else(|| key.key_hash())
-    }
-
-    /// The next row.
-    #[inline]
-    fn take(&mut self) -> Option<T> {
-        self.values.next()
-    }
-}
-
-/// Adds the rows of the current windows to a table of the heap. Says whether to stop. Cost per row and window: one probe; the key is
-/// cloned only where it is new.
-#[inline]
-fn add_to_heap<T, S, W, F>(
-    table: &mut HeapTable<S::Key, W, F::Acc>,
-    current: &mut Current<W>,
-    selector: &S,
-    fold: &mut F,
-    rows: &mut Unread<'_, T>,
-    until: usize,
-    cx: &mut OperatorContext<'_>,
-) -> Result<bool>
-where
-    T: Record,
-    S: KeySelector<T>,
-    W: Window,
-    F: Fold<T>,
-{
-    if current.places.is_empty() {
-        let place = |window| table.open_namespace(window).expect("the contents are laid out by window");
-        current.places.extend(current.windows.iter().map(place));
-    }
-    let (last, others) = current.places.split_last().expect("an open interval has windows");
-    while rows.row < until && current.holds(rows.timestamp()) {
-        let Some(value) = rows.take() else { break };
-        let key = selector.key(&value);
-        let hash = rows.hash(&*key);
-        for place in others {
-            let mut contents = table.in_namespace(*place);
-            match contents.get_mut(hash, &key) {
-                Some(acc) => fold.add(acc, value.clone())?,
-                None => contents.insert_new(hash, key.clone().into_owned(), fold.create(value.clone())?),
-            }
-        }
-        let mut contents = table.in_namespace(*last);
-        if let Some(acc) = contents.get_mut(hash, &key) {
-            drop(key);
-            fold.add(acc, value)?;
-        } else {
-            let key = key.into_owned();
-            contents.insert_new(hash, key, fold.create(value)?);
-        }
-        rows.row += 1;
-        if cx.budget.row() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Adds the rows of the current windows to a table of any kind. Says whether to stop.
-fn add_to_any<T, S, W, F>(
-    table: &mut dyn KeyedTable<S::Key, W, F::Acc>,
-    current: &Current<W>,
-    selector: &S,
-    fold: &mut F,
-    rows: &mut Unread<'_, T>,
-    until: usize,
-    cx: &mut OperatorContext<'_>,
-) -> Result<bool>
-where
-    T: Record,
-    S: KeySelector<T>,
-    W: Window,
-    F: Fold<T>,
-{
-    while rows.row < until && current.holds(rows.timestamp()) {
-        let Some(value) = rows.take() else { break };
-        let key = selector.key(&value).into_owned();
-        let hash = rows.hash(&key);
-        for window in &current.windows {
-            add_to(table, Slot { hash, key: &key, namespace: window }, value.clone(), fold)?;
-        }
-        rows.row += 1;
-        if cx.budget.row() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Folds an element into the accumulator of a slot.
-#[inline]
-fn add_to<T, K: Key, W: Window, F: Fold<T>>(
-    table: &mut dyn KeyedTable<K, W, F::Acc>,
-    slot: Slot<'_, K, W>,
-    value: T,
-    fold: &mut F,
-) -> Result<()> {
-    let mut value = Some(value);
-    table.update(slot, &mut |acc| {
-        match (acc.as_mut(), value.take()) {
-            (Some(acc), Some(value)) => fold.add(acc, value)?,
-            (None, Some(value)) => *acc = Some(fold.create(value)?),
-            (_, None) => {}
-        }
-        Ok(())
-    })
 }
 
 impl<T, S, W, F, G> Operator for AlignedWindowOperator<T, S, W, F, G>

@@ -1,9 +1,10 @@
 //! Windows: assigners, triggers, evictors, and the streams and operators that use them.
 //!
-//! [`WindowedStream`] picks between two operators with the same results: [`operator`] does everything, [`aligned`] is the fast one for
+//! [`WindowedStream`] picks between two operators with the same results: `operator` does everything, `aligned` is the fast one for
 //! windows of fixed length that fire once the watermark has passed them. Source for names and semantics: Flink, "Windows".
 
 mod aligned;
+mod aligned_rows;
 mod all_windowed_stream;
 pub mod assigner;
 mod contents;

@@ -53,18 +53,28 @@ impl TriggerResult {
 
 /// Decides when a window fires (Flink's `Trigger`).
 ///
-/// ```ignore
-/// /// Fires when the total of a window's amounts exceeds a limit.
+/// ```
+/// use brisk_base::{Result, Timestamp};
+/// use brisk_stream::window::{Trigger, TriggerContext, TriggerResult, Window};
+///
+/// /// Fires when the amounts of a window add up to more than a limit, and begins again.
 /// #[derive(Clone)]
-/// struct Over(i64);
+/// struct Over(u64);
 ///
-/// impl<W: Window> Trigger<Order, W> for Over {
-///     type State = i64;
+/// impl<W: Window> Trigger<u64, W> for Over {
+///     type State = u64;
 ///
-///     fn on_element(&mut self, order: &Order, _at: Timestamp, _window: &W, total: &mut Option<i64>, _cx: &mut TriggerContext<'_>) -> Result<TriggerResult> {
-///         let sum = total.unwrap_or(0) + order.amount;
-///         *total = Some(sum);
-///         Ok(if sum > self.0 { TriggerResult::FireAndPurge } else { TriggerResult::Continue })
+///     fn on_element(
+///         &mut self,
+///         amount: &u64,
+///         _at: Timestamp,
+///         _window: &W,
+///         total: &mut Option<u64>,
+///         _cx: &mut TriggerContext<'_>,
+///     ) -> Result<TriggerResult> {
+///         let sum = total.unwrap_or(0) + amount;
+///         *total = Some(sum).filter(|sum| *sum <= self.0);
+///         Ok(if total.is_none() { TriggerResult::FireAndPurge } else { TriggerResult::Continue })
 ///     }
 /// }
 /// ```
