@@ -35,6 +35,8 @@ struct Slot {
     blocked: bool,
     /// Has been closed.
     closed: bool,
+    /// Rows between two readings of the clock, as its last call left it.
+    stride: u32,
 }
 
 /// What became of a step.
@@ -76,6 +78,7 @@ impl Chain {
             finished: false,
             blocked: false,
             closed: false,
+            stride: 1,
         };
         Self { slots: operators.into_iter().map(slot).collect(), wiring, budget, current, next_time: None }
     }
@@ -123,9 +126,11 @@ impl Chain {
     fn call<R>(&mut self, at: usize, waker: &Waker, f: impl FnOnce(&mut dyn Operator, &mut OperatorContext<'_>) -> Result<R>) -> Result<R> {
         self.current.store(at, Ordering::Relaxed);
         let slot = &mut self.slots[at];
+        self.budget.enter(slot.stride);
         let mut output = ChainOutput { wiring: &mut self.wiring, operator: at };
         let mut cx = OperatorContext::new(&slot.runtime, &mut self.budget, waker, &mut output);
         let result = f(slot.operator.as_mut(), &mut cx).and_then(|value| self.wiring.take_error().map(|()| value));
+        slot.stride = self.budget.stride();
         result.context(|| slot.runtime.place())
     }
 
