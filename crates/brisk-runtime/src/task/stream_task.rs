@@ -310,6 +310,7 @@ impl Running {
 
     /// Arranges all wake-ups that do not come from input or output.
     fn wait(&mut self, cx: &mut PollContext<'_>, now: Timestamp, why: Waiting) -> Polled {
+        self.chain.refresh_timers();
         let writers = &self.chain.wiring.writers;
         if why == Waiting::ForOutput {
             // Operators wait, but what gathers for another exchange is not held up.
@@ -319,7 +320,6 @@ impl Running {
         }
         let pending = writers.iter().filter_map(crate::writer::RecordWriter::pending_flush).min();
         pending.into_iter().for_each(|at| cx.wake_at(at));
-        self.chain.refresh_timers();
         if let Some(at) = self.chain.next_time() {
             let millis = u64::try_from((at - now).0).unwrap_or(0);
             cx.wake_at(cx.now().after(Duration::from_millis(millis)));

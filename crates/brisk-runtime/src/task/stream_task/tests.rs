@@ -211,6 +211,29 @@ fn nothing_piles_up_while_the_output_is_blocked() {
 }
 
 #[test]
+fn timers_fire_although_the_output_is_full_again_and_again() {
+    let log = Log::default();
+    let mut timed = Probe::new("timed", &log);
+    let time = Arc::clone(&timed.time);
+    timed.on_batch = Some(Box::new(move |rows, cx| {
+        time.lock().unwrap().get_or_insert(Timestamp(5));
+        cx.emit(MAIN_PORT, Box::new(rows));
+        Ok(Rest::Consumed)
+    }));
+    let time = Arc::clone(&timed.time);
+    timed.on_time = Some(Box::new(move |_, _| {
+        *time.lock().unwrap() = Some(Timestamp::MAX);
+        Ok(Progress::Done)
+    }));
+    let mut fixture = Fixture::source(vec![flood(&log), timed], 1);
+    fixture.settle();
+    fixture.at_ms(6);
+    log.take();
+    fixture.read(0);
+    assert!(log.of("timed").contains(&"time 6".to_owned()));
+}
+
+#[test]
 fn what_gathers_for_another_exchange_is_not_held_up() {
     let log = Log::default();
     let mut few = Probe::new("source", &log);
