@@ -7,6 +7,7 @@
 
 use super::assigner::MergeWindows;
 use super::time_window::Window;
+use brisk_base::{Error, Timestamp};
 
 /// Windows of one key with their state windows: what lies in state.
 pub(crate) type Windows<W> = Vec<(W, W)>;
@@ -57,6 +58,45 @@ pub(crate) fn add_window<W: Window>(windows: &mut Windows<W>, new: W, merger: &d
         new
     });
     (actual, merges)
+}
+
+/// What has become of a window that was added to a set.
+pub(crate) enum Placed<W> {
+    /// It is in the set by itself.
+    New,
+    /// It lies in this window of the set, whose state window is the second.
+    Within(W, W),
+    /// A window of the set has become this one; the second is its state window.
+    Grown(W, W),
+    /// It joins several windows: [`add_window`] has to see to it.
+    Joins,
+}
+
+/// Adds a window that joins no two others, without looking at the set as a whole.
+pub(crate) fn place_window<W: Window>(windows: &mut Windows<W>, new: &W, two: fn(&W, &W) -> Option<W>) -> Placed<W> {
+    let mut touching = windows.iter().enumerate().filter_map(|(at, (window, _))| Some((at, two(window, new)?)));
+    let Some((at, result)) = touching.next() else {
+        windows.push((new.clone(), new.clone()));
+        return Placed::New;
+    };
+    if touching.next().is_some() {
+        return Placed::Joins;
+    }
+    let (window, state) = &mut windows[at];
+    if *window == result {
+        return Placed::Within(result, state.clone());
+    }
+    window.clone_from(&result);
+    Placed::Grown(result, state.clone())
+}
+
+/// The error for windows that were merged into one that is over.
+#[cold]
+pub(crate) fn merged_too_late(window: &impl Window, watermark: Timestamp, now: Timestamp) -> Error {
+    Error::user(format!(
+        "the window assigner merged windows into {window:?}, which is over already (watermark {watermark}, processing time {now}); \
+         merged windows must hold all windows they are made of"
+    ))
 }
 
 /// Takes the state windows of `group` out of the set, in the group's order.

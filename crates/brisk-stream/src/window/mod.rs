@@ -1,7 +1,7 @@
 //! Windows: assigners, triggers, evictors, and the streams and operators that use them.
 //!
-//! [`WindowedStream`] picks between two operators with the same results: `operator` does everything, `aligned` is the fast one for
-//! windows of fixed length that fire once the watermark has passed them. Source for names and semantics: Flink, "Windows".
+//! [`WindowedStream`] picks between three operators with the same results: `operator` does everything, `aligned` is the fast one for
+//! windows of fixed length that fire once the watermark has passed them, `session_operator` the one for sessions that do. Source for names and semantics: Flink, "Windows".
 
 mod aligned;
 mod aligned_rows;
@@ -14,6 +14,7 @@ mod fold;
 mod function;
 mod merging;
 mod operator;
+mod session_operator;
 pub mod time_window;
 mod timers;
 pub mod trigger;

@@ -9,14 +9,14 @@
 use super::AssignerContext;
 use super::contents::{Contents, Firing};
 use super::erased::{Assign, ErasedTrigger};
-use super::merging::{Windows, add_window, state_window};
+use super::merging::{Windows, add_window, merged_too_late, state_window};
 use super::time_window::Window;
 use super::timers::{Domain, Timers};
 use super::trigger::{TriggerContext, TriggerResult};
 use crate::key_selector::KeySelector;
 use crate::keyed_state::{Store, open_store};
 use brisk_base::metrics::Counter;
-use brisk_base::{Error, Millis, Result, Timestamp};
+use brisk_base::{Millis, Result, Timestamp};
 use brisk_core::batch::{AnyBatch, Mark, Rows};
 use brisk_core::function::{Emitter, OutputTag};
 use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
@@ -238,11 +238,7 @@ where
     fn check_merged(&self, window: &W) -> Result<()> {
         let over = if self.assigner.is_event_time() { self.is_late(window) } else { window.max_timestamp() <= self.now };
         if over {
-            return Err(Error::user(format!(
-                "the window assigner merged windows into {window:?}, which is over already (watermark {}, processing time {}); \
-                 merged windows must hold all windows they are made of",
-                self.watermark, self.now
-            )));
+            return Err(merged_too_late(window, self.watermark, self.now));
         }
         Ok(())
     }

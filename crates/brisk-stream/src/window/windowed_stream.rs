@@ -8,8 +8,9 @@ use super::evictor::{CountEvictor, Evictor};
 use super::fold::{Aggregating, Fold, FoldThen, InPlace, Reducing};
 use super::function::{Outcome, PassThrough, ProcessWindowFunction, WindowFn, WindowFunction};
 use super::operator::{WindowOperator, WindowSettings};
+use super::session_operator::SessionOperator;
 use super::time_window::{GlobalWindow, Window};
-use super::trigger::{CountTrigger, PurgingTrigger, Trigger};
+use super::trigger::{CountTrigger, EventTimeTrigger, PurgingTrigger, Trigger};
 use crate::data_stream::{DataStream, boxed};
 use crate::key_selector::KeySelector;
 use crate::keyed_stream::{KeyedStream, Number};
@@ -18,6 +19,7 @@ use brisk_core::function::{AggregateFunction, Collector, OutputTag, ReduceFuncti
 use brisk_core::operator::{Operator, PerSubtask, RuntimeContext};
 use brisk_core::state::StateDeclarations;
 use brisk_core::types::Record;
+use std::any::TypeId;
 use std::sync::Arc;
 
 /// Makes the evictor of a subtask.
@@ -36,8 +38,8 @@ pub struct WindowedStream<T, S: KeySelector<T>, W> {
     assigner: AssignerFactory<T, W>,
     /// Makes the trigger of a subtask.
     trigger: TriggerFactory<T, S::Key, W>,
-    /// Whether `.trigger(..)` has set another trigger than the assigner's default.
-    own_trigger: bool,
+    /// Whether windows fire once the watermark has passed them: the default of event time, and no other trigger has been set.
+    fires_at_end: bool,
     /// Makes the evictor of a subtask.
     evictor: Option<EvictorFactory<T, W>>,
     /// Lateness and late data.
@@ -55,7 +57,7 @@ impl<T: Clone, S: KeySelector<T>, W> Clone for WindowedStream<T, S, W> {
             name: self.name.clone(),
             assigner: Arc::clone(&self.assigner),
             trigger: Arc::clone(&self.trigger),
-            own_trigger: self.own_trigger,
+            fires_at_end: self.fires_at_end,
             evictor: self.evictor.clone(),
             settings: self.settings.clone(),
             merging: self.merging,
@@ -97,13 +99,15 @@ impl<T: Record, S: KeySelector<T>> KeyedStream<T, S> {
                  call assign_timestamps_and_watermarks before window(..), or use windows of processing time"
             ));
         }
+        let default_trigger = TypeId::of::<A::DefaultTrigger>();
+        let assigner_fires_at_end = assigner.is_event_time() && default_trigger == TypeId::of::<EventTimeTrigger>();
         WindowedStream {
             keyed: self.clone(),
             name,
             merging: assigner.merging().is_some(),
             trigger: trigger_factory(assigner.default_trigger()),
             assigner: assigner_factory(assigner),
-            own_trigger: false,
+            fires_at_end: assigner_fires_at_end,
             evictor: None,
             settings: WindowSettings { allowed_lateness: Millis::ZERO, late: None },
             non_parallel: false,
@@ -141,7 +145,7 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
                 short_name::<G>()
             ));
         }
-        Self { trigger: trigger_factory(trigger), own_trigger: true, ..self }
+        Self { trigger: trigger_factory(trigger), fires_at_end: false, ..self }
     }
 
     /// Removes elements when a window fires. All elements are kept then, also for reduce and aggregate.
@@ -343,7 +347,7 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
                 return this.general(Evicted::new(evictor(), FoldThen::new(fold, function)), state, cx);
             }
             match (this.assigner)().aligned() {
-                Some(windows) if !this.own_trigger && windows.slide <= windows.size => {
+                Some(windows) if this.fires_at_end && windows.slide <= windows.size => {
                     let (selector, settings) = (this.keyed.selector.clone(), this.settings.clone());
                     boxed(AlignedWindowOperator::new(selector, windows, fold, function, settings, state, cx)?)
                 }
@@ -352,12 +356,15 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
         })
     }
 
-    /// The general operator with these contents.
+    /// An operator with these contents: that of sessions, or the general one.
     fn general<C>(&self, contents: C, state: StateDeclarations, cx: &RuntimeContext) -> Result<Box<dyn Operator>>
     where
         C: Contents<T, S::Key, W> + 'static,
     {
         let (selector, settings) = (self.keyed.selector.clone(), self.settings.clone());
+        if self.merging && self.fires_at_end {
+            return boxed(SessionOperator::new(selector, (self.assigner)(), contents, settings, state, cx)?);
+        }
         boxed(WindowOperator::new(selector, (self.assigner)(), (self.trigger)(), contents, settings, state, cx)?)
     }
 

@@ -191,13 +191,14 @@ const ASSIGNERS: [Assigner; 13] = [
 fn triggers(assigner: Assigner) -> Vec<Trigger> {
     let default = match assigner {
         Assigner::Global => Trigger::Never,
-        _ if assigner.is_event_time() => Trigger::EventTime,
+        _ if assigner.is_event_time() => Trigger::DefaultEventTime,
         _ => Trigger::ProcessingTime,
     };
     let purging = |nested: Trigger| Trigger::Purging(Box::new(nested));
     let timeout = |nested: Trigger, reset, clear| Trigger::Timeout { nested: Box::new(nested), timeout: 6, reset, clear };
     let mut all = vec![
         default,
+        Trigger::EventTime,
         Trigger::Count(1),
         Trigger::Count(3),
         Trigger::ContinuousEventTime(4),

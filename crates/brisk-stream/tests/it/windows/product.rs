@@ -163,7 +163,7 @@ macro_rules! with_simple {
 /// Sets the trigger, unless it is the assigner's default.
 fn triggered<S: KeySelector<(i64, i64), Key = i64>, W: Bounds>(windowed: Windowed<S, W>, trigger: &Trigger) -> Windowed<S, W> {
     match trigger {
-        Trigger::EventTime | Trigger::ProcessingTime | Trigger::Never => windowed,
+        Trigger::DefaultEventTime | Trigger::ProcessingTime | Trigger::Never => windowed,
         Trigger::Purging(nested) => with_simple!(&**nested, nested => windowed.trigger(PurgingTrigger::of(nested))),
         Trigger::Timeout { nested, timeout, reset, clear } => with_simple!(&**nested, nested => {
             let trigger = ProcessingTimeoutTrigger::of(nested, Millis(*timeout));

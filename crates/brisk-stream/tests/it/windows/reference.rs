@@ -71,6 +71,9 @@ pub(crate) fn dynamic_gap(value: i64) -> i64 {
 /// When a window fires.
 #[derive(Clone, Debug)]
 pub(crate) enum Trigger {
+    /// As an assigner's default, for which there are shorter ways.
+    DefaultEventTime,
+    /// The same, set by hand.
     EventTime,
     ProcessingTime,
     Count(u64),
@@ -182,6 +185,10 @@ fn max_timestamp(window: Span) -> i64 {
 
 impl Reference {
     pub(crate) fn new(spec: Spec, now: i64) -> Self {
+        let mut spec = spec;
+        if matches!(spec.trigger, Trigger::DefaultEventTime) {
+            spec.trigger = Trigger::EventTime;
+        }
         Self {
             spec,
             watermark: i64::MIN,
@@ -359,7 +366,7 @@ impl Reference {
                     if before.is_some() { Fired::Fire } else { Fired::Continue }
                 }
             },
-            Trigger::Never => Fired::Continue,
+            Trigger::Never | Trigger::DefaultEventTime => Fired::Continue,
             Trigger::Purging(nested) => purging(self.on_element(nested, id, value, timestamp)),
             Trigger::Timeout { nested, timeout, reset, .. } => {
                 let fired = self.on_element(nested, id, value, timestamp);
@@ -464,7 +471,7 @@ impl Reference {
                 }
                 self.clear(nested, id);
             }
-            Trigger::Never | Trigger::EndOfStream => {}
+            Trigger::Never | Trigger::EndOfStream | Trigger::DefaultEventTime => {}
         }
     }
 
