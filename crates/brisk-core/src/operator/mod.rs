@@ -134,7 +134,7 @@ pub trait Operator: Send {
         0
     }
 
-    /// Called once at the end in any case: also after a failure or a cancellation.
+    /// Called once at the end in any case: also after a failure or a cancellation, and if [`open`](Self::open) was not reached.
     ///
     /// # Errors
     /// Fails the task if it had not failed already.
