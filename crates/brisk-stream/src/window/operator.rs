@@ -253,9 +253,13 @@ where
         let Self { trigger, timers, store, .. } = self;
         let mut timers = timers.of(slot);
         let result = trigger.on_element(&value, timestamp, slot, store, &mut TriggerContext::new(self.watermark, self.now, &mut timers))?;
+        let domain = if self.assigner.is_event_time() { Domain::Event } else { Domain::Processing };
+        let has_cleanup_timer = timers.has(domain, self.settings.cleanup_time(slot.namespace, domain == Domain::Event));
         self.contents.add(slot.at(state_window), value, timestamp, &mut self.store)?;
         self.act(result, slot, state_window, false, cx)?;
-        self.register_cleanup_timer(slot);
+        if !has_cleanup_timer {
+            self.register_cleanup_timer(slot);
+        }
         Ok(())
     }
 

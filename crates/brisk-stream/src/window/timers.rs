@@ -72,7 +72,7 @@ impl<K: Key, W: Window> Timers<K, W> {
 
     /// The timers of one window of one key.
     pub(crate) const fn of<'a>(&'a mut self, slot: Slot<'a, K, W>) -> TimersOf<'a, K, W> {
-        TimersOf { timers: self, slot }
+        TimersOf { timers: self, slot, registered: None }
     }
 }
 
@@ -80,22 +80,41 @@ impl<K: Key, W: Window> Timers<K, W> {
 pub(crate) struct TimersOf<'a, K, W> {
     timers: &'a mut Timers<K, W>,
     slot: Slot<'a, K, W>,
+    /// What was registered last and has not been deleted since: it need not be registered again.
+    registered: Option<(Domain, Timestamp)>,
+}
+
+impl<K: Key, W: Window> TimersOf<'_, K, W> {
+    /// Whether this timer is certainly there.
+    pub(crate) fn has(&self, domain: Domain, time: Timestamp) -> bool {
+        self.registered == Some((domain, time))
+    }
+
+    fn register(&mut self, domain: Domain, time: Timestamp) {
+        self.timers.register(domain, self.slot, time);
+        self.registered = Some((domain, time));
+    }
+
+    fn delete(&mut self, domain: Domain, time: Timestamp) {
+        self.timers.delete(domain, self.slot, time);
+        self.registered = None;
+    }
 }
 
 impl<K: Key, W: Window> WindowTimers for TimersOf<'_, K, W> {
     fn register_event_time(&mut self, time: Timestamp) {
-        self.timers.register(Domain::Event, self.slot, time);
+        self.register(Domain::Event, time);
     }
 
     fn delete_event_time(&mut self, time: Timestamp) {
-        self.timers.delete(Domain::Event, self.slot, time);
+        self.delete(Domain::Event, time);
     }
 
     fn register_processing_time(&mut self, time: Timestamp) {
-        self.timers.register(Domain::Processing, self.slot, time);
+        self.register(Domain::Processing, time);
     }
 
     fn delete_processing_time(&mut self, time: Timestamp) {
-        self.timers.delete(Domain::Processing, self.slot, time);
+        self.delete(Domain::Processing, time);
     }
 }
