@@ -272,6 +272,7 @@ where
                     None => return Ok(true),
                 },
             };
+            self.emitter.reserve();
             if !self.fire_window(&mut firing, cx)? {
                 self.firing = Some(firing);
                 return Ok(false);
