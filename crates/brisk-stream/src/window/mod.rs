@@ -15,6 +15,8 @@ mod function;
 mod merging;
 mod operator;
 mod session_operator;
+#[cfg(test)]
+mod tests;
 pub mod time_window;
 mod timers;
 pub mod trigger;
