@@ -20,30 +20,6 @@ pub(crate) fn open_store<K: Key>(cx: &RuntimeContext, declared: StateDeclaration
     KeyedStateStore::open(&HashMapStateBackend, &backend_cx, declared)
 }
 
-/// Another state backend in the place of the worker's, for unit tests that are to pass with any.
-#[cfg(test)]
-pub(crate) mod test_backend {
-    use brisk_core::state::StateBackend;
-    use std::cell::RefCell;
-    use std::rc::Rc;
-
-    thread_local! {
-        static BACKEND: RefCell<Option<Rc<dyn StateBackend>>> = const { RefCell::new(None) };
-    }
-
-    pub(super) fn current() -> Option<Rc<dyn StateBackend>> {
-        BACKEND.with_borrow(Clone::clone)
-    }
-
-    /// Operators that `make` makes on this thread have their state in `backend`.
-    pub(crate) fn with<R>(backend: Box<dyn StateBackend>, make: impl FnOnce() -> R) -> R {
-        BACKEND.set(Some(Rc::from(backend)));
-        let made = make();
-        BACKEND.set(None);
-        made
-    }
-}
-
 /// Event-time and processing-time timers of process functions. Registering never fails for the user: the one way in which it can, too many
 /// timers, is kept until [`check`](Self::check).
 pub(crate) struct Timers<K> {
@@ -107,5 +83,29 @@ impl<K: Key> Timers<K> {
     /// Timers of both kinds.
     pub(crate) const fn len(&self) -> usize {
         self.event.len() + self.processing.len()
+    }
+}
+
+/// Another state backend in the place of the worker's, for unit tests that are to pass with any.
+#[cfg(test)]
+pub(crate) mod test_backend {
+    use brisk_core::state::StateBackend;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    thread_local! {
+        static BACKEND: RefCell<Option<Rc<dyn StateBackend>>> = const { RefCell::new(None) };
+    }
+
+    pub(super) fn current() -> Option<Rc<dyn StateBackend>> {
+        BACKEND.with_borrow(Clone::clone)
+    }
+
+    /// Operators that `make` makes on this thread have their state in `backend`.
+    pub(crate) fn with<R>(backend: Box<dyn StateBackend>, make: impl FnOnce() -> R) -> R {
+        BACKEND.set(Some(Rc::from(backend)));
+        let made = make();
+        BACKEND.set(None);
+        made
     }
 }
