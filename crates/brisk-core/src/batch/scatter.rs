@@ -1,11 +1,13 @@
 //! Splits typed batches over the targets of an exchange.
 //!
-//! Cost: one push per row and one comparison for the watermark; nothing per target unless something waits for it. A buffer holds no
-//! memory until its first row, and then makes room for as many rows as the last batch had.
+//! Cost: one push per row and one comparison for the watermark; nothing per target unless something waits for it. Long runs of rows between
+//! two watermarks are pushed column by column instead, with a look at each target before and after. A buffer holds no memory until its
+//! first row, and then makes room for as many rows as the last batch had.
 
 use super::{AnyBatch, Rows, Scatter, Scattered};
 use crate::types::Record;
 use brisk_base::{Result, Timestamp};
+use std::ops::Range;
 
 /// The scatter of typed batches.
 pub struct RowScatter<T> {
@@ -57,7 +59,52 @@ impl<T: Record> RowScatter<T> {
             self.full.push(target as u32);
         }
     }
+
+    /// Adds the rows `run`, the next ones of `values`, between which there is no watermark.
+    fn push_run(&mut self, values: &mut std::vec::IntoIter<T>, run: Range<usize>, of: &Columns<'_>) {
+        let (timestamped, hashed) = (!of.timestamps.is_empty(), !of.hashes.is_empty());
+        for (buffer, marked) in self.buffers.iter_mut().zip(&mut self.marked) {
+            if buffer.values.capacity() == 0 {
+                make_room(buffer, self.guess, timestamped, hashed);
+            }
+            if *marked != self.watermark {
+                buffer.mark(self.watermark);
+                *marked = self.watermark;
+            }
+            if timestamped {
+                buffer.timestamps.resize(buffer.values.len(), Timestamp::MIN);
+            }
+        }
+        let targets = &of.targets[run.clone()];
+        values.take(run.len()).zip(targets).for_each(|(value, target)| self.buffers[*target as usize].values.push(value));
+        if timestamped {
+            let timestamps = &of.timestamps[run.clone()];
+            timestamps.iter().zip(targets).for_each(|(timestamp, target)| self.buffers[*target as usize].timestamps.push(*timestamp));
+        }
+        if hashed {
+            let hashes = &of.hashes[run];
+            hashes.iter().zip(targets).for_each(|(hash, target)| self.buffers[*target as usize].hashes.push(*hash));
+        }
+        for (target, buffer) in (0..).zip(&mut self.buffers) {
+            if !timestamped && !buffer.timestamps.is_empty() {
+                buffer.timestamps.resize(buffer.values.len(), Timestamp::MIN);
+            }
+            if buffer.values.len() >= self.full_at && !self.full.contains(&target) {
+                self.full.push(target);
+            }
+        }
+    }
 }
+
+/// What a batch says of its rows.
+struct Columns<'a> {
+    targets: &'a [u32],
+    timestamps: &'a [Timestamp],
+    hashes: &'a [u64],
+}
+
+/// A run of rows is long when it has this many per target.
+const LONG_RUN: usize = 8;
 
 /// Makes room for a first row and those that will follow it.
 #[cold]
@@ -73,15 +120,22 @@ impl<T: Record> Scatter for RowScatter<T> {
         debug_assert_eq!(rows.values.len(), targets.len());
         self.rows += targets.len();
         let Rows { values, timestamps, hashes, marks } = rows;
-        let mut marks = marks.into_iter().peekable();
-        for (row, (value, target)) in values.into_iter().zip(targets).enumerate() {
-            while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
-                self.advance(mark.watermark);
+        let of = Columns { targets, timestamps: &timestamps, hashes: &hashes };
+        let mut values = values.into_iter();
+        let mut row = 0;
+        let ends = marks.iter().map(|mark| (mark.row as usize, Some(mark.watermark)));
+        for (end, watermark) in ends.chain([(targets.len(), None)]) {
+            if end - row >= LONG_RUN * self.buffers.len() {
+                self.push_run(&mut values, row..end, &of);
+            } else {
+                for (row, value) in (row..end).zip(values.by_ref()) {
+                    let timestamp = timestamps.get(row).copied().unwrap_or(Timestamp::MIN);
+                    self.push(targets[row] as usize, value, timestamp, hashes.get(row).copied());
+                }
             }
-            let timestamp = timestamps.get(row).copied().unwrap_or(Timestamp::MIN);
-            self.push(*target as usize, value, timestamp, hashes.get(row).copied());
+            row = end;
+            watermark.into_iter().for_each(|watermark| self.advance(watermark));
         }
-        marks.for_each(|mark| self.advance(mark.watermark));
         Ok(())
     }
 
@@ -97,6 +151,9 @@ impl<T: Record> Scatter for RowScatter<T> {
         let behind = std::mem::replace(&mut self.marked[target], self.watermark) != self.watermark;
         let buffer = &mut self.buffers[target];
         if buffer.values.is_empty() {
+            // A long run of rows, none of them for this target, may have left the watermark here.
+            let behind = behind || !buffer.marks.is_empty();
+            buffer.marks.clear();
             return if behind { Scattered::Watermark(self.watermark) } else { Scattered::Nothing };
         }
         if behind {
@@ -109,7 +166,7 @@ impl<T: Record> Scatter for RowScatter<T> {
     }
 
     fn is_empty(&self) -> bool {
-        self.rows == 0 && self.marked.iter().all(|marked| *marked == self.watermark)
+        self.rows == 0 && (0..self.buffers.len()).all(|target| !self.is_behind(target))
     }
 
     fn rows(&self, target: usize) -> usize {
@@ -117,7 +174,8 @@ impl<T: Record> Scatter for RowScatter<T> {
     }
 
     fn is_behind(&self, target: usize) -> bool {
-        self.marked[target] != self.watermark
+        let buffer = &self.buffers[target];
+        self.marked[target] != self.watermark || (buffer.values.is_empty() && !buffer.marks.is_empty())
     }
 
     fn is_worth_sending(&self, batch: &dyn AnyBatch) -> bool {
@@ -142,12 +200,16 @@ mod tests {
     proptest! {
         /// Each target sees its rows in order, and before each row the newest watermark of the whole stream.
         #[test]
-        fn targets_see_their_rows_under_the_right_watermark(targets in proptest::collection::vec(0u32..4, 0..60), cut in 1usize..20, at in proptest::collection::btree_set(0u32..60, 0..20)) {
+        fn targets_see_their_rows_under_the_right_watermark(targets in proptest::collection::vec(0u32..4, 0..200), cut in 1usize..100, at in proptest::collection::btree_set(0u32..200, 0..20), timestamped in proptest::collection::vec(any::<bool>(), 4)) {
             let mut scatter = RowScatter::<i64>::new(4, 7);
             let mut seen: Vec<Vec<Step<i64>>> = vec![Vec::new(); 4];
             let mut full = Vec::new();
             for (chunk, part) in targets.chunks(cut).enumerate() {
-                let mut rows = Rows::from((0..part.len()).map(|i| (chunk * cut + i) as i64).collect::<Vec<_>>());
+                let mut rows = Rows::default();
+                for row in (0..part.len()).map(|i| (chunk * cut + i) as i64) {
+                    rows.push(row, if timestamped[chunk % 4] { Timestamp(row) } else { Timestamp::MIN });
+                    rows.hashes.push(row as u64);
+                }
                 for row in 0..part.len() {
                     if at.contains(&((chunk * cut + row) as u32)) {
                         rows.marks.push(Mark { row: row as u32, watermark: Timestamp((chunk * cut + row) as i64) });
@@ -167,7 +229,10 @@ mod tests {
                 for step in seen.iter() {
                     match step {
                         Step::Watermark(next) => { prop_assert!(*next > watermark); watermark = *next; }
-                        Step::Row(row, ..) => {
+                        Step::Row(row, timestamp, hash) => {
+                            prop_assert!(!timestamp.is_set() || timestamp.0 == *row);
+                            prop_assert_eq!(timestamp.is_set(), timestamped[(*row as usize / cut) % 4]);
+                            prop_assert_eq!(*hash, *row as u64);
                             let newest = at.iter().filter(|mark| i64::from(**mark) <= *row).max().map_or(Timestamp::MIN, |mark| Timestamp(i64::from(*mark)));
                             prop_assert_eq!(watermark, newest);
                             rows.push(*row as usize);
