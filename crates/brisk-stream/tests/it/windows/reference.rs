@@ -83,7 +83,12 @@ pub(crate) enum Trigger {
     Never,
     EndOfStream,
     Purging(Box<Self>),
-    Timeout { nested: Box<Self>, timeout: i64, reset: bool, clear: bool },
+    Timeout {
+        nested: Box<Self>,
+        timeout: i64,
+        reset: bool,
+        clear: bool,
+    },
 }
 
 impl Trigger {
