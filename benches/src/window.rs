@@ -2,6 +2,7 @@
 
 use crate::blocks::BlockSource;
 use crate::digest_sink::DigestSink;
+use crate::engine::ONE_CORE;
 use crate::{Benchmark, Outcome, Spec, digest, engine, no_engine, nothing_to_prepare};
 use anyhow::Result;
 use brisk::prelude::{Collector, Timestamp, WatermarkStrategy, millis};
@@ -12,7 +13,7 @@ use std::sync::atomic::Ordering;
 pub(crate) const BENCHMARK: Benchmark = Benchmark {
     name: "window",
     records: 100_000_000,
-    engines: &[("brisk", 1), ("brisk", 2), ("loop", 1)],
+    engines: &[("brisk", 1), ("brisk", 2), (ONE_CORE, 1), ("loop", 1)],
     prepare: nothing_to_prepare,
     run,
 };
@@ -24,7 +25,7 @@ const CHECK_EVERY: u64 = 1024;
 
 fn run(spec: &Spec) -> Result<Outcome> {
     match spec.engine.as_str() {
-        "brisk" => by_engine(spec),
+        "brisk" | ONE_CORE => by_engine(spec),
         "loop" => Ok(by_hand(spec.records)),
         _ => Err(no_engine(spec)),
     }

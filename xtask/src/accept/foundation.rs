@@ -117,11 +117,15 @@ pub(super) const POINTS: &[Point] = &[
     },
     Point {
         id: "4.5",
-        claim: "two subtasks on two cores reach at least 1.7x the wall rate of one",
+        claim: "two subtasks on two cores reach at least 1.7x the wall rate of one subtask on one core",
         short: false,
         proof: |proof| {
             let measured = proof.bench_in_turn("window", 5)?;
-            at_least(measured.wall_rate("brisk", 2)? / measured.wall_rate("brisk", 1)?, 1.7, "x the wall rate of one subtask")
+            at_least(
+                measured.wall_rate("brisk", 2)? / measured.wall_rate("one-core", 1)?,
+                1.7,
+                "x the wall rate of one subtask on one core",
+            )
         },
     },
     Point {
