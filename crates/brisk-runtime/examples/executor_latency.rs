@@ -40,7 +40,7 @@ fn workers(workers: usize) -> std::io::Result<CoreWorkers> {
 
 /// The floor: two threads that wake each other; half of each round trip.
 fn threads() -> Vec<u64> {
-    const ROUNDS: u64 = 5_000;
+    const ROUNDS: u64 = if cfg!(debug_assertions) { 100 } else { 5_000 };
     let world = World::real();
     let turn = Arc::new(AtomicU64::new(0));
     let main = std::thread::current();
@@ -103,7 +103,7 @@ fn from_outside(options: SpawnOptions) -> std::io::Result<Vec<u64>> {
 
 /// Two tasks that wake each other; half of each round trip.
 fn ping_pong(count: usize, second: SpawnOptions) -> std::io::Result<Vec<u64>> {
-    const ROUNDS: usize = 20_000;
+    const ROUNDS: usize = if cfg!(debug_assertions) { 500 } else { 20_000 };
     let executor = workers(count)?;
     let turn = Arc::new(AtomicBool::new(false));
     let times = Arc::new(Mutex::new(Vec::new()));
@@ -171,7 +171,7 @@ fn deadlines() -> std::io::Result<Vec<u64>> {
 /// A source with 10,000 records per second and a sink, on two workers; from each record's due time to its arrival. Beside them a task whose
 /// polls last `stall_us`; a blind one does not look at the clock meanwhile.
 fn pipeline(stall_us: u64, blind: bool) -> std::io::Result<Vec<u64>> {
-    const RECORDS: usize = 20_000;
+    const RECORDS: usize = if cfg!(debug_assertions) { 1_000 } else { 20_000 };
     let executor = workers(2)?;
     let channel: Arc<Mutex<VecDeque<MonoTime>>> = Arc::default();
     let times = Arc::new(Mutex::new(Vec::new()));
@@ -222,7 +222,7 @@ fn pipeline(stall_us: u64, blind: bool) -> std::io::Result<Vec<u64>> {
 
 /// Polls per second of tasks that always have work and do nothing.
 fn yields(count: usize) -> std::io::Result<()> {
-    const POLLS: u64 = 2_000_000;
+    const POLLS: u64 = if cfg!(debug_assertions) { 20_000 } else { 2_000_000 };
     let executor = workers(count)?;
     let start = executor.world().mono();
     let tasks: Vec<TaskHandle> = (0..4 * count)
