@@ -21,7 +21,7 @@ pub struct Budget {
 }
 
 /// Rows between two readings of the clock, at most: what a function that suddenly becomes slow can do before it is noticed.
-const MAX_STRIDE: u32 = 128;
+const MAX_STRIDE: u32 = 256;
 
 impl Budget {
     /// A budget that begins now; give it a deadline with [`restart`](Self::restart).
