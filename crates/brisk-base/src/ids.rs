@@ -50,6 +50,16 @@ hex_id! {
     TaskManagerId
 }
 
+/// A checkpoint or savepoint of a job: 1, 2, 3, ... A number is never used twice, also not after a restart of the job.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct CheckpointId(pub u64);
+
+impl fmt::Display for CheckpointId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// One try at running one subtask. Every message to or from a task carries it, so that a replaced task is fenced out.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct AttemptId {

@@ -1,6 +1,7 @@
 //! The elements of a stream: batches, and what controls them in between.
 
 use crate::batch::AnyBatch;
+use crate::checkpoint::Barrier;
 use brisk_base::Timestamp;
 
 /// Whether a channel takes part in event time.
@@ -23,8 +24,12 @@ pub enum Element {
     Status(StreamStatus),
     /// Made at a source at the given processing time; travels with the stream to measure its latency.
     LatencyMarker(Timestamp),
-    /// Nothing comes any more.
+    /// A checkpoint's cut through the channel.
+    Barrier(Barrier),
+    /// No rows come any more; barriers may.
     EndOfInput,
+    /// Nothing at all comes any more: the producer is over.
+    EndOfChannel,
 }
 
 impl Element {
@@ -44,7 +49,9 @@ impl Element {
             Self::Watermark(watermark) => Self::Watermark(*watermark),
             Self::Status(status) => Self::Status(*status),
             Self::LatencyMarker(at) => Self::LatencyMarker(*at),
+            Self::Barrier(barrier) => Self::Barrier(*barrier),
             Self::EndOfInput => Self::EndOfInput,
+            Self::EndOfChannel => Self::EndOfChannel,
         }
     }
 }

@@ -8,6 +8,7 @@ extern crate self as brisk_core;
 
 pub mod accumulator;
 pub mod batch;
+pub mod checkpoint;
 pub mod element;
 pub mod function;
 pub mod job;

@@ -10,6 +10,10 @@ use std::sync::Arc;
 pub struct HashMapStateBackend;
 
 impl StateBackend for HashMapStateBackend {
+    fn name(&self) -> &str {
+        "hashmap"
+    }
+
     fn open(&self, _cx: &StateBackendContext) -> Result<Store> {
         Ok(Store::Heap)
     }

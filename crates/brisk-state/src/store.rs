@@ -52,9 +52,10 @@ impl<K: Key> KeyedStateStore<K> {
     ///
     /// # Errors
     /// When a declaration is wrong, or the backend cannot open a store.
-    pub fn open(backend: &dyn StateBackend, cx: &StateBackendContext, declared: StateDeclarations) -> Result<Self> {
+    pub fn open(backend: &dyn StateBackend, mut cx: StateBackendContext, declared: StateDeclarations) -> Result<Self> {
         let states = declared.finish()?;
-        let origin = match backend.open(cx).map_err(|error| error.context(&*cx.place))? {
+        cx.states = states.as_slice().into();
+        let origin = match backend.open(&cx).map_err(|error| error.context(&*cx.place))? {
             Store::Heap => Origin::Heap,
             Store::Bytes(store) => Origin::Bytes(SharedByteStore::new(store)),
         };

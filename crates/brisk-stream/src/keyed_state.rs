@@ -15,9 +15,9 @@ pub(crate) fn open_store<K: Key>(cx: &RuntimeContext, declared: StateDeclaration
     let backend_cx = StateBackendContext::of(cx)?;
     #[cfg(test)]
     if let Some(backend) = test_backend::current() {
-        return KeyedStateStore::open(&*backend, &backend_cx, declared);
+        return KeyedStateStore::open(&*backend, backend_cx, declared);
     }
-    KeyedStateStore::open(&HashMapStateBackend, &backend_cx, declared)
+    KeyedStateStore::open(cx.state.backend.as_deref().unwrap_or(&HashMapStateBackend), backend_cx, declared)
 }
 
 /// Event-time and processing-time timers of process functions. Registering never fails for the user: the one way in which it can, too many

@@ -11,9 +11,12 @@ pub use budget::Budget;
 pub use context::{MAIN_PORT, OperatorContext, Output, Port};
 pub use runtime_context::{RuntimeContext, SideOutputPort, TaskInfo};
 
-use crate::batch::AnyBatch;
+use crate::batch::{AnyBatch, BatchType};
+use crate::checkpoint::Barrier;
 use crate::element::StreamStatus;
 use crate::source::SourceEvent;
+use crate::state::OperatorSnapshot;
+use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result, Timestamp};
 use std::sync::Arc;
 
@@ -48,6 +51,14 @@ pub enum SourcePoll {
     Waiting,
     /// The bounded source has given everything, the final watermark included.
     Finished,
+}
+
+/// What an operator is told with [`Operator::snapshot`].
+pub struct SnapshotContext<'a> {
+    /// The barrier.
+    pub barrier: Barrier,
+    /// Who and where the operator is.
+    pub runtime: &'a RuntimeContext,
 }
 
 /// One operator of a chain. See the module.
@@ -127,6 +138,47 @@ pub trait Operator: Send {
     /// Fails the task.
     fn finish(&mut self, _cx: &mut OperatorContext<'_>) -> Result<Progress> {
         Ok(Progress::Done)
+    }
+
+    /// How the batches of one input are read from bytes: for records under way that are part of a checkpoint, and for the network. `None`
+    /// for an operator that takes any batch, which must then not be behind an exchange whose barriers overtake.
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        None
+    }
+
+    /// A barrier has come: the last chance to emit in front of it (Flink's `prepareSnapshotPreBarrier`). [`snapshot`](Self::snapshot)
+    /// follows.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn prepare_snapshot(&mut self, _checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Hands over frozen views of the operator's state. The cost must not grow with the state: what is large is frozen here, and encoded
+    /// in the background.
+    ///
+    /// # Errors
+    /// Fails the checkpoint, and the task.
+    fn snapshot(&mut self, _snapshot: &mut OperatorSnapshot, _cx: &mut SnapshotContext<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// A checkpoint is complete: all subtasks of the job have stored their part of it. Comes at most once per checkpoint, may be left out
+    /// when a later one is complete, and may come again for the last one after a restart.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn checkpoint_complete(&mut self, _checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// A checkpoint that the operator has taken part in will never be complete.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn checkpoint_aborted(&mut self, _checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        Ok(())
     }
 
     /// Entries of keyed state and registered timers that the operator holds now; a figure for tests and metrics.

@@ -1,6 +1,7 @@
 //! Who and where an operator is: fixed for the life of one attempt.
 
 use crate::accumulator::Accumulators;
+use crate::state::OperatorStateContext;
 use brisk_base::ids::{AttemptId, JobId, OperatorId};
 use brisk_base::metrics::MetricGroup;
 use brisk_base::options::Configuration;
@@ -55,6 +56,8 @@ pub struct RuntimeContext {
     pub metrics: MetricGroup,
     /// Accumulators of this subtask, merged into the job's when it ends.
     pub accumulators: Accumulators,
+    /// The state backend, and what a checkpoint left for this operator.
+    pub state: OperatorStateContext,
 }
 
 impl RuntimeContext {

@@ -183,6 +183,7 @@ impl Fixture {
             config: Arc::new(Configuration::new()),
             job_parameters: Arc::new(BTreeMap::new()),
             accumulators: Accumulators::default(),
+            state: Default::default(),
         };
         let operator = SourceOperatorFactory::new(source.clone(), strategy).create(&runtime).expect("made");
         let mut fixture = Self { operator, script: source.script, paused: source.paused, clock, runtime, seen: Seen::default() };

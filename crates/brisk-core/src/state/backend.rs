@@ -1,8 +1,9 @@
 //! State backends: where keyed state lies.
 
-use super::{ByteStore, KeyGroups};
+use super::{ByteStore, KeyGroups, OperatorRestore, StateDescriptor};
 use crate::operator::RuntimeContext;
 use brisk_base::Result;
+use brisk_base::ids::{AttemptId, OperatorId, VertexId};
 use std::sync::Arc;
 
 /// What a backend has to know of an operator.
@@ -12,16 +13,36 @@ pub struct StateBackendContext {
     pub place: Arc<str>,
     /// The key groups of the subtask.
     pub key_groups: KeyGroups,
+    /// The operator.
+    pub operator: OperatorId,
+    /// The attempt of the subtask: with the operator, a name for files that no other store uses.
+    pub attempt: AttemptId,
+    /// The declared states; the index is the [`StateId`](super::StateId).
+    pub states: Arc<[StateDescriptor]>,
+    /// What a checkpoint left for the operator. A backend restores what is in its own form; the engine restores the rest.
+    pub restored: Option<Arc<OperatorRestore>>,
 }
 
 impl StateBackendContext {
-    /// That of a keyed operator.
+    /// That of an operator of its own, without a job around it: for tests of backends.
+    pub fn new(place: impl Into<Arc<str>>, key_groups: KeyGroups) -> Self {
+        let attempt = AttemptId { vertex: VertexId(0), subtask: 0, attempt: 0 };
+        Self { place: place.into(), key_groups, operator: OperatorId(0), attempt, states: Arc::new([]), restored: None }
+    }
+
+    /// That of a keyed operator; its states are filled in when the store is opened.
     ///
     /// # Errors
     /// When parallelism and max parallelism do not fit together.
     pub fn of(runtime: &RuntimeContext) -> Result<Self> {
         let task = &runtime.task;
-        Ok(Self { place: runtime.place().into(), key_groups: KeyGroups::of_subtask(task.max_parallelism, task.parallelism, task.subtask)? })
+        let key_groups = KeyGroups::of_subtask(task.max_parallelism, task.parallelism, task.subtask)?;
+        Ok(Self {
+            operator: runtime.operator_id,
+            attempt: task.attempt,
+            restored: runtime.state.restored.clone(),
+            ..Self::new(runtime.place(), key_groups)
+        })
     }
 }
 
@@ -35,6 +56,9 @@ pub enum Store {
 
 /// A state backend of one worker (Flink's `StateBackend`): `hashmap`, `rocksdb`, or one of your own.
 pub trait StateBackend: Send + Sync {
+    /// Its name, which `state.backend.type` selects it by, and which its own files carry in a checkpoint.
+    fn name(&self) -> &str;
+
     /// A store for one keyed operator of one subtask.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! What a backend that keeps bytes provides: an ordered map from bytes to bytes.
 
+use super::NativeSnapshot;
 use brisk_base::Result;
+use brisk_base::ids::CheckpointId;
 use std::ops::ControlFlow;
 use std::task::{Context, Poll};
 
@@ -76,6 +78,32 @@ pub trait ByteStore: Send {
     /// # Errors
     /// Those of the store.
     fn freeze(&mut self) -> Result<Box<dyn FrozenBytes>>;
+
+    /// The store as it is now, in a form of its own, for checkpoints that only this backend restores; `None` for a backend without one,
+    /// whose checkpoints are made of [`freeze`](Self::freeze). Must not wait for files to be written: that is done by
+    /// [`NativeSnapshot::write`].
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn native_snapshot(&mut self, _checkpoint: CheckpointId) -> Result<Option<Box<dyn NativeSnapshot>>> {
+        Ok(None)
+    }
+
+    /// A checkpoint is complete: files that it stored as shared may be referred to by later ones.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn checkpoint_complete(&mut self, _checkpoint: CheckpointId) -> Result<()> {
+        Ok(())
+    }
+
+    /// A checkpoint will never be complete.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn checkpoint_aborted(&mut self, _checkpoint: CheckpointId) -> Result<()> {
+        Ok(())
+    }
 
     /// Bytes of memory the store takes, approximately.
     fn heap_bytes(&self) -> usize;

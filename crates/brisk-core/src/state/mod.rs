@@ -19,7 +19,9 @@ mod frozen;
 mod handles;
 mod list_table;
 mod map_table;
+mod restore;
 mod slot;
+mod snapshot;
 mod table;
 
 pub use access::{CurrentState, StateAccess, StateStore};
@@ -31,5 +33,10 @@ pub use frozen::{EntryVisitor, FrozenTable};
 pub use handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
 pub use list_table::{KeyedListTable, ListView, ListVisitor};
 pub use map_table::{KeyRange, KeyedMapTable};
+pub use restore::{LocalNativeState, OperatorRestore, OperatorStateContext, RestoredKeyedState, RestoredOperatorState};
 pub use slot::{KeyGroups, Namespace, Slot};
+pub use snapshot::{
+    FileRef, FrozenState, KeyedStateMeta, NativeFile, NativeFiles, NativeSnapshot, NativeState, OperatorSnapshot, OperatorStateSnapshot,
+    Redistribution,
+};
 pub use table::{AnyTable, KeyedTable};

@@ -1,6 +1,7 @@
 //! Tables that hold one value per key and namespace.
 
 use super::{FrozenTable, Slot, StateDescriptor};
+use crate::types::Schema;
 use brisk_base::Result;
 use std::any::Any;
 use std::task::{Context, Poll};
@@ -9,6 +10,9 @@ use std::task::{Context, Poll};
 pub trait AnyTable: Any + Send {
     /// Name, kind and types.
     fn descriptor(&self) -> &StateDescriptor;
+
+    /// Schemas of the keys and of the namespaces.
+    fn slot_schemas(&self) -> (Schema, Schema);
 
     /// Number of entries: values, lists, or entries of maps.
     ///

@@ -175,7 +175,8 @@ impl Chain {
                 self.again(at, input, Element::Watermark(watermark), progress);
             }
             Element::Status(status) => self.call(at, waker, |operator, cx| operator.process_status(status, cx))?,
-            Element::LatencyMarker(_) => self.wiring.emit_to_all_ports(at, &element),
+            Element::LatencyMarker(_) | Element::Barrier(_) => self.wiring.emit_to_all_ports(at, &element),
+            Element::EndOfChannel => {}
             Element::EndOfInput => self.end_input(at, input, waker)?,
         }
         Ok(())

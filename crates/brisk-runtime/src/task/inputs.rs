@@ -95,6 +95,7 @@ impl Inputs {
                 self.apply(input, change);
             }
             Element::LatencyMarker(_) => self.pending.push_back((input, element)),
+            Element::Barrier(_) | Element::EndOfChannel => {}
             Element::EndOfInput => {
                 self.open[input] -= 1;
                 if self.open[input] == 0 {

@@ -133,6 +133,7 @@ impl Recipe {
             job_parameters: Arc::clone(&self.job_parameters),
             metrics: self.descriptor.metrics.operator(operator.id, &operator.name),
             accumulators: shared.accumulators.clone(),
+            state: brisk_core::state::OperatorStateContext::default(),
         }
     }
 

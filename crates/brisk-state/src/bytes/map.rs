@@ -4,7 +4,7 @@ use super::space::{SharedByteStore, Space, successor};
 use crate::entry;
 use brisk_base::{Result, ResultExt};
 use brisk_core::state::{AnyTable, FrozenTable, KeyGroups, KeyRange, KeyedMapTable, Namespace, Slot, StateDescriptor, Write};
-use brisk_core::types::{Decoder, Key, Record};
+use brisk_core::types::{Decoder, Key, Record, Schema};
 use std::marker::PhantomData;
 use std::ops::{Bound, ControlFlow};
 use std::task::{Context, Poll};
@@ -67,6 +67,10 @@ fn encode<V: Record>(value: &V) -> Vec<u8> {
 impl<K: Key, N: Namespace, UK: Key, UV: Record> AnyTable for ByteMapTable<K, N, UK, UV> {
     fn descriptor(&self) -> &StateDescriptor {
         &self.space.descriptor
+    }
+
+    fn slot_schemas(&self) -> (Schema, Schema) {
+        (K::schema(), N::schema())
     }
 
     fn len(&mut self) -> Result<usize> {

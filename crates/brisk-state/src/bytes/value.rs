@@ -4,7 +4,7 @@ use super::space::{SharedByteStore, Space};
 use crate::entry;
 use brisk_base::{Result, ResultExt};
 use brisk_core::state::{AnyTable, FrozenTable, KeyGroups, KeyedTable, Namespace, Slot, StateDescriptor, Write};
-use brisk_core::types::{Decoder, Key, Record};
+use brisk_core::types::{Decoder, Key, Record, Schema};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::task::{Context, Poll};
@@ -58,6 +58,10 @@ fn encode<V: Record>(value: &V) -> Vec<u8> {
 impl<K: Key, N: Namespace, V: Record> AnyTable for ByteTable<K, N, V> {
     fn descriptor(&self) -> &StateDescriptor {
         &self.space.descriptor
+    }
+
+    fn slot_schemas(&self) -> (Schema, Schema) {
+        (K::schema(), N::schema())
     }
 
     fn len(&mut self) -> Result<usize> {

@@ -6,7 +6,7 @@ use super::list_cell::ListCell;
 use crate::entry;
 use brisk_base::Result;
 use brisk_core::state::{AnyTable, FrozenTable, KeyGroups, KeyedListTable, ListView, ListVisitor, Namespace, Slot, StateDescriptor};
-use brisk_core::types::{Decoder, Key, Record};
+use brisk_core::types::{Decoder, Key, Record, Schema};
 use std::task::{Context, Poll};
 
 /// A table of one list per key and namespace, as typed objects in memory.
@@ -30,6 +30,10 @@ impl<K: Key, N: Namespace, V: Record> HeapListTable<K, N, V> {
 impl<K: Key, N: Namespace, V: Record> AnyTable for HeapListTable<K, N, V> {
     fn descriptor(&self) -> &StateDescriptor {
         &self.descriptor
+    }
+
+    fn slot_schemas(&self) -> (Schema, Schema) {
+        (K::schema(), N::schema())
     }
 
     fn len(&mut self) -> Result<usize> {

@@ -6,7 +6,7 @@ use super::frozen::FrozenHeapTable;
 use crate::entry;
 use brisk_base::Result;
 use brisk_core::state::{AnyTable, FrozenTable, KeyGroups, KeyRange, KeyedMapTable, Namespace, Slot, StateDescriptor};
-use brisk_core::types::{Decoder, Key, Record};
+use brisk_core::types::{Decoder, Key, Record, Schema};
 use std::ops::ControlFlow;
 use std::task::{Context, Poll};
 
@@ -33,6 +33,10 @@ impl<K: Key, N: Namespace, UK: Key, UV: Record> HeapMapTable<K, N, UK, UV> {
 impl<K: Key, N: Namespace, UK: Key, UV: Record> AnyTable for HeapMapTable<K, N, UK, UV> {
     fn descriptor(&self) -> &StateDescriptor {
         &self.descriptor
+    }
+
+    fn slot_schemas(&self) -> (Schema, Schema) {
+        (K::schema(), N::schema())
     }
 
     fn len(&mut self) -> Result<usize> {

@@ -5,7 +5,7 @@ use super::frozen::{CellRows, FrozenHeapTable, RowVisitor};
 use crate::entry;
 use brisk_base::Result;
 use brisk_core::state::{AnyTable, FrozenTable, KeyGroups, KeyedTable, Namespace, Slot, StateDescriptor};
-use brisk_core::types::{Decoder, Key, Record};
+use brisk_core::types::{Decoder, Key, Record, Schema};
 use std::task::{Context, Poll};
 
 /// A table of one value per key and namespace, as typed objects in memory.
@@ -76,6 +76,10 @@ impl<K: Key, N: Namespace, V: Record> HeapTable<K, N, V> {
 impl<K: Key, N: Namespace, V: Record> AnyTable for HeapTable<K, N, V> {
     fn descriptor(&self) -> &StateDescriptor {
         &self.descriptor
+    }
+
+    fn slot_schemas(&self) -> (Schema, Schema) {
+        (K::schema(), N::schema())
     }
 
     fn len(&mut self) -> Result<usize> {

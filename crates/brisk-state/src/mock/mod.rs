@@ -22,6 +22,10 @@ use std::ops::Bound;
 pub struct ByteBackend<F>(pub F);
 
 impl<F: Fn() -> Box<dyn ByteStore> + Send + Sync> StateBackend for ByteBackend<F> {
+    fn name(&self) -> &str {
+        "mock"
+    }
+
     fn open(&self, _cx: &StateBackendContext) -> Result<Store> {
         Ok(Store::Bytes((self.0)()))
     }

@@ -16,8 +16,8 @@ struct Context {
 
 impl Context {
     fn open(backend: &dyn StateBackend, declared: StateDeclarations) -> Result<Self> {
-        let cx = StateBackendContext { place: "operator 'test' (1/1)".into(), key_groups: GROUPS };
-        Ok(Self { store: KeyedStateStore::open(backend, &cx, declared)?, key: None })
+        let cx = StateBackendContext::new("operator 'test' (1/1)", GROUPS);
+        Ok(Self { store: KeyedStateStore::open(backend, cx, declared)?, key: None })
     }
 
     /// Makes `key` the current one, as an operator does before it calls user code.

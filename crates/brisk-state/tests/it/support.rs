@@ -28,8 +28,8 @@ pub(crate) fn backends() -> Vec<(&'static str, Box<dyn StateBackend>)> {
 pub(crate) fn store(backend: &dyn StateBackend, declare: impl FnOnce(&mut StateDeclarations) -> StateId) -> (KeyedStateStore<K>, StateId) {
     let mut declarations = StateDeclarations::new("operator 'test' (1/1)");
     let id = declare(&mut declarations);
-    let cx = StateBackendContext { place: "operator 'test' (1/1)".into(), key_groups: GROUPS };
-    (KeyedStateStore::open(backend, &cx, declarations).expect("the declarations are right"), id)
+    let cx = StateBackendContext::new("operator 'test' (1/1)", GROUPS);
+    (KeyedStateStore::open(backend, cx, declarations).expect("the declarations are right"), id)
 }
 
 /// Waits for what becomes ready when it is polled a second time.

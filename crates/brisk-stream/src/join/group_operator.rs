@@ -157,7 +157,7 @@ impl<A: Record, B: Record, G: GroupFunction<A, B>> GroupOperator<A, B, G> {
                 Element::Batch(batch) => cx.emit(port, batch),
                 Element::Watermark(watermark) => cx.emit_watermark_to(port, watermark),
                 // A status goes to all outputs when the main one has come to it.
-                Element::Status(_) | Element::LatencyMarker(_) | Element::EndOfInput => {}
+                Element::Status(_) | Element::LatencyMarker(_) | Element::Barrier(_) | Element::EndOfInput | Element::EndOfChannel => {}
             }
         }
         result
@@ -204,7 +204,7 @@ impl<A: Record, B: Record, G: GroupFunction<A, B>> GroupOperator<A, B, G> {
                 self.flush(cx);
                 cx.emit_status(status);
             }
-            Some(Element::LatencyMarker(_) | Element::EndOfInput) | None => {}
+            Some(Element::LatencyMarker(_) | Element::Barrier(_) | Element::EndOfInput | Element::EndOfChannel) | None => {}
         }
         Ok(())
     }

@@ -49,6 +49,7 @@ pub(crate) fn runtime() -> RuntimeContext {
         config: Arc::new(Configuration::new()),
         job_parameters: Arc::new(BTreeMap::new()),
         accumulators: Accumulators::default(),
+        state: Default::default(),
     }
 }
 

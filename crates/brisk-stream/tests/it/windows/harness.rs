@@ -226,5 +226,6 @@ fn runtime(clock: &Arc<ManualClock>) -> RuntimeContext {
         config: Arc::new(Configuration::new()),
         job_parameters: Arc::new(BTreeMap::new()),
         accumulators: Accumulators::default(),
+        state: Default::default(),
     }
 }

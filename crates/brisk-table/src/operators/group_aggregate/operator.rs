@@ -38,7 +38,7 @@ impl<K: ColumnKey> GroupAggregateOperator<K> {
     pub(super) fn new(config: &GroupAggregateConfig, backend: &dyn StateBackend, cx: &RuntimeContext) -> Result<Self> {
         let mut declared = StateDeclarations::new(cx.place());
         let groups = declared.engine_value::<GroupState>("groups", Layout::KeyMajor);
-        let mut store = KeyedStateStore::<K>::open(backend, &StateBackendContext::of(cx)?, declared)?;
+        let mut store = KeyedStateStore::<K>::open(backend, StateBackendContext::of(cx)?, declared)?;
         Ok(Self {
             key_columns: config.key.columns(),
             aggregates: config.aggregates.clone(),

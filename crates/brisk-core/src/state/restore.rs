@@ -1,0 +1,102 @@
+//! What an operator begins with: the state backend, and what a checkpoint left for it.
+
+use super::{EntryVisitor, KeyedStateMeta, NativeState, Redistribution, StateBackend};
+use crate::types::{Decoder, KeyGroupRange, Record, Schema};
+use brisk_base::ids::CheckpointId;
+use brisk_base::{Result, ResultExt, Timestamp};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Keyed states of a checkpoint, in the form that all backends share, for one operator of one subtask: the parts of all old subtasks that
+/// the new one takes over.
+pub trait RestoredKeyedState: Send + Sync {
+    /// The states that are there; those that several parts have, once.
+    fn states(&self) -> &[KeyedStateMeta];
+
+    /// Shows the entries of one state in these key groups, as [`FrozenTable::scan`](super::FrozenTable::scan) did.
+    ///
+    /// # Errors
+    /// `Corrupt` with the file's name when it is damaged; those of `visit`.
+    fn scan(&self, state: &str, groups: KeyGroupRange, visit: &mut EntryVisitor<'_>) -> Result<()>;
+}
+
+/// One operator state, already spread over the subtasks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RestoredOperatorState {
+    /// Its name within the operator.
+    pub name: Arc<str>,
+    /// How its items were spread.
+    pub redistribution: Redistribution,
+    /// Schema of an item.
+    pub schema: Schema,
+    /// The items for this subtask, each encoded.
+    pub items: Vec<Vec<u8>>,
+}
+
+/// What a checkpoint left for one operator of one subtask.
+#[derive(Default)]
+pub struct OperatorRestore {
+    /// The checkpoint.
+    pub checkpoint: CheckpointId,
+    /// Keyed states in the common form.
+    pub keyed: Option<Arc<dyn RestoredKeyedState>>,
+    /// Keyed states in a backend's own form, one part for each old subtask whose key groups overlap; files are local already.
+    pub native: Vec<LocalNativeState>,
+    /// Operator states.
+    pub operator: Vec<RestoredOperatorState>,
+    /// All old subtasks had passed on the end of their input.
+    pub finished: bool,
+    /// The lowest watermark that the old subtasks had seen.
+    pub watermark: Timestamp,
+}
+
+/// Keyed state in a backend's own form, whose files lie in a local folder under the names that the backend gave them.
+#[derive(Clone, Debug)]
+pub struct LocalNativeState {
+    /// What it is.
+    pub state: NativeState,
+    /// The states in it.
+    pub states: Vec<KeyedStateMeta>,
+    /// The folder; the files in it may be linked and moved, not changed.
+    pub folder: PathBuf,
+}
+
+impl OperatorRestore {
+    /// The items of an operator state; empty when there are none.
+    ///
+    /// # Errors
+    /// `Corrupt` when the bytes do not belong to this type.
+    pub fn operator_state<T: Record>(&self, name: &str) -> Result<Vec<T>> {
+        let Some(state) = self.operator.iter().find(|state| &*state.name == name) else { return Ok(Vec::new()) };
+        let decode = |bytes: &Vec<u8>| {
+            let mut input = Decoder::new(bytes);
+            let value = T::decode(&mut input)?;
+            input.finish().map(|()| value)
+        };
+        state.items.iter().map(decode).collect::<Result<_>>().context(|| format!("operator state '{name}'"))
+    }
+}
+
+/// State of one operator of one subtask at its begin. Part of the [`RuntimeContext`](crate::operator::RuntimeContext).
+#[derive(Clone, Default)]
+pub struct OperatorStateContext {
+    /// Where keyed state lies; `None`: the engine's tables on the heap.
+    pub backend: Option<Arc<dyn StateBackend>>,
+    /// What a checkpoint left; `None` for a fresh start, and for an operator that the checkpoint does not know.
+    pub restored: Option<Arc<OperatorRestore>>,
+}
+
+impl OperatorStateContext {
+    /// The items of a restored operator state.
+    ///
+    /// # Errors
+    /// As [`OperatorRestore::operator_state`].
+    pub fn operator_state<T: Record>(&self, name: &str) -> Result<Vec<T>> {
+        self.restored.as_ref().map_or(Ok(Vec::new()), |restored| restored.operator_state(name))
+    }
+
+    /// Whether the operator goes on from a checkpoint.
+    pub const fn is_restored(&self) -> bool {
+        self.restored.is_some()
+    }
+}
