@@ -4,8 +4,14 @@
 //! one accepts an element all the same, so that each of them flows; a producer that was refused is woken when its channel has drained to
 //! half and the gate has room, at the latest when the gate is empty. The consumer takes elements in the order of their arrival, whatever
 //! their channel, so a full gate always drains. One short lock per element, that is, per batch.
+//!
+//! For checkpoints the consumer may block a channel: its elements then wait aside, so that they take no room from the others, and count for
+//! their own channel alone. A barrier that may overtake is announced when it is sent; it also keeps its place among the elements, and is
+//! accepted whatever room there is.
 
 use super::Perturb;
+use brisk_base::ids::CheckpointId;
+use brisk_core::checkpoint::Barrier;
 use brisk_core::element::Element;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +39,12 @@ pub struct GateQueue {
 struct State {
     /// Channel, size and element, in order of arrival.
     items: VecDeque<(u32, u32, Element)>,
+    /// Elements of blocked channels that the consumer came across, in order; after the channels are unblocked they come first.
+    aside: VecDeque<(u32, u32, Element)>,
+    /// Channels that the consumer does not read for now; empty when none ever was.
+    blocked: Vec<bool>,
+    /// Barriers that may overtake, and that the consumer has not been told of.
+    announced: VecDeque<(u32, Barrier)>,
     /// Elements under way per channel.
     in_flight: Vec<u8>,
     /// Elements that a channel may have under way.
@@ -45,6 +57,8 @@ struct State {
     refused: BTreeMap<u32, Waker>,
     /// The consumer, when it found nothing.
     consumer: Option<Waker>,
+    /// The consumer, when it waits for something else but would be told of barriers.
+    watching: Option<Waker>,
     /// The consumer is gone: everything is dropped.
     closed: bool,
 }
@@ -76,12 +90,16 @@ impl GateQueue {
     pub fn new(channels: usize, perturb: Option<Arc<dyn Perturb>>) -> Self {
         let state = State {
             items: VecDeque::new(),
+            aside: VecDeque::new(),
+            blocked: Vec::new(),
+            announced: VecDeque::new(),
             in_flight: vec![0; channels],
             limit: if channels <= FEW_CHANNELS { CHANNEL_ELEMENTS } else { MANY_CHANNEL_ELEMENTS },
             few: channels <= FEW_CHANNELS,
             bytes: 0,
             refused: BTreeMap::new(),
             consumer: None,
+            watching: None,
             closed: false,
         };
         Self { state: Mutex::new(state), perturb }
@@ -105,7 +123,11 @@ impl GateQueue {
         if state.closed {
             return Sent::Closed;
         }
-        if !state.has_room(channel) {
+        let barrier = match &element {
+            Element::Barrier(barrier) if barrier.alignment.may_overtake() => Some(*barrier),
+            _ => None,
+        };
+        if barrier.is_none() && !state.has_room(channel) {
             state.refused.entry(channel).and_modify(|waker| waker.clone_from(producer)).or_insert_with(|| producer.clone());
             return Sent::Refused(element);
         }
@@ -113,21 +135,80 @@ impl GateQueue {
         state.bytes += bytes;
         state.items.push_back((channel, bytes as u32, element));
         let consumer = state.consumer.take();
+        let watching = barrier.and_then(|barrier| {
+            state.announced.push_back((channel, barrier));
+            state.watching.take()
+        });
         drop(state);
-        if let Some(consumer) = consumer {
-            consumer.wake();
-        }
+        consumer.into_iter().chain(watching).for_each(Waker::wake);
         Sent::Accepted
+    }
+
+    /// The next barrier that may overtake and that has been sent since the last call, with its channel.
+    pub fn announced(&self) -> Option<(u32, Barrier)> {
+        self.lock().announced.pop_front()
+    }
+
+    /// Has the waker woken when a barrier is announced. False when one has been already.
+    pub fn watch(&self, consumer: &Waker) -> bool {
+        let mut state = self.lock();
+        match &mut state.watching {
+            Some(waker) => waker.clone_from(consumer),
+            none => *none = Some(consumer.clone()),
+        }
+        state.announced.is_empty()
+    }
+
+    /// Stops reading a channel. Its elements wait.
+    pub fn block(&self, channel: u32) {
+        let mut state = self.lock();
+        let channels = state.in_flight.len();
+        state.blocked.resize(channels, false);
+        state.blocked[channel as usize] = true;
+    }
+
+    /// Reads all channels again.
+    pub fn unblock_all(&self) {
+        let mut state = self.lock();
+        state.blocked.clear();
+        let bytes: usize = state.aside.iter().map(|(_, bytes, _)| *bytes as usize).sum();
+        state.bytes += bytes;
+        let mut items = std::mem::take(&mut state.aside);
+        items.append(&mut state.items);
+        state.items = items;
+    }
+
+    /// Copies of the elements of a channel that wait in front of a checkpoint's barrier, without the first `skip`; and whether the barrier is
+    /// there.
+    pub fn copy_ahead_of(&self, channel: u32, checkpoint: CheckpointId, skip: usize) -> (Vec<Element>, bool) {
+        let state = self.lock();
+        let mut elements = state.aside.iter().chain(&state.items).filter(|(of, ..)| *of == channel).map(|(.., element)| element);
+        let mut found = false;
+        let ahead = elements.by_ref().take_while(|element| {
+            found = matches!(element, Element::Barrier(barrier) if barrier.checkpoint == checkpoint);
+            !found
+        });
+        let copies = ahead.skip(skip).map(Element::duplicate).collect();
+        (copies, found)
+    }
+
+    /// Elements of a channel that wait.
+    pub fn waiting(&self, channel: u32) -> usize {
+        let state = self.lock();
+        state.aside.iter().chain(&state.items).filter(|(of, ..)| *of == channel).count()
     }
 
     /// Takes the next element. One call, one element.
     pub fn receive(&self, consumer: &Waker) -> Received {
         let mut state = self.lock();
+        let freed = state.set_blocked_aside(self.perturb.is_some());
         if state.items.is_empty() {
             match &mut state.consumer {
                 Some(waker) => waker.clone_from(consumer),
                 none => *none = Some(consumer.clone()),
             }
+            drop(state);
+            freed.into_values().for_each(Waker::wake);
             return Received::Nothing;
         }
         let at = match &self.perturb {
@@ -140,6 +221,7 @@ impl GateQueue {
         state.in_flight[channel as usize] -= 1;
         let producers = state.take_freed(channel, bytes as usize);
         drop(state);
+        freed.into_values().for_each(Waker::wake);
         producers.own.into_iter().chain(producers.all.into_values()).for_each(Waker::wake);
         Received::Element(channel, element)
     }
@@ -147,7 +229,7 @@ impl GateQueue {
     /// Elements and bytes under way.
     pub fn backlog(&self) -> (usize, usize) {
         let state = self.lock();
-        (state.items.len(), state.bytes)
+        (state.items.len() + state.aside.len(), state.bytes)
     }
 
     /// The consumer is gone: drops what is under way, and what comes.
@@ -155,9 +237,10 @@ impl GateQueue {
         let mut state = self.lock();
         state.closed = true;
         state.bytes = 0;
-        let items = std::mem::take(&mut state.items);
+        let items = (std::mem::take(&mut state.items), std::mem::take(&mut state.aside));
         let refused = std::mem::take(&mut state.refused);
-        state.consumer = None;
+        state.announced.clear();
+        (state.consumer, state.watching) = (None, None);
         drop(state);
         drop(items);
         refused.into_values().for_each(Waker::wake);
@@ -172,6 +255,31 @@ struct Freed {
 }
 
 impl State {
+    /// Sets elements of blocked channels aside, up to the first that can be read; in the simulator, which picks, all of them. They give up
+    /// their room in the gate, not that of their channel. Returns the producers that have room now.
+    fn set_blocked_aside(&mut self, all: bool) -> BTreeMap<u32, Waker> {
+        if self.blocked.is_empty() {
+            return BTreeMap::new();
+        }
+        let before = self.bytes;
+        let mut kept = VecDeque::new();
+        while let Some(item) = self.items.pop_front() {
+            if self.blocked[item.0 as usize] {
+                self.bytes -= item.1 as usize;
+                self.aside.push_back(item);
+            } else {
+                kept.push_back(item);
+                if !all {
+                    break;
+                }
+            }
+        }
+        kept.append(&mut self.items);
+        self.items = kept;
+        // Others may have been refused for lack of room in the gate.
+        if before > self.bytes { std::mem::take(&mut self.refused) } else { BTreeMap::new() }
+    }
+
     fn byte_limit(&self) -> usize {
         if self.few { GATE_BYTES } else { MANY_GATE_BYTES }
     }

@@ -214,5 +214,6 @@ pub(crate) fn runtime(name: &str, world: &World) -> RuntimeContext {
         config: Arc::new(Configuration::default()),
         job_parameters: Arc::new(BTreeMap::new()),
         accumulators: Accumulators::default(),
+        state: brisk_core::state::OperatorStateContext::default(),
     }
 }

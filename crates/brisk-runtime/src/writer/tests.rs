@@ -135,6 +135,8 @@ fn push(seen: &mut Vec<Seen>, element: Element) {
         Element::Watermark(watermark) => seen.push(Seen::Watermark(watermark.0)),
         Element::Status(status) => seen.push(Seen::Status(status)),
         Element::LatencyMarker(_) => seen.push(Seen::Latency),
+        Element::Barrier(barrier) => panic!("nobody sent a barrier: {barrier:?}"),
+        Element::EndOfChannel => panic!("nobody ended the channel"),
         Element::EndOfInput => seen.push(End),
     }
 }

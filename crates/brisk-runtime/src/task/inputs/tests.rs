@@ -167,7 +167,7 @@ impl Fixture {
                 Element::Watermark(watermark) => self.found.push(Seen::Watermark(watermark.0)),
                 Element::Status(status) => self.found.push(Seen::Status(status)),
                 Element::EndOfInput => self.found.push(Seen::End(input)),
-                Element::LatencyMarker(_) => {}
+                Element::LatencyMarker(_) | Element::Barrier(_) | Element::EndOfChannel => {}
             }
         }
     }
