@@ -65,6 +65,11 @@ impl WatermarkValve {
         self.idle[channel]
     }
 
+    /// The last watermark of a channel, and whether it is idle.
+    pub fn standing(&self, channel: usize) -> (Timestamp, bool) {
+        (self.watermarks[channel], self.idle[channel])
+    }
+
     /// A channel's watermark has advanced. Watermarks of idle channels are ignored.
     pub fn watermark(&mut self, channel: usize, watermark: Timestamp) -> Option<Timestamp> {
         if self.idle[channel] || watermark <= self.watermarks[channel] {

@@ -3,11 +3,15 @@
 //! Rows gather in one lane per target until a batch is full or the input has drained (natural flushing), so low load gets low latency and
 //! high load full batches. A watermark does not cut a gathering batch; it becomes a mark in it. Elements that a channel refuses wait,
 //! those of one channel in order, and the task stops until they are gone.
+//!
+//! A barrier stays in its place among the elements of each channel, unless it [overtakes](RecordWriter::overtake) them.
 
 use crate::exchange::{ChannelSender, Sent};
+use brisk_base::ids::CheckpointId;
 use brisk_base::world::{MonoTime, Rng, World};
 use brisk_base::{Error, Result, Timestamp};
 use brisk_core::batch::{AnyBatch, Scatter, Scattered};
+use brisk_core::checkpoint::{Alignment, Barrier};
 use brisk_core::element::Element;
 use brisk_core::job_graph::{KeyHasher, Partitioner, RowSelector};
 use brisk_core::types::{KeyGroup, key_group};
@@ -69,7 +73,12 @@ pub struct RecordWriter {
     quiet: Duration,
     /// Target of the next latency marker.
     next_marker: u32,
+    /// The last checkpoint whose barrier was written.
+    last_barrier: CheckpointId,
 }
+
+/// Elements that a barrier has overtaken, with their channels.
+pub type Overtaken = Vec<(u32, Element)>;
 
 impl RecordWriter {
     /// A writer of one subtask to `channels`.
@@ -109,7 +118,14 @@ impl RecordWriter {
             watermarks_sent: MonoTime(0),
             quiet: IDLE_WATERMARK_PER_TARGET * count * (count / MANY_TARGETS).max(1),
             next_marker: 0,
+            last_barrier: CheckpointId(0),
         }
+    }
+
+    /// Whether barriers may overtake the elements of this exchange: where rows find their channel by their key group, they find it again at
+    /// any parallelism.
+    pub const fn is_overtakable(&self) -> bool {
+        matches!(self.spread, Spread::Hash { .. })
     }
 
     fn lanes(&self) -> usize {
@@ -135,6 +151,9 @@ impl RecordWriter {
                 Ok(())
             }
             control => {
+                if let Element::Barrier(barrier) = &control {
+                    self.last_barrier = self.last_barrier.max(barrier.checkpoint);
+                }
                 self.flush_all();
                 self.broadcast(control);
                 Ok(())
@@ -301,6 +320,51 @@ impl RecordWriter {
             std::mem::swap(&mut self.refused, &mut self.ready);
         }
         self.ready.is_empty()
+    }
+
+    /// Sends a barrier ahead of everything that gathers or waits, and returns copies of that. A barrier of the same checkpoint that waits
+    /// already is moved to the front; one that was sent is let be.
+    pub fn overtake(&mut self, barrier: Barrier) -> Overtaken {
+        let written = barrier.checkpoint <= self.last_barrier;
+        if !written {
+            self.last_barrier = barrier.checkpoint;
+            self.flush_all();
+        }
+        let is_it = |element: &Element| matches!(element, Element::Barrier(other) if other.checkpoint == barrier.checkpoint);
+        let mut waits: Vec<bool> = vec![!written; self.channels.len()];
+        if written {
+            self.ready.iter().filter(|(_, element)| is_it(element)).for_each(|(channel, _)| waits[*channel as usize] = true);
+        }
+        let mut overtaken = Vec::new();
+        let mut open = waits.clone();
+        self.ready.retain(|(channel, element)| {
+            let open = &mut open[*channel as usize];
+            if *open && is_it(element) {
+                *open = false;
+                return false;
+            }
+            if *open {
+                overtaken.push((*channel, element.duplicate()));
+            }
+            true
+        });
+        for channel in (0..self.channels.len()).rev().filter(|channel| waits[*channel]) {
+            self.ready.push_front((channel as u32, Element::Barrier(barrier.unaligned())));
+        }
+        overtaken
+    }
+
+    /// Whether the barrier of a checkpoint, or of a later one, has been written.
+    pub fn has_written(&self, checkpoint: CheckpointId) -> bool {
+        checkpoint <= self.last_barrier
+    }
+
+    /// A barrier that waits and may overtake from this time on.
+    pub fn waiting_barrier(&self) -> Option<Barrier> {
+        self.ready.iter().find_map(|(_, element)| match element {
+            Element::Barrier(barrier) if matches!(barrier.alignment, Alignment::AlignedTimeout(_)) => Some(*barrier),
+            _ => None,
+        })
     }
 
     /// Whether elements wait for their channels.

@@ -24,7 +24,7 @@ fn task(started: &Started) -> String {
     let name = control.name();
     let mut text = format!("'{name}': {} rows in, {} out, watermark {:?}", io.records_in, io.records_out, io.watermark);
     if let Some(exchanges) = exchanges.upgrade() {
-        let (elements, bytes) = exchanges.gate(&job.graph, *vertex, control.attempt().subtask).backlog();
+        let (elements, bytes) = exchanges.gate(&job.graph, *vertex, control.attempt().subtask, control.attempt().attempt).backlog();
         let _ = write!(text, "; {elements} elements ({bytes} bytes) wait at its gate");
     }
     text

@@ -6,5 +6,5 @@
 mod in_flight;
 mod tracker;
 
-pub use in_flight::{ChannelElements, ChannelStanding, ChannelKey, InFlight, InFlightElements};
+pub use in_flight::{ChannelElements, ChannelKey, ChannelStanding, InFlight, InFlightElements, Stored};
 pub use tracker::{BarrierTracker, Outcome, Step};

@@ -88,6 +88,13 @@ impl BarrierTracker {
         overtaken.filter(|(_, pending)| self.channels[channel].overtakable && !pending.announced[channel]).map(|(id, _)| *id)
     }
 
+    /// Channels from which elements are under way when a checkpoint overtakes: their barrier has not come.
+    pub fn overtaken_channels(&self, checkpoint: CheckpointId) -> Vec<usize> {
+        let Some(pending) = self.pending.get(&checkpoint) else { return Vec::new() };
+        let open = |(at, channel): &(usize, &Channel)| channel.overtakable && !channel.ended && !pending.came[*at];
+        self.channels.iter().enumerate().filter(open).map(|(at, _)| at).collect()
+    }
+
     /// A barrier that may overtake has been sent.
     pub fn announce(&mut self, channel: usize, barrier: Barrier, now: Timestamp) -> Outcome {
         let mut out = Vec::new();

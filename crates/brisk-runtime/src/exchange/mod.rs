@@ -31,10 +31,11 @@ pub trait Perturb: Send + Sync {
     fn tire(&self) -> bool;
 }
 
-/// The gates of one execution of one job in this process, found by vertex and subtask in whatever order tasks come up.
+/// The gates of one job in this process, found by vertex, subtask and attempt in whatever order tasks come up. The tasks of a pipelined
+/// region are restarted together and have one attempt number, so that a new attempt never meets what an old one left.
 #[derive(Default)]
 pub struct LocalExchanges {
-    gates: Mutex<HashMap<(usize, u32), Arc<GateQueue>>>,
+    gates: Mutex<HashMap<(usize, u32, u32), Arc<GateQueue>>>,
     perturb: Option<Arc<dyn Perturb>>,
 }
 
@@ -49,18 +50,22 @@ impl LocalExchanges {
         self.perturb.as_ref()
     }
 
-    /// The gate of a subtask; made on first use by its consumer or one of its producers.
-    pub fn gate(&self, graph: &JobGraph, vertex: usize, subtask: u32) -> Arc<GateQueue> {
+    /// The gate of an attempt of a subtask; made on first use by its consumer or one of its producers.
+    pub fn gate(&self, graph: &JobGraph, vertex: usize, subtask: u32, attempt: u32) -> Arc<GateQueue> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
             let channels = graph.vertices[vertex].incoming.iter().map(|edge| producers_of(graph, *edge, subtask).len()).sum();
             Arc::new(GateQueue::new(channels, self.perturb.clone()))
         };
-        Arc::clone(gates.entry((vertex, subtask)).or_insert_with(make))
+        if let Some(before) = attempt.checked_sub(1) {
+            // Closed, and held by nobody but old producers.
+            gates.remove(&(vertex, subtask, before));
+        }
+        Arc::clone(gates.entry((vertex, subtask, attempt)).or_insert_with(make))
     }
 
     /// Forgets a gate: its consumer is over.
-    pub fn remove(&self, vertex: usize, subtask: u32) {
-        self.gates.lock().unwrap_or_else(PoisonError::into_inner).remove(&(vertex, subtask));
+    pub fn remove(&self, vertex: usize, subtask: u32, attempt: u32) {
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner).remove(&(vertex, subtask, attempt));
     }
 }

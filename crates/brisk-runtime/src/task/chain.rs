@@ -3,16 +3,22 @@
 //! Each operator has a queue of elements. A step takes the last operator that has something to do and lets it do one thing: so what an
 //! operator emits is consumed before it emits more, and the queues stay short. Steps stop when a writer is blocked or the time is used up.
 //!
+//! A barrier goes through the chain as an element: each operator hands over its snapshot when the barrier comes to it. One that overtakes
+//! has all operators that it has not come to hand over theirs at once; what waits in front of them is copied.
+//!
 //! Invariants: an operator that has passed on the end of its input is never called again but to close it; each operator is closed exactly
 //! once, whatever the others do; timers and asynchronous work wait while much lies in front of the operators behind them.
 
 use super::wiring::{ChainOutput, Wiring};
 use crate::executor::guarded;
+use crate::barrier::InFlight;
 use brisk_base::world::MonoTime;
 use brisk_base::{Error, Result, ResultExt, Timestamp};
+use brisk_core::checkpoint::Barrier;
 use brisk_core::element::Element;
 use brisk_core::operator::{Budget, Operator, OperatorContext, Progress, Rest, RuntimeContext, SourcePoll};
 use brisk_core::source::SourceEvent;
+use brisk_core::state::OperatorSnapshot;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
@@ -37,6 +43,21 @@ struct Slot {
     closed: bool,
     /// Rows between two readings of the clock, as its last call left it.
     stride: u32,
+    /// The last watermark that came to it.
+    watermark: Timestamp,
+    /// Had finished at the checkpoint that it was restored from: it only passes on the end of its input.
+    was_finished: bool,
+}
+
+/// The snapshot of the chain that is being taken.
+struct Taking {
+    barrier: Barrier,
+    /// By operator.
+    snapshots: Vec<Option<OperatorSnapshot>>,
+    /// What the barrier has overtaken.
+    in_flight: InFlight,
+    /// What it took the task.
+    sync: Duration,
 }
 
 /// What became of a step.
@@ -60,6 +81,10 @@ pub struct Chain {
     current: Arc<AtomicUsize>,
     /// The earliest processing time that an operator waits for, as of the last [`refresh_timers`](Self::refresh_timers).
     next_time: Option<Timestamp>,
+    /// The snapshot that some operators have handed over and some have not.
+    taking: Option<Taking>,
+    /// Watermarks inside the batch at hand; memory that is used again.
+    marks: Vec<Timestamp>,
 }
 
 impl Chain {
@@ -79,8 +104,11 @@ impl Chain {
             blocked: false,
             closed: false,
             stride: 1,
+            watermark: Timestamp::MIN,
+            was_finished: false,
         };
-        Self { slots: operators.into_iter().map(slot).collect(), wiring, budget, current, next_time: None }
+        let slots = operators.into_iter().map(slot).collect();
+        Self { slots, wiring, budget, current, next_time: None, taking: None, marks: Vec::new() }
     }
 
     /// Begins a poll.
@@ -160,7 +188,10 @@ impl Chain {
     fn process(&mut self, at: usize, input: usize, element: Element, waker: &Waker) -> Result<()> {
         match element {
             Element::Batch(batch) => {
+                self.marks.clear();
+                self.marks.extend(batch.marks().iter().map(|mark| mark.watermark));
                 let rest = self.call(at, waker, |operator, cx| operator.process_batch(input, batch, cx))?;
+                self.note_marks(at, &rest);
                 match rest {
                     Rest::Consumed => {}
                     Rest::More(rest) => self.wiring.queues[at].push_front((input, Element::Batch(rest))),
@@ -170,16 +201,35 @@ impl Chain {
                     }
                 }
             }
+            // After a restart an operator may be told again what it knows.
+            Element::Watermark(watermark) if watermark < self.slots[at].watermark => {}
             Element::Watermark(watermark) => {
+                self.slots[at].watermark = watermark;
                 let progress = self.call(at, waker, |operator, cx| operator.process_watermark(watermark, cx))?;
                 self.again(at, input, Element::Watermark(watermark), progress);
             }
             Element::Status(status) => self.call(at, waker, |operator, cx| operator.process_status(status, cx))?,
-            Element::LatencyMarker(_) | Element::Barrier(_) => self.wiring.emit_to_all_ports(at, &element),
+            Element::LatencyMarker(_) => self.wiring.emit_to_all_ports(at, &element),
+            Element::Barrier(barrier) => {
+                self.hand_over(at, barrier, waker)?;
+                self.wiring.emit_to_all_ports(at, &element);
+            }
             Element::EndOfChannel => {}
             Element::EndOfInput => self.end_input(at, input, waker)?,
         }
         Ok(())
+    }
+
+    /// Notes the last watermark in the part of a batch that an operator has consumed.
+    fn note_marks(&mut self, at: usize, rest: &Rest) {
+        let open = match rest {
+            Rest::Consumed => None,
+            Rest::More(rest) | Rest::Blocked(rest) => rest.marks().first().map(|mark| mark.watermark),
+        };
+        let consumed = self.marks.iter().take_while(|watermark| open.is_none_or(|open| **watermark < open)).last();
+        if let Some(watermark) = consumed {
+            self.slots[at].watermark = self.slots[at].watermark.max(*watermark);
+        }
     }
 
     /// Puts an element back when its step is not over.
@@ -191,6 +241,14 @@ impl Chain {
     }
 
     fn end_input(&mut self, at: usize, input: usize, waker: &Waker) -> Result<()> {
+        if self.slots[at].was_finished {
+            self.slots[at].open_inputs -= 1;
+            if self.slots[at].open_inputs == 0 {
+                self.slots[at].finished = true;
+                self.wiring.emit_to_all_ports(at, &Element::EndOfInput);
+            }
+            return Ok(());
+        }
         if !self.slots[at].finishing {
             let progress = self.call(at, waker, |operator, cx| operator.end_input(input, cx))?;
             if progress != Progress::Done {
@@ -217,12 +275,23 @@ impl Chain {
     /// # Errors
     /// The source's, with its place.
     pub fn poll_source(&mut self, waker: &Waker) -> Result<SourcePoll> {
+        if self.slots[0].was_finished {
+            self.end_source();
+            return Ok(SourcePoll::Finished);
+        }
         let poll = self.call(0, waker, |operator, cx| operator.poll_source(cx))?;
         if poll == SourcePoll::Finished {
             self.slots[0].finished = true;
             self.wiring.emit_to_all_ports(0, &Element::EndOfInput);
         }
         Ok(poll)
+    }
+
+    /// The source gives nothing more: event time ends, and the input of what follows.
+    pub fn end_source(&mut self) {
+        self.slots[0].finished = true;
+        self.wiring.emit_to_all_ports(0, &Element::Watermark(Timestamp::MAX));
+        self.wiring.emit_to_all_ports(0, &Element::EndOfInput);
     }
 
     /// A message from a coordinator. One that comes after the end is of no interest any more.
@@ -312,11 +381,30 @@ impl Chain {
         self.slots.iter().map(|slot| slot.operator.state_entries()).sum()
     }
 
-    /// Whether all operators have finished.
+    /// Whether the source at the head gives nothing more.
+    pub fn is_source_finished(&self) -> bool {
+        self.slots[0].finished
+    }
+
+    /// Whether operators are handing over a snapshot.
+    pub const fn is_taking(&self) -> bool {
+        self.taking.is_some()
+    }
+
+    /// Whether every operator has passed on the end of its input.
+    pub fn is_finished(&self) -> bool {
+        self.slots.iter().all(|slot| slot.finished)
+    }
+
+    /// Whether nothing waits in front of an operator.
     pub fn is_drained(&self) -> bool {
         self.wiring.queues.iter().all(std::collections::VecDeque::is_empty)
     }
 }
 
+mod snapshot;
 #[cfg(test)]
 mod tests;
+
+pub use snapshot::ChainSnapshot;
+pub(super) use snapshot::add_sent;

@@ -2,8 +2,9 @@
 
 use crate::executor::TaskHandle;
 use brisk_base::Timestamp;
-use brisk_base::ids::{AttemptId, OperatorId};
+use brisk_base::ids::{AttemptId, CheckpointId, OperatorId};
 use brisk_core::accumulator::{AccumulatorValue, Accumulators};
+use brisk_core::checkpoint::Barrier;
 use brisk_core::source::SourceEvent;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -44,6 +45,12 @@ pub struct TaskIoSnapshot {
 pub(super) enum Mail {
     /// A message from an operator's coordinator.
     Event(OperatorId, SourceEvent),
+    /// A checkpoint begins here.
+    Trigger(Barrier),
+    /// A checkpoint is complete.
+    Complete(CheckpointId),
+    /// A checkpoint has been given up.
+    Aborted(CheckpointId),
 }
 
 /// The part of a task that is shared with the outside.
@@ -97,7 +104,26 @@ impl TaskControl {
 
     /// Gives a message to an operator.
     pub fn send_event(&self, operator: OperatorId, event: SourceEvent) {
-        self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner).push(Mail::Event(operator, event));
+        self.send(Mail::Event(operator, event));
+    }
+
+    /// Begins a checkpoint at a source, or at a task whose inputs have all ended.
+    pub fn trigger_checkpoint(&self, barrier: Barrier) {
+        self.send(Mail::Trigger(barrier));
+    }
+
+    /// Tells the task that a checkpoint is complete.
+    pub fn checkpoint_complete(&self, checkpoint: CheckpointId) {
+        self.send(Mail::Complete(checkpoint));
+    }
+
+    /// Tells the task that a checkpoint has been given up.
+    pub fn checkpoint_aborted(&self, checkpoint: CheckpointId) {
+        self.send(Mail::Aborted(checkpoint));
+    }
+
+    fn send(&self, mail: Mail) {
+        self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner).push(mail);
         self.0.wake();
     }
 

@@ -8,6 +8,8 @@
 mod combined;
 
 use self::combined::CombinedWatermark;
+use super::barriers::{Barriers, InputChannel};
+use crate::barrier::ChannelStanding;
 use crate::exchange::{GateQueue, Perturb, Received};
 use crate::valve::{Change, WatermarkValve};
 use brisk_base::Timestamp;
@@ -25,6 +27,10 @@ pub(super) struct Inputs {
     valves: Vec<WatermarkValve>,
     /// Combines those of the inputs.
     combined: CombinedWatermark,
+    /// What the barriers of the channels mean.
+    pub(super) barriers: Barriers,
+    /// The channels.
+    channels: Vec<InputChannel>,
     /// The logical input of each channel, and its number among the channels of that input.
     input_of: Vec<(u8, u32)>,
     /// Channels of each input that have not ended.
@@ -41,6 +47,8 @@ pub(super) struct Inputs {
 pub(super) enum Next {
     /// An element for a logical input of the head operator.
     Element(usize, Element),
+    /// A barrier, or the end of a channel: there may be events.
+    Barrier,
     /// Nothing; the waker will be woken.
     Nothing,
     /// The simulator holds something back.
@@ -48,33 +56,89 @@ pub(super) enum Next {
 }
 
 impl Inputs {
-    pub(super) fn new(queue: Arc<GateQueue>, input_of: Vec<u8>, perturb: Option<Arc<dyn Perturb>>) -> Self {
-        let inputs = input_of.iter().max().map_or(0, |input| usize::from(*input) + 1);
+    pub(super) fn new(queue: Arc<GateQueue>, channels: Vec<InputChannel>, perturb: Option<Arc<dyn Perturb>>) -> Self {
+        let inputs = channels.iter().map(|channel| usize::from(channel.input) + 1).max().unwrap_or(0);
         let mut open = vec![0; inputs];
-        let place = |input: u8| {
+        let mut place = |input: u8| {
             open[usize::from(input)] += 1;
             (input, open[usize::from(input)] as u32 - 1)
         };
-        let input_of = input_of.into_iter().map(place).collect();
+        let input_of = channels.iter().map(|channel| place(channel.input)).collect();
         let valves = open.iter().map(|channels| WatermarkValve::new(*channels)).collect();
-        Self { valves, combined: CombinedWatermark::new(inputs), queue, input_of, open, pending: VecDeque::new(), perturb, rows: 0 }
+        let barriers = Barriers::new(Arc::clone(&queue), channels.clone());
+        let (combined, pending) = (CombinedWatermark::new(inputs), VecDeque::new());
+        Self { valves, combined, queue, barriers, channels, input_of, open, pending, perturb, rows: 0 }
     }
 
     pub(super) fn watermark(&self) -> Timestamp {
         self.combined.watermark()
     }
 
-    pub(super) fn next(&mut self, waker: &Waker) -> Next {
+    /// The next element, or nothing; barriers become events of [`barriers`](Self::barriers), which are to be looked at first.
+    pub(super) fn next(&mut self, waker: &Waker, now: impl Fn() -> Timestamp) -> Next {
         loop {
             if let Some((input, element)) = self.pending.pop_front() {
                 return Next::Element(input, element);
             }
             match self.queue.receive(waker) {
-                Received::Element(channel, element) => self.take(channel as usize, element),
+                Received::Element(channel, element) => {
+                    let channel = channel as usize;
+                    self.barriers.read(channel, &element);
+                    match element {
+                        Element::Barrier(barrier) => {
+                            self.barriers.arrive(channel, barrier, now());
+                            return Next::Barrier;
+                        }
+                        Element::EndOfChannel => {
+                            self.barriers.end(channel, now());
+                            return Next::Barrier;
+                        }
+                        element => self.take(channel, element),
+                    }
+                }
                 Received::Nothing => return Next::Nothing,
                 Received::HeldBack => return Next::HeldBack,
             }
         }
+    }
+
+    /// Has the waker woken when a barrier is announced; false when one has been already.
+    pub(super) fn watch(&self, waker: &Waker) -> bool {
+        self.queue.watch(waker)
+    }
+
+    /// Where the channels stand.
+    pub(super) fn standings(&self) -> Vec<ChannelStanding> {
+        let standing = |(channel, (input, place)): (&InputChannel, &(u8, u32))| {
+            let (watermark, idle) = self.valves[usize::from(*input)].standing(*place as usize);
+            ChannelStanding { channel: channel.key, watermark, idle }
+        };
+        self.channels.iter().zip(&self.input_of).map(standing).collect()
+    }
+
+    /// The channels, in their order.
+    pub(super) fn channels(&self) -> &[InputChannel] {
+        &self.channels
+    }
+
+    /// Lets a channel stand where it stood in a checkpoint; the operators have been told already.
+    pub(super) fn restore_standing(&mut self, channel: usize, watermark: Timestamp, idle: bool) {
+        let (input, place) = self.input_of[channel];
+        let (input, place) = (usize::from(input), place as usize);
+        if watermark > Timestamp::MIN
+            && let Some(watermark) = self.valves[input].watermark(place, watermark)
+        {
+            self.combined.advance(input, watermark);
+        }
+        if idle {
+            let change = self.valves[input].status(place, StreamStatus::Idle);
+            self.combined.apply(input, change);
+        }
+    }
+
+    /// Takes an element that was under way on a channel.
+    pub(super) fn restore_element(&mut self, channel: usize, element: Element) {
+        self.take(channel, element);
     }
 
     /// Turns a channel's element into what it means for the task.

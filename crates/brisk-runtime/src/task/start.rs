@@ -1,21 +1,25 @@
 //! Brings a task up: its operators, its gate, its writers.
 
+use super::barriers::InputChannel;
 use super::control::{Shared, TaskControl, TaskIo};
 use super::inputs::Inputs;
+use super::restore::RestoreTask;
 use super::stream_task::StreamTask;
 use super::{Chain, TaskReporter, Wiring};
+use crate::barrier::ChannelKey;
 use crate::exchange::{ChannelSender, LocalExchanges, consumers_of, producers_of};
 use crate::executor::{Executor, SpawnOptions, TaskObserver, TaskOutcome};
 use crate::writer::RecordWriter;
 use brisk_base::Result;
-use brisk_base::ids::AttemptId;
+use brisk_base::ids::{AttemptId, OperatorId};
 use brisk_base::metrics::MetricGroup;
 use brisk_base::options::Configuration;
 use brisk_base::world::World;
 use brisk_core::accumulator::Accumulators;
-use brisk_core::job_graph::{ChainedOperator, JobGraph, JobVertex};
+use brisk_core::job_graph::{ChainedOperator, JobEdge, JobGraph, JobVertex, Partitioner};
 use brisk_core::operator::{Budget, Operator, RuntimeContext, SideOutputPort, TaskInfo};
 use brisk_core::registry::OperatorRegistry;
+use brisk_core::state::{OperatorRestore, OperatorStateContext, StateBackend};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -34,6 +38,10 @@ pub struct TaskDescriptor {
     pub registry: OperatorRegistry,
     /// Metrics of the task.
     pub metrics: MetricGroup,
+    /// Where keyed state lies; `None`: the engine's tables on the heap.
+    pub state_backend: Option<Arc<dyn StateBackend>>,
+    /// Whether checkpoints are taken: then a task that is through waits for one that is complete before it ends.
+    pub checkpointing: bool,
 }
 
 /// What a task runs in.
@@ -53,10 +61,13 @@ pub(super) struct Recipe {
     pub(super) descriptor: TaskDescriptor,
     pub(super) environment: TaskEnvironment,
     pub(super) job_parameters: Arc<BTreeMap<String, String>>,
+    /// What a checkpoint left; taken by the first poll.
+    pub(super) restore: Option<RestoreTask>,
 }
 
 /// Starts a task. Operators are made and opened in its first poll; everything that goes wrong is told to the reporter.
-pub fn start_task(descriptor: TaskDescriptor, environment: TaskEnvironment) -> TaskControl {
+/// With `restore` the task goes on from a checkpoint.
+pub fn start_task(descriptor: TaskDescriptor, environment: TaskEnvironment, restore: Option<RestoreTask>) -> TaskControl {
     let vertex = &descriptor.graph.vertices[descriptor.vertex];
     let info = &descriptor.info;
     let shared = Arc::new(Shared {
@@ -75,7 +86,7 @@ pub fn start_task(descriptor: TaskDescriptor, environment: TaskEnvironment) -> T
     let options = options.observed_by(Arc::new(EndReporter { attempt: info.attempt, reporter: Arc::clone(&environment.reporter) }));
     let executor = Arc::clone(&environment.executor);
     let job_parameters = Arc::new(descriptor.graph.job_parameters.clone());
-    let task = StreamTask::new(Arc::clone(&shared), Recipe { descriptor, environment, job_parameters });
+    let task = StreamTask::new(Arc::clone(&shared), Recipe { descriptor, environment, job_parameters, restore });
     let handle = executor.spawn(Box::new(task), options);
     // A cancellation or a message that came before is seen by the first poll, or by the wake-up that follows here.
     let _ = shared.handle.set(handle.clone());
@@ -101,12 +112,12 @@ impl Recipe {
     }
 
     /// Makes the chain.
-    pub(super) fn chain(&self, shared: &Shared) -> Result<Chain> {
+    pub(super) fn chain(&self, shared: &Shared, restored: &BTreeMap<OperatorId, Arc<OperatorRestore>>) -> Result<Chain> {
         let vertex = self.vertex();
         let mut operators = Vec::with_capacity(vertex.operators.len());
         for (at, operator) in vertex.operators.iter().enumerate() {
             shared.current.store(at, std::sync::atomic::Ordering::Relaxed);
-            let runtime = self.runtime_context(operator, shared);
+            let runtime = self.runtime_context(operator, shared, restored.get(&operator.id).cloned());
             let made = self.make(operator, &runtime).map_err(|error| error.context(runtime.place()))?;
             let inputs = if at == 0 { vertex.inputs as usize } else { 1 };
             operators.push((made, runtime, inputs));
@@ -121,7 +132,12 @@ impl Recipe {
         self.descriptor.registry.resolve(&operator.spec)?.create(runtime)
     }
 
-    fn runtime_context(&self, operator: &ChainedOperator, shared: &Shared) -> RuntimeContext {
+    fn runtime_context(
+        &self,
+        operator: &ChainedOperator,
+        shared: &Shared,
+        restored: Option<Arc<OperatorRestore>>,
+    ) -> RuntimeContext {
         let side = |(port, route): (usize, &brisk_core::job_graph::OutputRoute)| route.tag.clone().map(|tag| SideOutputPort { tag, port });
         RuntimeContext {
             task: self.descriptor.info.clone(),
@@ -133,7 +149,7 @@ impl Recipe {
             job_parameters: Arc::clone(&self.job_parameters),
             metrics: self.descriptor.metrics.operator(operator.id, &operator.name),
             accumulators: shared.accumulators.clone(),
-            state: brisk_core::state::OperatorStateContext::default(),
+            state: OperatorStateContext { backend: self.descriptor.state_backend.clone(), restored },
         }
     }
 
@@ -143,7 +159,7 @@ impl Recipe {
             let edge = &graph.edges[*at];
             let target = &graph.vertices[edge.to];
             let channel = |consumer: u32| {
-                let queue = self.environment.exchanges.gate(graph, edge.to, consumer);
+                let queue = self.environment.exchanges.gate(graph, edge.to, consumer, info.attempt.attempt);
                 let before: usize = target.incoming[..edge.to_gate].iter().map(|other| producers_of(graph, *other, consumer).len()).sum();
                 let position = info.subtask - producers_of(graph, *at, consumer).start;
                 ChannelSender::new(queue, before as u32 + position)
@@ -157,24 +173,39 @@ impl Recipe {
 
     /// The inputs; `None` for a source.
     pub(super) fn inputs(&self) -> Option<Inputs> {
-        let (graph, subtask) = (&self.descriptor.graph, self.descriptor.info.subtask);
+        let (graph, subtask, attempt) = (&self.descriptor.graph, self.descriptor.info.subtask, self.descriptor.info.attempt.attempt);
         if self.vertex().inputs == 0 {
             return None;
         }
+        let to = self.vertex().id;
         let channels = |edge: &usize| {
-            let input = graph.edges[*edge].input as u8;
-            producers_of(graph, *edge, subtask).map(move |_| input)
+            let JobEdge { input, to_gate, partitioner, .. } = &graph.edges[*edge];
+            let (input, gate, overtakable) = (*input as u8, *to_gate as u32, matches!(partitioner, Partitioner::Hash(_)));
+            let channel = move |producer| InputChannel { input, key: ChannelKey { to, gate, producer, consumer: subtask }, overtakable };
+            producers_of(graph, *edge, subtask).map(channel)
         };
         let input_of = self.vertex().incoming.iter().flat_map(channels).collect();
-        let queue = self.environment.exchanges.gate(graph, self.descriptor.vertex, subtask);
+        let queue = self.environment.exchanges.gate(graph, self.descriptor.vertex, subtask, attempt);
         Some(Inputs::new(queue, input_of, self.environment.exchanges.perturb().cloned()))
+    }
+
+    /// For each writer, the name of its exchange in checkpoints, and the consumer behind its first channel.
+    pub(super) fn writer_keys(&self) -> Vec<(ChannelKey, usize)> {
+        let (graph, subtask) = (&self.descriptor.graph, self.descriptor.info.subtask);
+        let key = |at: &usize| {
+            let edge = &graph.edges[*at];
+            let key = ChannelKey { to: graph.vertices[edge.to].id, gate: edge.to_gate as u32, producer: subtask, consumer: 0 };
+            (key, consumers_of(graph, *at, subtask).start as usize)
+        };
+        self.vertex().outgoing.iter().map(key).collect()
     }
 
     /// Closes the gate: producers are freed, and what is under way is dropped.
     pub(super) fn close_gate(&self) {
         if self.vertex().inputs > 0 {
             let descriptor = &self.descriptor;
-            self.environment.exchanges.gate(&descriptor.graph, descriptor.vertex, descriptor.info.subtask).close();
+            let (subtask, attempt) = (descriptor.info.subtask, descriptor.info.attempt.attempt);
+            self.environment.exchanges.gate(&descriptor.graph, descriptor.vertex, subtask, attempt).close();
         }
     }
 

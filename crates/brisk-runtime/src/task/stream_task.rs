@@ -3,16 +3,20 @@
 //! In each poll: mailbox first, then timers and asynchronous work, then elements until the time is used up, the output is blocked, or the
 //! input has drained; then gathering batches are flushed and the task waits.
 //!
-//! Invariants: while the output is blocked no operator is called, so nothing piles up; operators are closed once and the gate is closed,
+//! Invariants: while the output is blocked no operator is called but for a snapshot that a barrier overtakes with, so nothing piles up;
+//! operators are closed once and the gate is closed,
 //! however the task ends, also when it is dropped unfinished.
 
 use super::chain::{Chain, ChainStep};
+use super::checkpoints::{Checkpoints, News};
 use super::control::{Mail, Shared};
 use super::inputs::{Inputs, Next};
+use super::restore::Restorer;
 use super::start::Recipe;
 use crate::executor::{PanicReport, PollContext, PollTask, TaskPoll, guarded};
-use brisk_base::world::MonoTime;
+use brisk_base::world::{MonoTime, World};
 use brisk_base::{Error, Result, ResultExt, Timestamp};
+use brisk_core::element::Element;
 use brisk_core::job::ExecutionState;
 use brisk_core::operator::SourcePoll;
 use std::sync::atomic::Ordering;
@@ -45,6 +49,11 @@ struct Running {
     open_inputs: usize,
     /// How long the output has been blocked, as long as the operators have not been told.
     blocked_for: Duration,
+    checkpoints: Checkpoints,
+    /// The task is through, and has said so.
+    end_of_data: bool,
+    /// The end of the channels has been written.
+    channels_ended: bool,
 }
 
 /// See the module.
@@ -70,13 +79,29 @@ impl StreamTask {
     /// Makes and opens the operators.
     fn start(&mut self, cx: &mut PollContext<'_>) -> Result<()> {
         self.report(ExecutionState::Initializing, None);
-        let inputs = self.recipe.inputs();
-        let mut chain = self.recipe.chain(&self.shared)?;
+        let mut inputs = self.recipe.inputs();
+        let restore = self.recipe.restore.take().map(|restore| restore()).transpose()?;
+        let restored = restore.as_ref().map(|restore| restore.operators.clone()).unwrap_or_default();
+        let mut chain = self.recipe.chain(&self.shared, &restored)?;
         chain.begin(cx.now(), cx.deadline());
         chain.wiring.from_source = inputs.is_none();
+        if let Some(restore) = restore {
+            let descriptor = &self.recipe.descriptor;
+            let restorer = Restorer { graph: &descriptor.graph, vertex: descriptor.vertex, info: &descriptor.info, restore };
+            restorer.run(&mut chain, inputs.as_mut())?;
+        }
+        let checkpoints = Checkpoints::new(self.recipe.descriptor.checkpointing, self.recipe.writer_keys());
         let open_inputs =
             inputs.as_ref().map_or(1, |_| self.recipe.descriptor.graph.vertices[self.recipe.descriptor.vertex].inputs as usize);
-        let running = self.running.insert(Running { chain, inputs, open_inputs, blocked_for: Duration::ZERO });
+        let running = self.running.insert(Running {
+            chain,
+            inputs,
+            open_inputs,
+            blocked_for: Duration::ZERO,
+            checkpoints,
+            end_of_data: false,
+            channels_ended: false,
+        });
         running.chain.open(cx.waker())?;
         self.send_events();
         self.report(ExecutionState::Running, None);
@@ -85,6 +110,14 @@ impl StreamTask {
 
     fn send_events(&mut self) {
         let Some(running) = &mut self.running else { return };
+        let (reporter, attempt) = (&self.recipe.environment.reporter, self.shared.attempt);
+        for news in running.checkpoints.news.drain(..) {
+            match news {
+                News::Snapshot(snapshot) => reporter.snapshot(attempt, *snapshot),
+                News::Declined(checkpoint, why) => reporter.declined(attempt, checkpoint, why),
+                News::EndOfData => reporter.end_of_data(attempt),
+            }
+        }
         for (operator, event) in std::mem::take(&mut running.chain.wiring.events) {
             let id = self.recipe.descriptor.graph.vertices[self.recipe.descriptor.vertex].operators[operator].id;
             self.recipe.environment.reporter.event(self.shared.attempt, id, event);
@@ -107,9 +140,8 @@ impl StreamTask {
         if let Some((span, Waiting::ForOutput)) = waited {
             running.blocked_for += span;
         }
-        for Mail::Event(operator, event) in mail {
-            let at = self.recipe.operator_index(operator).ok_or_else(|| Error::bug(format!("no operator {operator} in this task")))?;
-            running.chain.handle_event(at, event, cx.waker())?;
+        for mail in mail {
+            running.receive(mail, cx, &self.recipe)?;
         }
         let polled = running.work(cx, &self.recipe)?;
         self.send_events();
@@ -205,9 +237,58 @@ impl Drop for StreamTask {
 const HELD_BACK: Duration = Duration::from_micros(100);
 
 impl Running {
+    /// Something has come from outside.
+    fn receive(&mut self, mail: Mail, cx: &PollContext<'_>, recipe: &Recipe) -> Result<()> {
+        let Self { chain, inputs, checkpoints, .. } = self;
+        match mail {
+            Mail::Event(operator, event) => {
+                let at = recipe.operator_index(operator).ok_or_else(|| Error::bug(format!("no operator {operator} in this task")))?;
+                chain.handle_event(at, event, cx.waker())
+            }
+            Mail::Trigger(barrier) => {
+                if checkpoints.trigger(barrier, chain, inputs.as_mut(), (cx.waker(), &recipe.environment.world))? {
+                    self.open_inputs = 0;
+                }
+                Ok(())
+            }
+            Mail::Complete(checkpoint) => checkpoints.complete(checkpoint, chain, cx.waker()),
+            Mail::Aborted(checkpoint) => {
+                if let Some(inputs) = inputs {
+                    inputs.barriers.abort(checkpoint, recipe.environment.world.now());
+                }
+                checkpoints.aborted(checkpoint, chain, cx.waker())
+            }
+        }
+    }
+
+    /// Looks after barriers: those that were announced, those whose time has come, and the snapshot at hand.
+    fn look_after_barriers(&mut self, cx: &PollContext<'_>, world: &World) -> Result<()> {
+        let Self { chain, inputs, checkpoints, .. } = self;
+        if let Some(inputs) = inputs {
+            inputs.barriers.look(world.now());
+            checkpoints.attend(chain, inputs, (cx.waker(), world))?;
+        }
+        if checkpoints.has_open() {
+            checkpoints.overtake_output(chain, world.now());
+            checkpoints.hand_over(chain);
+        }
+        Ok(())
+    }
+
+    /// One step of the chain, in which operators may hand over a snapshot.
+    fn step(&mut self, cx: &PollContext<'_>, world: &World) -> Result<ChainStep> {
+        let step = self.chain.step(cx.waker())?;
+        if self.chain.is_taking() {
+            self.checkpoints.collect(&mut self.chain, self.inputs.as_ref(), world);
+            self.checkpoints.hand_over(&self.chain);
+        }
+        Ok(step)
+    }
+
     fn work(&mut self, cx: &mut PollContext<'_>, recipe: &Recipe) -> Result<Polled> {
         let world = &recipe.environment.world;
         let perturb = recipe.environment.exchanges.perturb();
+        self.look_after_barriers(cx, world)?;
         self.flush_overdue(cx.now());
         if !self.chain.wiring.pump(cx.waker()) {
             return Ok(self.wait(cx, world.now(), Waiting::ForOutput));
@@ -226,7 +307,13 @@ impl Running {
             if !self.chain.wiring.pump(cx.waker()) {
                 return Ok(self.wait(cx, world.now(), Waiting::ForOutput));
             }
-            match self.chain.step(cx.waker())? {
+            if self.checkpoints.has_open() {
+                self.checkpoints.hand_over(&self.chain);
+            }
+            if self.checkpoints.stops() {
+                return self.finish(cx, world.now());
+            }
+            match self.step(cx, world)? {
                 ChainStep::Did => {}
                 ChainStep::Blocked => {
                     more = self.look_after(cx, world.now())?;
@@ -235,8 +322,8 @@ impl Running {
                     }
                 }
                 ChainStep::Idle if more => more = self.look_after(cx, world.now())?,
-                ChainStep::Idle if self.open_inputs == 0 => return self.finish(cx, world.now()),
-                ChainStep::Idle => match self.read(cx)? {
+                ChainStep::Idle if self.open_inputs == 0 && self.checkpoints.may_end() => return self.finish(cx, world.now()),
+                ChainStep::Idle => match self.read(cx, world)? {
                     ReadStep::Did => {}
                     step => {
                         if step == ReadStep::HeldBack {
@@ -265,8 +352,14 @@ impl Running {
     }
 
     /// Gets the next element into the chain.
-    fn read(&mut self, cx: &mut PollContext<'_>) -> Result<ReadStep> {
+    fn read(&mut self, cx: &mut PollContext<'_>, world: &World) -> Result<ReadStep> {
+        if self.open_inputs == 0 && !std::mem::replace(&mut self.end_of_data, true) {
+            self.checkpoints.news.push(News::EndOfData);
+        }
         let Some(inputs) = &mut self.inputs else {
+            if self.open_inputs == 0 || self.checkpoints.is_paused() {
+                return Ok(ReadStep::Drained);
+            }
             return Ok(match self.chain.poll_source(cx.waker())? {
                 SourcePoll::More => ReadStep::Did,
                 SourcePoll::Waiting => ReadStep::Drained,
@@ -276,12 +369,16 @@ impl Running {
                 }
             });
         };
-        Ok(match inputs.next(cx.waker()) {
+        Ok(match inputs.next(cx.waker(), || world.now()) {
             Next::Element(input, element) => {
                 if matches!(element, brisk_core::element::Element::EndOfInput) {
                     self.open_inputs -= 1;
                 }
                 self.chain.wiring.push(0, input, element);
+                ReadStep::Did
+            }
+            Next::Barrier => {
+                self.checkpoints.attend(&mut self.chain, inputs, (cx.waker(), world))?;
                 ReadStep::Did
             }
             Next::Nothing => ReadStep::Drained,
@@ -298,9 +395,15 @@ impl Running {
         Ok(self.wait(cx, now, Waiting::ForInput))
     }
 
-    /// All inputs have ended and the chain is drained: over, as soon as everything is sent.
+    /// All inputs have ended and the chain is drained, or the job is being stopped: over, as soon as everything is sent.
     fn finish(&mut self, cx: &mut PollContext<'_>, now: Timestamp) -> Result<Polled> {
-        debug_assert!(self.chain.is_drained());
+        debug_assert!(self.chain.is_drained() || self.checkpoints.stops());
+        // Without checkpoints nobody waits for the end of a channel.
+        if !std::mem::replace(&mut self.channels_ended, true) && self.checkpoints.is_enabled() {
+            for writer in &mut self.chain.wiring.writers {
+                writer.write(Element::EndOfChannel, cx.now())?;
+            }
+        }
         self.chain.wiring.writers.iter_mut().for_each(crate::writer::RecordWriter::flush_now);
         if !self.chain.wiring.pump(cx.waker()) {
             return Ok(self.wait(cx, now, Waiting::ForOutput));
@@ -312,7 +415,15 @@ impl Running {
     fn wait(&mut self, cx: &mut PollContext<'_>, now: Timestamp, why: Waiting) -> Polled {
         self.chain.refresh_timers();
         let writers = &self.chain.wiring.writers;
+        let barriers = self.inputs.as_ref().and_then(|inputs| inputs.barriers.deadline());
+        let barriers = [barriers, self.checkpoints.output_deadline(&self.chain)].into_iter().flatten().min();
+        if let Some(at) = barriers {
+            cx.wake_at(cx.now().after(Duration::from_millis(u64::try_from((at - now).0).unwrap_or(0))));
+        }
         if why == Waiting::ForOutput {
+            if self.inputs.as_ref().is_some_and(|inputs| !inputs.watch(cx.waker())) {
+                cx.wake_at(cx.now());
+            }
             // Operators wait, but what gathers for another exchange is not held up.
             let overdue = writers.iter().filter_map(crate::writer::RecordWriter::flush_deadline).min();
             overdue.into_iter().for_each(|at| cx.wake_at(at));

@@ -257,6 +257,8 @@ pub(crate) fn start(
                 config: Arc::new(Configuration::default()),
                 registry: OperatorRegistry::default(),
                 metrics: MetricGroup::unregistered(&world),
+                state_backend: None,
+                checkpointing: false,
             };
             let environment = TaskEnvironment {
                 world: world.clone(),
@@ -264,7 +266,7 @@ pub(crate) fn start(
                 exchanges: Arc::clone(exchanges),
                 reporter: Arc::clone(reports) as Arc<dyn TaskReporter>,
             };
-            controls.push(start_task(descriptor, environment));
+            controls.push(start_task(descriptor, environment, None));
         }
     }
     controls

@@ -67,6 +67,8 @@ impl Engine {
                 config: Arc::clone(&config),
                 registry: OperatorRegistry::default(),
                 metrics: MetricGroup::unregistered(engine.executor.world()),
+                state_backend: None,
+                checkpointing: false,
             };
             let environment = TaskEnvironment {
                 world: engine.executor.world().clone(),
@@ -74,7 +76,7 @@ impl Engine {
                 exchanges: Arc::clone(&exchanges),
                 reporter: Arc::<Failures>::clone(&engine.failures),
             };
-            engine.controls.push(start_task(descriptor, environment));
+            engine.controls.push(start_task(descriptor, environment, None));
         }
         Ok(engine)
     }

@@ -1,6 +1,7 @@
 //! What a task makes of its channels, against a naive reading of the rules.
 
 use super::*;
+use crate::barrier::ChannelKey;
 use crate::exchange::{ChannelSender, Sent};
 use crate::valve::tests::Naive;
 use brisk_core::batch::{Rows, Step};
@@ -33,6 +34,15 @@ fn sends() -> impl Strategy<Value = Sends> {
     ]
 }
 
+fn channels(input_of: &[u8]) -> Vec<InputChannel> {
+    let channel = |(producer, input): (u32, &u8)| InputChannel {
+        input: *input,
+        key: ChannelKey { to: brisk_base::ids::VertexId(0), gate: 0, producer, consumer: 0 },
+        overtakable: false,
+    };
+    (0..).zip(input_of).map(channel).collect()
+}
+
 /// A gate under test beside the model.
 struct Fixture {
     queue: Arc<GateQueue>,
@@ -60,7 +70,7 @@ impl Fixture {
         let open: Vec<usize> = (0..2).map(|input| input_of.iter().filter(|of| **of == input).count()).collect();
         let place = |at: usize| input_of[..at].iter().filter(|of| **of == input_of[at]).count();
         Self {
-            inputs: Inputs::new(Arc::clone(&queue), input_of.clone(), None),
+            inputs: Inputs::new(Arc::clone(&queue), channels(&input_of), None),
             queue,
             naive: open.iter().map(|channels| Naive::new(*channels)).collect(),
             place: (0..input_of.len()).map(place).collect(),
@@ -155,7 +165,7 @@ impl Fixture {
     fn deliver(&mut self, channel: usize, element: Element) {
         let sent = ChannelSender::new(Arc::clone(&self.queue), channel as u32).send(element, Waker::noop());
         assert!(matches!(sent, Sent::Accepted));
-        while let Next::Element(input, element) = self.inputs.next(Waker::noop()) {
+        while let Next::Element(input, element) = self.inputs.next(Waker::noop(), || Timestamp(0)) {
             match element {
                 Element::Batch(batch) => {
                     let steps = Rows::<i64>::from_any(batch).expect("numbers").into_cursor();

@@ -105,6 +105,8 @@ impl Fixture {
             config: Arc::new(Configuration::default()),
             registry: OperatorRegistry::default(),
             metrics: MetricGroup::unregistered(&world),
+            state_backend: None,
+            checkpointing: false,
         };
         let environment = TaskEnvironment {
             world,
@@ -112,7 +114,7 @@ impl Fixture {
             exchanges: Arc::clone(&exchanges),
             reporter: Arc::<Reports>::clone(&reports),
         };
-        let control = start_task(descriptor, environment);
+        let control = start_task(descriptor, environment, None);
         Self { clock, executor, control, reports, exchanges, graph, rng: Rng::seeded(1) }
     }
 
@@ -134,7 +136,7 @@ impl Fixture {
 
     /// What one consumer finds, at most 50 elements; rows and watermarks as text.
     fn read(&mut self, consumer: usize) -> Vec<String> {
-        let gate = self.exchanges.gate(&self.graph, 1 + consumer, 0);
+        let gate = self.exchanges.gate(&self.graph, 1 + consumer, 0, 0);
         let mut found = Vec::new();
         while found.len() < 50
             && let Received::Element(_, element) = gate.receive(Waker::noop())
@@ -150,7 +152,7 @@ impl Fixture {
     }
 
     fn gate(&self) -> Arc<GateQueue> {
-        self.exchanges.gate(&self.graph, 0, 0)
+        self.exchanges.gate(&self.graph, 0, 0, 0)
     }
 
     fn send(&self, element: Element) {
