@@ -12,6 +12,7 @@ pub mod bytes;
 mod entry;
 pub mod heap;
 pub mod mock;
+mod schema;
 mod store;
 pub mod timers;
 

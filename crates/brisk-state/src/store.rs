@@ -1,10 +1,14 @@
 //! All keyed state of one operator of one subtask.
 
+mod restored;
+mod snapshot;
+
+use self::restored::RestoredStates;
 use crate::bytes::{self, ByteListTable, ByteMapTable, ByteTable, SharedByteStore};
 use crate::heap::{HeapListTable, HeapMapTable, HeapTable};
-use brisk_base::{Error, Result};
+use brisk_base::{Error, Result, ResultExt};
 use brisk_core::state::{
-    AnyTable, FrozenTable, KeyGroups, KeyedListTable, KeyedMapTable, KeyedTable, Namespace, Slot, StateBackend, StateBackendContext,
+    AnyTable, KeyGroups, KeyedListTable, KeyedMapTable, KeyedTable, Namespace, OperatorRestore, Slot, StateBackend, StateBackendContext,
     StateDeclarations, StateDescriptor, StateId, StateKind, StateStore, Store,
 };
 use brisk_core::types::{Key, Record, Schema};
@@ -28,13 +32,25 @@ pub struct KeyedStateStore<K> {
     states: Vec<StateDescriptor>,
     /// The table of each state; the index is the id.
     tables: Vec<Table>,
+    /// What a checkpoint left and nobody has asked for.
+    restored: RestoredStates,
     key: PhantomData<fn() -> K>,
 }
 
 /// Where the tables of one operator lie.
+#[derive(Clone)]
 enum Origin {
     Heap,
     Bytes(SharedByteStore),
+}
+
+impl Origin {
+    const fn store(&self) -> Option<&SharedByteStore> {
+        match self {
+            Self::Heap => None,
+            Self::Bytes(store) => Some(store),
+        }
+    }
 }
 
 /// What has become of a declared state.
@@ -48,19 +64,28 @@ enum Table {
 }
 
 impl<K: Key> KeyedStateStore<K> {
-    /// The declared states of one operator in a backend.
+    /// The declared states of one operator in a backend, with what a checkpoint left for them.
     ///
     /// # Errors
-    /// When a declaration is wrong, or the backend cannot open a store.
+    /// When a declaration is wrong or does not fit what the checkpoint has, or the backend cannot open a store.
     pub fn open(backend: &dyn StateBackend, mut cx: StateBackendContext, declared: StateDeclarations) -> Result<Self> {
         let states = declared.finish()?;
-        cx.states = states.as_slice().into();
-        let origin = match backend.open(&cx).map_err(|error| error.context(&*cx.place))? {
-            Store::Heap => Origin::Heap,
-            Store::Bytes(store) => Origin::Bytes(SharedByteStore::new(store)),
+        let place = Arc::clone(&cx.place);
+        let left = cx.restored.clone().unwrap_or_default();
+        cx.states = RestoredStates::descriptors(&states, &left).into();
+        check_backend(backend, &left).context(|| &*place)?;
+        let range = cx.key_groups.range;
+        let (origin, restored) = match backend.open(&cx).context(|| &*place)? {
+            Store::Heap => (Origin::Heap, RestoredStates::on_heap(&left, &states, range)),
+            Store::Bytes(store) => {
+                let store = SharedByteStore::new(store);
+                let restored = RestoredStates::in_store(&left, &cx.states, &store, range);
+                (Origin::Bytes(store), restored)
+            }
         };
+        let restored = restored.and_then(|restored| restored.check(&states, &K::schema()).map(|()| restored)).context(|| &*place)?;
         let tables = states.iter().map(|_| Table::New).collect();
-        Ok(Self { place: cx.place.clone(), key_groups: cx.key_groups, origin, states, tables, key: PhantomData })
+        Ok(Self { place, key_groups: cx.key_groups, origin, states, tables, restored, key: PhantomData })
     }
 
     /// The key groups of the subtask.
@@ -87,9 +112,9 @@ impl<K: Key> KeyedStateStore<K> {
     /// When the state was not declared as a value of this type, or is in use already.
     pub fn take_value<N: Namespace, V: Record>(&mut self, id: StateId) -> Result<Box<dyn KeyedTable<K, N, V>>> {
         let (descriptor, groups) = (self.take(id, StateKind::Value, &V::schema())?, self.key_groups);
-        Ok(match &self.origin {
-            Origin::Heap => Box::new(HeapTable::new(descriptor, groups)),
-            Origin::Bytes(store) => Box::new(ByteTable::new(descriptor, groups, store.clone())),
+        Ok(match self.origin.clone() {
+            Origin::Heap => Box::new(self.filled(HeapTable::new(descriptor, groups))?),
+            Origin::Bytes(store) => Box::new(self.filled(ByteTable::new(descriptor, groups, store))?),
         })
     }
 
@@ -99,9 +124,9 @@ impl<K: Key> KeyedStateStore<K> {
     /// As [`take_value`](Self::take_value).
     pub fn take_list<N: Namespace, V: Record>(&mut self, id: StateId) -> Result<Box<dyn KeyedListTable<K, N, V>>> {
         let (descriptor, groups) = (self.take(id, StateKind::List, &V::schema())?, self.key_groups);
-        Ok(match &self.origin {
-            Origin::Heap => Box::new(HeapListTable::new(descriptor, groups)),
-            Origin::Bytes(store) => Box::new(ByteListTable::new(descriptor, groups, store.clone())),
+        Ok(match self.origin.clone() {
+            Origin::Heap => Box::new(self.filled(HeapListTable::new(descriptor, groups))?),
+            Origin::Bytes(store) => Box::new(self.filled(ByteListTable::new(descriptor, groups, store))?),
         })
     }
 
@@ -111,9 +136,9 @@ impl<K: Key> KeyedStateStore<K> {
     /// As [`take_value`](Self::take_value).
     pub fn take_map<N: Namespace, UK: Key, UV: Record>(&mut self, id: StateId) -> Result<Box<dyn KeyedMapTable<K, N, UK, UV>>> {
         let (descriptor, groups) = (self.take(id, StateKind::Map, &UV::schema())?, self.key_groups);
-        Ok(match &self.origin {
-            Origin::Heap => Box::new(HeapMapTable::new(descriptor, groups)),
-            Origin::Bytes(store) => Box::new(ByteMapTable::new(descriptor, groups, store.clone())),
+        Ok(match self.origin.clone() {
+            Origin::Heap => Box::new(self.filled(HeapMapTable::new(descriptor, groups))?),
+            Origin::Bytes(store) => Box::new(self.filled(ByteMapTable::new(descriptor, groups, store))?),
         })
     }
 
@@ -122,7 +147,8 @@ impl<K: Key> KeyedStateStore<K> {
     /// # Errors
     /// The backend's.
     pub fn is_empty(&mut self) -> Result<bool> {
-        self.held().try_fold(true, |empty, table| Ok(empty && table.is_empty()?))
+        let waiting = self.restored.entries(self.origin.store(), self.key_groups)?;
+        self.held().try_fold(waiting == 0, |empty, table| Ok(empty && table.is_empty()?))
     }
 
     /// Whether the tables are typed objects in memory: then counting is cheap, and prefetching does nothing.
@@ -135,7 +161,8 @@ impl<K: Key> KeyedStateStore<K> {
     /// # Errors
     /// The backend's.
     pub fn entries(&mut self) -> Result<usize> {
-        self.held().try_fold(0, |entries, table| Ok(entries + table.len()?))
+        let waiting = self.restored.entries(self.origin.store(), self.key_groups)?;
+        self.held().try_fold(waiting, |entries, table| Ok(entries + table.len()?))
     }
 
     /// Bytes of memory of the user states, and of the byte store if there is one, approximately.
@@ -144,15 +171,7 @@ impl<K: Key> KeyedStateStore<K> {
             Origin::Heap => 0,
             Origin::Bytes(store) => store.lock().heap_bytes(),
         };
-        store + self.held().map(|table| table.heap_bytes()).sum::<usize>()
-    }
-
-    /// Freezes the user states.
-    ///
-    /// # Errors
-    /// The backend's.
-    pub fn freeze(&mut self) -> Result<Vec<(StateDescriptor, Box<dyn FrozenTable>)>> {
-        self.held().map(|table| Ok((table.descriptor().clone(), table.freeze()?))).collect()
+        store + self.restored.heap_bytes() + self.held().map(|table| table.heap_bytes()).sum::<usize>()
     }
 
     fn held(&mut self) -> impl Iterator<Item = &mut dyn AnyTable> {
@@ -193,7 +212,7 @@ impl<K: Key> KeyedStateStore<K> {
     fn table<T: AnyTable>(&mut self, id: StateId, make: impl FnOnce(&mut Self) -> Result<T>) -> Result<&mut T> {
         let index = usize::from(id.0);
         if !matches!(self.tables.get(index), Some(Table::Held(_))) {
-            let table = make(self)?;
+            let table = make(self).and_then(|table| self.filled(table))?;
             self.tables[index] = Table::Held(Box::new(table));
         }
         let Some(Table::Held(table)) = self.tables.get_mut(index) else {
@@ -201,6 +220,12 @@ impl<K: Key> KeyedStateStore<K> {
         };
         let name = &self.states[index].name;
         (&mut **table as &mut dyn Any).downcast_mut().ok_or_else(|| other_types::<T>(name).context(&*self.place))
+    }
+
+    /// A new table with what a checkpoint left for it.
+    fn filled<T: AnyTable>(&mut self, mut table: T) -> Result<T> {
+        self.restored.fill(&mut table, self.key_groups).context(|| &*self.place)?;
+        Ok(table)
     }
 
     /// The descriptor for a table that is made at its first access.
@@ -211,6 +236,19 @@ impl<K: Key> KeyedStateStore<K> {
             return Err(Error::bug(format!("state '{}' belongs to the operator", descriptor.name)).context(&*self.place));
         }
         Ok(descriptor)
+    }
+}
+
+/// State in a backend's own form can be restored by that backend only.
+fn check_backend(backend: &dyn StateBackend, left: &OperatorRestore) -> Result<()> {
+    match left.native.iter().find(|part| part.state.backend != backend.name()) {
+        Some(part) => Err(Error::user(format!(
+            "the checkpoint is in the form of state backend '{}' and cannot be restored with '{}': restore it with \
+             `state.backend.type: {0}`, take a savepoint, and change the backend with that",
+            part.state.backend,
+            backend.name()
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an operator hands over at a barrier: frozen views, cheap to make, to be encoded in the background.
 
-use super::{AnyTable, FrozenTable, StateDescriptor, StateKind};
+use super::{AnyTable, FrozenTable, Layout, StateDescriptor, StateKind};
 use crate::types::{KeyGroupRange, Record, Schema};
 use brisk_base::{Result, Timestamp};
 use std::path::Path;
@@ -13,6 +13,8 @@ pub struct KeyedStateMeta {
     pub name: Arc<str>,
     /// Value, list or map.
     pub kind: StateKind,
+    /// The order in which a backend's own form has key and namespace; the form that all backends share does not depend on it.
+    pub layout: Layout,
     /// Schema of the keys.
     pub key: Schema,
     /// Schema of the namespaces.
@@ -29,6 +31,7 @@ impl KeyedStateMeta {
         Self {
             name: Arc::clone(&descriptor.name),
             kind: descriptor.kind,
+            layout: descriptor.layout,
             key,
             namespace,
             value: descriptor.value.clone(),
@@ -141,14 +144,19 @@ pub struct OperatorSnapshot {
 }
 
 impl OperatorSnapshot {
-    /// Freezes a table of the operator's own.
+    /// Freezes a table of the operator's own; to be called after the operator's store has added its states. Of a table that is in
+    /// `native` already, only the description is noted.
     ///
     /// # Errors
     /// The backend's.
     pub fn freeze(&mut self, table: &mut (impl AnyTable + ?Sized)) -> Result<()> {
         let (key, namespace) = table.slot_schemas();
         let meta = KeyedStateMeta::new(table.descriptor(), key, namespace);
-        self.keyed.push(FrozenState { meta, table: table.freeze()? });
+        if self.native.is_some() && table.in_byte_store() {
+            self.native_states.push(meta);
+        } else {
+            self.keyed.push(FrozenState { meta, table: table.freeze()? });
+        }
         Ok(())
     }
 

@@ -14,6 +14,11 @@ pub trait AnyTable: Any + Send {
     /// Schemas of the keys and of the namespaces.
     fn slot_schemas(&self) -> (Schema, Schema);
 
+    /// Whether the entries lie in the operator's [`ByteStore`](super::ByteStore), whose native snapshots hold them.
+    fn in_byte_store(&self) -> bool {
+        false
+    }
+
     /// Number of entries: values, lists, or entries of maps.
     ///
     /// # Errors

@@ -73,6 +73,10 @@ impl<K: Key, N: Namespace, UK: Key, UV: Record> AnyTable for ByteMapTable<K, N, 
         (K::schema(), N::schema())
     }
 
+    fn in_byte_store(&self) -> bool {
+        true
+    }
+
     fn len(&mut self) -> Result<usize> {
         self.space.len()
     }

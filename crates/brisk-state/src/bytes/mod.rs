@@ -10,10 +10,12 @@ mod frozen;
 mod list;
 mod map;
 mod space;
+mod untyped;
 mod value;
 
 pub use list::ByteListTable;
 pub use map::ByteMapTable;
 pub use space::SharedByteStore;
 pub(crate) use space::prefetch;
+pub(crate) use untyped::{freeze_untyped, load};
 pub use value::ByteTable;

@@ -64,6 +64,10 @@ impl<K: Key, N: Namespace, V: Record> AnyTable for ByteTable<K, N, V> {
         (K::schema(), N::schema())
     }
 
+    fn in_byte_store(&self) -> bool {
+        true
+    }
+
     fn len(&mut self) -> Result<usize> {
         self.space.len()
     }

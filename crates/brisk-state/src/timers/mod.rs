@@ -8,8 +8,14 @@
 
 mod chunks;
 mod queue;
+mod snapshot;
 
 pub use queue::{Timer, TimerQueue};
+
+/// Name under which event-time timers lie in a snapshot.
+pub const EVENT_TIMERS: &str = "$event-timers";
+/// Name under which processing-time timers lie in a snapshot.
+pub const PROCESSING_TIMERS: &str = "$processing-timers";
 
 #[cfg(test)]
 mod tests;

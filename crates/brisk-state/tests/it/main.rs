@@ -3,5 +3,6 @@
 mod handles;
 mod lists;
 mod maps;
+mod restore;
 mod support;
 mod values;

@@ -1,11 +1,17 @@
 //! What the tests of tables share.
 
-use brisk_base::Result;
-use brisk_core::state::{FrozenTable, KeyGroups, Layout, Slot, StateBackend, StateBackendContext, StateDeclarations, StateId};
-use brisk_core::types::{Key, KeyGroupRange};
+use brisk_base::ids::CheckpointId;
+use brisk_base::{Result, Timestamp};
+use brisk_core::checkpoint::{Alignment, Barrier, SnapshotKind};
+use brisk_core::state::{
+    EntryVisitor, FrozenTable, KeyGroups, KeyedStateMeta, Layout, OperatorRestore, OperatorSnapshot, RestoredKeyedState, Slot,
+    StateBackend, StateBackendContext, StateDeclarations, StateId,
+};
+use brisk_core::types::{Key, KeyGroup, KeyGroupRange};
 use brisk_state::{HashMapStateBackend, KeyedStateStore, mock};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// Keys of the tests.
@@ -111,4 +117,53 @@ impl Generations {
             scope.spawn(move || self.0.iter().for_each(|(frozen, expected)| assert_eq!(rows(&**frozen), *expected)));
         });
     }
+}
+
+/// A barrier of this kind.
+pub(crate) fn barrier(kind: SnapshotKind) -> Barrier {
+    Barrier { checkpoint: CheckpointId(7), timestamp: Timestamp(0), kind, alignment: Alignment::Aligned }
+}
+
+/// The keyed states of a snapshot, in memory.
+#[derive(Clone, Default)]
+pub(crate) struct Kept {
+    metas: Vec<KeyedStateMeta>,
+    rows: BTreeMap<String, Vec<(KeyGroup, Vec<u8>, Vec<u8>)>>,
+}
+
+impl Kept {
+    pub(crate) fn of(snapshot: OperatorSnapshot) -> Self {
+        let mut kept = Self::default();
+        for state in snapshot.keyed {
+            let mut rows = Vec::new();
+            let add = &mut |group, key: &[u8], value: &[u8]| {
+                rows.push((group, key.to_vec(), value.to_vec()));
+                Ok(())
+            };
+            state.table.scan(GROUPS.range, add).expect("scanning never fails here");
+            assert!(kept.rows.insert(state.meta.name.to_string(), rows).is_none(), "state '{}' came twice", state.meta.name);
+            kept.metas.push(state.meta);
+        }
+        kept
+    }
+
+    pub(crate) fn rows(&self, state: &str) -> Rows {
+        self.rows.get(state).into_iter().flatten().map(|(_, key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
+impl RestoredKeyedState for Kept {
+    fn states(&self) -> &[KeyedStateMeta] {
+        &self.metas
+    }
+
+    fn scan(&self, state: &str, groups: KeyGroupRange, visit: &mut EntryVisitor<'_>) -> Result<()> {
+        let rows = self.rows.get(state).into_iter().flatten();
+        rows.filter(|(group, ..)| groups.contains(*group)).try_for_each(|(group, key, value)| visit(*group, key, value))
+    }
+}
+
+/// What a checkpoint of these states leaves.
+pub(crate) fn restored(kept: &Kept) -> OperatorRestore {
+    OperatorRestore { keyed: Some(Arc::new(kept.clone())), ..OperatorRestore::default() }
 }

@@ -1,0 +1,53 @@
+//! What a store of keyed state adds to a snapshot.
+
+use super::KeyedStateStore;
+use brisk_base::ids::CheckpointId;
+use brisk_base::{Result, ResultExt};
+use brisk_core::checkpoint::Barrier;
+use brisk_core::operator::SnapshotContext;
+use brisk_core::state::OperatorSnapshot;
+use brisk_core::types::Key;
+
+impl<K: Key> KeyedStateStore<K> {
+    /// Adds the user states, and restored states that nobody has asked for, to the snapshot of the operator. To be called before the
+    /// operator adds the tables that it has taken ([`OperatorSnapshot::freeze`]) and its timers.
+    ///
+    /// # Errors
+    /// The backend's.
+    pub fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &SnapshotContext<'_>) -> Result<()> {
+        self.snapshot_at(snapshot, cx.barrier)
+    }
+
+    /// [`snapshot`](Self::snapshot) for a barrier.
+    ///
+    /// # Errors
+    /// The backend's.
+    pub fn snapshot_at(&mut self, snapshot: &mut OperatorSnapshot, barrier: Barrier) -> Result<()> {
+        if let Some(store) = self.origin.store()
+            && !barrier.kind.is_savepoint()
+            && snapshot.native.is_none()
+        {
+            snapshot.native = store.lock().native_snapshot(barrier.checkpoint).context(|| &*self.place)?;
+        }
+        let added = self.restored.snapshot(snapshot, self.origin.store(), self.key_groups);
+        added.and_then(|()| self.held().try_for_each(|table| snapshot.freeze(table))).context(|| &*self.place)
+    }
+
+    /// Tells the backend that a checkpoint is complete.
+    ///
+    /// # Errors
+    /// The backend's.
+    pub fn checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Result<()> {
+        let store = self.origin.store();
+        store.map_or(Ok(()), |store| store.lock().checkpoint_complete(checkpoint)).context(|| &*self.place)
+    }
+
+    /// Tells the backend that a checkpoint will never be complete.
+    ///
+    /// # Errors
+    /// The backend's.
+    pub fn checkpoint_aborted(&mut self, checkpoint: CheckpointId) -> Result<()> {
+        let store = self.origin.store();
+        store.map_or(Ok(()), |store| store.lock().checkpoint_aborted(checkpoint)).context(|| &*self.place)
+    }
+}

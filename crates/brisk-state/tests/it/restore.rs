@@ -1,0 +1,169 @@
+//! State that is snapshotted and restored: onto other backends, other key groups, and by other programs.
+
+use crate::support::{GROUPS, K, Kept, backends, barrier, ready, restored};
+use brisk_base::{Result, Timestamp};
+use brisk_core::checkpoint::SnapshotKind;
+use brisk_core::state::{
+    KeyGroups, Layout, OperatorRestore, OperatorSnapshot, Slot, StateBackend, StateBackendContext, StateDeclarations, StateId, StateStore,
+};
+use brisk_core::types::{Key, KeyGroupRange, Record};
+use brisk_state::KeyedStateStore;
+use brisk_state::timers::{EVENT_TIMERS, TimerQueue};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const PLACE: &str = "operator 'test' (1/1)";
+
+fn open(
+    backend: &dyn StateBackend,
+    range: KeyGroupRange,
+    left: Option<OperatorRestore>,
+    declare: impl FnOnce(&mut StateDeclarations),
+) -> Result<KeyedStateStore<K>> {
+    let mut declared = StateDeclarations::new(PLACE);
+    declare(&mut declared);
+    let cx = StateBackendContext { restored: left.map(Arc::new), ..StateBackendContext::new(PLACE, KeyGroups { range, ..GROUPS }) };
+    KeyedStateStore::open(backend, cx, declared)
+}
+
+fn snapshot(store: &mut KeyedStateStore<K>) -> OperatorSnapshot {
+    let mut snapshot = OperatorSnapshot::default();
+    store.snapshot_at(&mut snapshot, barrier(SnapshotKind::Checkpoint)).expect("snapshots never fail here");
+    snapshot
+}
+
+/// Two user states and, in both layouts, a table of the operator's own.
+fn declare(declared: &mut StateDeclarations) {
+    declared.value::<u64>("sum");
+    declared.map::<i64, String>("seen");
+    declared.engine_list::<u32>("keys", Layout::KeyMajor);
+    declared.engine_list::<u32>("windows", Layout::NamespaceMajor);
+}
+
+const SUM: StateId = StateId(0);
+const SEEN: StateId = StateId(1);
+const TABLES: [StateId; 2] = [StateId(2), StateId(3)];
+
+fn keys() -> impl Iterator<Item = (u32, K)> {
+    (0..200).map(|number| (number, if number % 5 == 0 { format!("k\0{number}") } else { format!("{number}") }))
+}
+
+fn fill(backend: &dyn StateBackend) -> OperatorSnapshot {
+    let mut store = open(backend, GROUPS.range, None, declare).expect("the declarations are right");
+    let mut timers = TimerQueue::default();
+    let mut tables = TABLES.map(|id| store.take_list::<i64, u32>(id).expect("it was declared"));
+    for (number, key) in keys() {
+        ready(|cx| store.prefetch(cx, &[Slot::new(&key, &())]));
+        let slot = Slot::new(&key, &());
+        store.value(SUM).expect("it was declared").put(slot, u64::from(number)).expect("putting never fails here");
+        let seen = store.map(SEEN).expect("it was declared");
+        seen.put(slot, i64::from(number % 3), key.clone()).expect("putting never fails here");
+        timers.register(Timestamp(i64::from(number % 7)), key.key_hash(), &key, &()).expect("there is room");
+        for table in &mut tables {
+            table.append_all(Slot::new(&key, &i64::from(number % 4)), vec![number, 7]).expect("appending never fails here");
+        }
+    }
+    let mut snapshot = snapshot(&mut store);
+    tables.iter_mut().for_each(|table| snapshot.freeze(&mut **table).expect("freezing never fails here"));
+    timers.snapshot(EVENT_TIMERS, GROUPS, &mut snapshot);
+    snapshot
+}
+
+#[test]
+fn what_one_backend_wrote_all_read_in_other_key_groups() -> Result<()> {
+    for (from, writer) in backends() {
+        let kept = Kept::of(fill(&*writer));
+        for (to, reader) in backends() {
+            for range in [KeyGroupRange::new(0, 6), KeyGroupRange::new(6, 16)] {
+                let left = restored(&kept);
+                let mut timers = TimerQueue::<K, ()>::default();
+                timers.restore_from(&left, EVENT_TIMERS, range)?;
+                let mut store = open(&*reader, range, Some(left), declare)?;
+                let mut tables = TABLES.map(|id| store.take_list::<i64, u32>(id).expect("it was declared"));
+                let expected: BTreeMap<K, u32> =
+                    keys().filter(|(_, key)| range.contains(GROUPS.of(key.key_hash()))).map(|(a, b)| (b, a)).collect();
+                assert_eq!(store.entries()?, expected.len() * 2, "{from} to {to}");
+                assert_eq!(timers.len(), expected.len());
+                for (key, number) in &expected {
+                    let slot = Slot::new(key, &());
+                    ready(|cx| store.prefetch(cx, &[slot]));
+                    assert_eq!(store.value::<(), u64>(SUM)?.get(slot)?, Some(&u64::from(*number)));
+                    assert_eq!(store.map::<(), i64, String>(SEEN)?.get(slot, &i64::from(number % 3))?, Some(key));
+                    for table in &mut tables {
+                        let window = i64::from(number % 4);
+                        let slot = Slot::new(key, &window);
+                        ready(|cx| table.prefetch(cx, &[slot]));
+                        assert_eq!(table.get(slot)?.iter().copied().collect::<Vec<_>>(), [*number, 7]);
+                    }
+                }
+                assert_eq!(store.value::<(), u64>(SUM)?.len()?, expected.len());
+                assert_eq!(tables[1].len()?, expected.len());
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn states_that_nobody_asks_for_are_carried_on() -> Result<()> {
+    for (name, backend) in backends() {
+        let kept = Kept::of(fill(&*backend));
+        let mut store = open(&*backend, GROUPS.range, Some(restored(&kept)), |declared| {
+            declared.value::<u64>("another");
+            declared.value::<u64>("sum");
+        })?;
+        let again = Kept::of(snapshot(&mut store));
+        for state in ["sum", "seen", "$keys"] {
+            assert_eq!(again.rows(state), kept.rows(state), "{name}, {state}");
+        }
+        assert_eq!(again.rows("another").len() + again.rows(EVENT_TIMERS).len(), 0);
+        let key = keys().next().expect("there is one").1;
+        ready(|cx| store.prefetch(cx, &[Slot::new(&key, &())]));
+        store.value::<(), u64>(StateId(1))?.put(Slot::new(&key, &()), 1000)?;
+        let later = Kept::of(snapshot(&mut store));
+        assert_eq!(again.rows("sum").len(), later.rows("sum").len());
+        assert_ne!(again.rows("sum"), later.rows("sum"));
+        assert_eq!(again.rows("seen"), later.rows("seen"));
+    }
+    Ok(())
+}
+
+#[test]
+fn states_of_other_types_are_refused() {
+    #[derive(Clone, Record)]
+    struct Old {
+        id: u64,
+        tag: String,
+    }
+    #[derive(Clone, Record)]
+    struct New {
+        id: u64,
+        label: String,
+    }
+    let key = "key".to_owned();
+    for (name, backend) in backends() {
+        let mut store = open(&*backend, GROUPS.range, None, |declared| drop(declared.value::<Old>("state"))).expect("it is right");
+        let value = Old { id: 1, tag: "a".to_owned() };
+        store.value::<(), Old>(StateId(0)).expect("it is right").put(Slot::new(&key, &()), value).expect("it is right");
+        let kept = Kept::of(snapshot(&mut store));
+        let refused = |declare: &dyn Fn(&mut StateDeclarations)| {
+            let error = open(&*backend, GROUPS.range, Some(restored(&kept)), declare).err().expect("it is refused");
+            let error = error.to_string();
+            let start = "operator 'test' (1/1): state 'state': the checkpoint's state does not fit the program: ";
+            error.strip_prefix(start).unwrap_or_else(|| panic!("{name}: {error}")).split_once(". Give").expect("it says more").0.to_owned()
+        };
+        assert_eq!(refused(&|declared| drop(declared.list::<Old>("state"))), "it was a value and is declared as a list");
+        assert_eq!(refused(&|declared| drop(declared.value::<New>("state"))), "its value has changed: field 'tag' of struct New is gone");
+        assert_eq!(
+            refused(&|declared| drop(declared.value::<u64>("state"))),
+            format!("its value has changed: it was {} and is u64", Old::schema())
+        );
+        let mut store =
+            open(&*backend, GROUPS.range, Some(restored(&kept)), |declared| drop(declared.value::<Old>("state"))).expect("it fits");
+        let error = store.value::<i64, Old>(StateId(0)).err().expect("the namespace has changed").to_string();
+        assert!(
+            error.starts_with("operator 'test' (1/1): state 'state': the checkpoint's state does not fit the program: its namespace"),
+            "{error}"
+        );
+    }
+}
