@@ -101,6 +101,8 @@ impl HostLauncher for SimHost {
             config: Arc::clone(&self.job.config),
             registry: self.registry.clone(),
             metrics: self.metrics.task(deployment.attempt, &vertex.name),
+            state_backend: None,
+            checkpointing: false,
         };
         let environment = TaskEnvironment {
             world: self.executor.world().clone(),
@@ -108,7 +110,7 @@ impl HostLauncher for SimHost {
             exchanges: Arc::clone(&self.exchanges),
             reporter: notifier,
         };
-        let control = start_task(descriptor, environment);
+        let control = start_task(descriptor, environment, None);
         let exchanges = Arc::downgrade(&self.exchanges);
         let started = Started { control: control.clone(), job: self.job.clone(), vertex: deployment.vertex, exchanges };
         self.started.lock().unwrap_or_else(PoisonError::into_inner).push(started);

@@ -86,6 +86,8 @@ impl HostLauncher for Host {
             config: Arc::clone(&self.job.config),
             registry: self.registry.clone(),
             metrics: self.metrics.task(deployment.attempt, &vertex.name),
+            state_backend: None,
+            checkpointing: false,
         };
         let environment = TaskEnvironment {
             world: self.world.clone(),
@@ -93,7 +95,7 @@ impl HostLauncher for Host {
             exchanges: Arc::clone(&self.exchanges),
             reporter: notifier,
         };
-        Ok(Box::new(start_task(descriptor, environment)))
+        Ok(Box::new(start_task(descriptor, environment, None)))
     }
 }
 

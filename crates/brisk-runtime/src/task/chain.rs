@@ -10,8 +10,8 @@
 //! once, whatever the others do; timers and asynchronous work wait while much lies in front of the operators behind them.
 
 use super::wiring::{ChainOutput, Wiring};
-use crate::executor::guarded;
 use crate::barrier::InFlight;
+use crate::executor::guarded;
 use brisk_base::world::MonoTime;
 use brisk_base::{Error, Result, ResultExt, Timestamp};
 use brisk_core::checkpoint::Barrier;

@@ -77,7 +77,13 @@ impl Checkpoints {
     }
 
     /// A checkpoint begins at this task. True when the source is to end for it.
-    pub(super) fn trigger(&mut self, barrier: Barrier, chain: &mut Chain, inputs: Option<&mut Inputs>, cx: (&Waker, &World)) -> Result<bool> {
+    pub(super) fn trigger(
+        &mut self,
+        barrier: Barrier,
+        chain: &mut Chain,
+        inputs: Option<&mut Inputs>,
+        cx: (&Waker, &World),
+    ) -> Result<bool> {
         let now = cx.1.now();
         let at_source = inputs.is_none();
         if let Some(inputs) = inputs {
@@ -203,7 +209,8 @@ impl Checkpoints {
         let waits = |open: &mut Open| {
             let id = open.snapshot.barrier.checkpoint;
             let in_output = || {
-                let barriers = chain.wiring.writers.iter().filter(|writer| writer.is_overtakable()).filter_map(|writer| writer.waiting_barrier());
+                let barriers =
+                    chain.wiring.writers.iter().filter(|writer| writer.is_overtakable()).filter_map(|writer| writer.waiting_barrier());
                 barriers.into_iter().any(|barrier| barrier.checkpoint == id)
             };
             open.input_open || in_output()

@@ -21,9 +21,9 @@ pub use restore::{OldTask, RestoreTask, TaskRestore};
 pub use start::{TaskDescriptor, TaskEnvironment, start_task};
 pub use wiring::Wiring;
 
+use crate::barrier::InFlight;
 use crate::executor::TaskOutcome;
 use brisk_base::Error;
-use crate::barrier::InFlight;
 use brisk_base::ids::{AttemptId, CheckpointId, OperatorId};
 use brisk_core::checkpoint::Barrier;
 use brisk_core::job::ExecutionState;

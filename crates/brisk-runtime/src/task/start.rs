@@ -132,12 +132,7 @@ impl Recipe {
         self.descriptor.registry.resolve(&operator.spec)?.create(runtime)
     }
 
-    fn runtime_context(
-        &self,
-        operator: &ChainedOperator,
-        shared: &Shared,
-        restored: Option<Arc<OperatorRestore>>,
-    ) -> RuntimeContext {
+    fn runtime_context(&self, operator: &ChainedOperator, shared: &Shared, restored: Option<Arc<OperatorRestore>>) -> RuntimeContext {
         let side = |(port, route): (usize, &brisk_core::job_graph::OutputRoute)| route.tag.clone().map(|tag| SideOutputPort { tag, port });
         RuntimeContext {
             task: self.descriptor.info.clone(),

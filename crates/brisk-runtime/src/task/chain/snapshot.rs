@@ -137,7 +137,12 @@ impl Chain {
 }
 
 /// Adds what a writer's barrier has overtaken. `keys` gives for each writer the name of its exchange and the channels' consumers.
-pub(in crate::task) fn add_sent(in_flight: &mut InFlight, writer: usize, overtaken: crate::writer::Overtaken, keys: &[(ChannelKey, usize)]) {
+pub(in crate::task) fn add_sent(
+    in_flight: &mut InFlight,
+    writer: usize,
+    overtaken: crate::writer::Overtaken,
+    keys: &[(ChannelKey, usize)],
+) {
     let Some((key, first)) = keys.get(writer) else { return };
     for (channel, element) in overtaken {
         let channel = ChannelKey { consumer: channel + *first as u32, ..*key };
