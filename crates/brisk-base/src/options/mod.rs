@@ -6,6 +6,7 @@
 //!
 //! This module opens no files and obeys no option.
 
+pub mod checkpoint_options;
 mod configuration;
 pub mod core_options;
 mod declare;

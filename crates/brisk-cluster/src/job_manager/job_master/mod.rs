@@ -10,10 +10,12 @@
 //! | the actor that carries messages: [`JobMasterShell`] | here |
 
 pub mod alignment;
+pub mod checkpoint;
 pub mod coordinator;
 pub mod execution_graph;
 pub mod machine;
 mod reporting;
+pub mod restart;
 pub mod slot_sharing;
 #[cfg(test)]
 mod tests;
