@@ -142,7 +142,10 @@ fn states_of_other_types_are_refused() {
     }
     let key = "key".to_owned();
     for (name, backend) in backends() {
-        let mut store = open(&*backend, GROUPS.range, None, |declared| drop(declared.value::<Old>("state"))).expect("it is right");
+        let mut store = open(&*backend, GROUPS.range, None, |declared| {
+            declared.value::<Old>("state");
+        })
+        .expect("it is right");
         let value = Old { id: 1, tag: "a".to_owned() };
         store.value::<(), Old>(StateId(0)).expect("it is right").put(Slot::new(&key, &()), value).expect("it is right");
         let kept = Kept::of(snapshot(&mut store));
@@ -152,14 +155,28 @@ fn states_of_other_types_are_refused() {
             let start = "operator 'test' (1/1): state 'state': the checkpoint's state does not fit the program: ";
             error.strip_prefix(start).unwrap_or_else(|| panic!("{name}: {error}")).split_once(". Give").expect("it says more").0.to_owned()
         };
-        assert_eq!(refused(&|declared| drop(declared.list::<Old>("state"))), "it was a value and is declared as a list");
-        assert_eq!(refused(&|declared| drop(declared.value::<New>("state"))), "its value has changed: field 'tag' of struct New is gone");
         assert_eq!(
-            refused(&|declared| drop(declared.value::<u64>("state"))),
+            refused(&|declared| {
+                declared.list::<Old>("state");
+            }),
+            "it was a value and is declared as a list"
+        );
+        assert_eq!(
+            refused(&|declared| {
+                declared.value::<New>("state");
+            }),
+            "its value has changed: field 'tag' of struct New is gone"
+        );
+        assert_eq!(
+            refused(&|declared| {
+                declared.value::<u64>("state");
+            }),
             format!("its value has changed: it was {} and is u64", Old::schema())
         );
-        let mut store =
-            open(&*backend, GROUPS.range, Some(restored(&kept)), |declared| drop(declared.value::<Old>("state"))).expect("it fits");
+        let mut store = open(&*backend, GROUPS.range, Some(restored(&kept)), |declared| {
+            declared.value::<Old>("state");
+        })
+        .expect("it fits");
         let error = store.value::<i64, Old>(StateId(0)).err().expect("the namespace has changed").to_string();
         assert!(
             error.starts_with("operator 'test' (1/1): state 'state': the checkpoint's state does not fit the program: its namespace"),

@@ -124,11 +124,14 @@ pub(crate) fn barrier(kind: SnapshotKind) -> Barrier {
     Barrier { checkpoint: CheckpointId(7), timestamp: Timestamp(0), kind, alignment: Alignment::Aligned }
 }
 
+/// Key group, key and value.
+type Row = (KeyGroup, Vec<u8>, Vec<u8>);
+
 /// The keyed states of a snapshot, in memory.
 #[derive(Clone, Default)]
 pub(crate) struct Kept {
     metas: Vec<KeyedStateMeta>,
-    rows: BTreeMap<String, Vec<(KeyGroup, Vec<u8>, Vec<u8>)>>,
+    rows: BTreeMap<String, Vec<Row>>,
 }
 
 impl Kept {
