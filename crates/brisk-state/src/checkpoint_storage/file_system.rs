@@ -1,0 +1,212 @@
+//! Files in a folder of the file system.
+//!
+//! A file is written under a name of its own (`.part-...`), flushed to the disk, and renamed; then its folder is flushed, too. So after a
+//! crash of the machine a file that was finished is there, and one that was not is not seen.
+
+use super::{CheckpointStorage, StorageReader, StorageWriter, StoredFile, check_path};
+use brisk_base::{Error, ErrorKind, Result};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Begin of the names of files that are being written.
+const PART: &str = ".part-";
+
+/// Numbers the files that this process writes at the same time.
+static NEXT_PART: AtomicU64 = AtomicU64::new(0);
+
+/// A folder of the file system, which has to be reachable under this path from all processes of the job.
+#[derive(Clone, Debug)]
+pub struct FileSystemStorage {
+    root: PathBuf,
+}
+
+impl FileSystemStorage {
+    /// The storage in this folder, which need not be there yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn path(&self, path: &str) -> Result<PathBuf> {
+        check_path(path)?;
+        Ok(if path.is_empty() { self.root.clone() } else { self.root.join(path) })
+    }
+
+    fn failed(&self, path: &str, doing: &str, error: &io::Error) -> Error {
+        failed(doing, error).context(self.name(path))
+    }
+}
+
+fn failed(doing: &str, error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound if doing == "opened" => Error::corrupt("the file is missing: was it deleted or moved by hand?"),
+        _ => Error::transient(format!("it cannot be {doing}: {error}. Check that the folder is there, writable and not full")),
+    }
+}
+
+impl CheckpointStorage for FileSystemStorage {
+    fn uri(&self) -> String {
+        let root = self.root.to_string_lossy();
+        if root.starts_with('/') { format!("file://{root}") } else { root.into_owned() }
+    }
+
+    fn folder(&self, path: &str) -> Arc<dyn CheckpointStorage> {
+        Arc::new(Self { root: if path.is_empty() { self.root.clone() } else { self.root.join(path) } })
+    }
+
+    fn create(&self, path: &str) -> Result<Box<dyn StorageWriter>> {
+        let target = self.path(path)?;
+        let folder = target.parent().map_or_else(|| self.root.clone(), Path::to_path_buf);
+        make_folder(&folder).map_err(|error| self.failed(path, "created", &error))?;
+        let number = NEXT_PART.fetch_add(1, Ordering::Relaxed);
+        let part = folder.join(format!("{PART}{}-{number}", std::process::id()));
+        let file = File::create(&part).map_err(|error| self.failed(path, "created", &error))?;
+        Ok(Box::new(Writer { name: self.name(path), file, part: Some(part), target, folder, size: 0 }))
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn StorageReader>> {
+        let open = || {
+            let file = File::open(self.path(path)?)?;
+            let size = file.metadata()?.len();
+            Ok((file, size))
+        };
+        let (file, size) = open().map_err(|error: Error| match error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
+            Some(source) => self.failed(path, "opened", source),
+            None => error,
+        })?;
+        Ok(Box::new(Reader { name: self.name(path), file, size, position: 0 }))
+    }
+
+    fn delete(&self, path: &str) -> Result<()> {
+        ignore_missing(fs::remove_file(self.path(path)?)).map_err(|error| self.failed(path, "deleted", &error))
+    }
+
+    fn delete_folder(&self, path: &str) -> Result<()> {
+        ignore_missing(fs::remove_dir_all(self.path(path)?)).map_err(|error| self.failed(path, "deleted", &error))
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<StoredFile>> {
+        let mut files = Vec::new();
+        list_into(&self.path(path)?, path, &mut files).map_err(|error| self.failed(path, "listed", &error))?;
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Makes a folder and those above it durably.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder.parent().unwrap_or(Path::new(""));
+    make_folder(above)?;
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_folder(above),
+    }
+}
+
+/// Flushes the names in a folder to the disk.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder)?.sync_all()
+}
+
+fn list_into(folder: &Path, path: &str, files: &mut Vec<StoredFile>) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let below = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+        if entry.file_type()?.is_dir() {
+            list_into(&entry.path(), &below, files)?;
+        } else if !name.starts_with(PART) {
+            files.push(StoredFile { path: below, size: entry.metadata()?.len() });
+        }
+    }
+    Ok(())
+}
+
+/// A file under its passing name.
+struct Writer {
+    /// How errors name the file.
+    name: String,
+    file: File,
+    /// The passing name; none once the file is finished.
+    part: Option<PathBuf>,
+    target: PathBuf,
+    folder: PathBuf,
+    size: u64,
+}
+
+impl StorageWriter for Writer {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| failed("written", &error).context(&*self.name))?;
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<u64> {
+        let part = self.part.clone().unwrap_or_default();
+        let publish = || {
+            self.file.sync_all()?;
+            fs::rename(&part, &self.target)?;
+            sync_folder(&self.folder)
+        };
+        publish().map_err(|error| failed("written", &error).context(&*self.name))?;
+        self.part = None;
+        Ok(self.size)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Some(part) = &self.part {
+            // It has no name that anybody looks for; the folder's deletion takes it along.
+            let _ = fs::remove_file(part);
+        }
+    }
+}
+
+/// An open file.
+struct Reader {
+    /// How errors name the file.
+    name: String,
+    file: File,
+    size: u64,
+    /// Where the file's cursor stands.
+    position: u64,
+}
+
+impl StorageReader for Reader {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<()> {
+        if offset.checked_add(into.len() as u64).is_none_or(|end| end > self.size) {
+            return Err(super::too_short(self.size, offset, into.len()).context(&*self.name));
+        }
+        let mut read = || {
+            if self.position != offset {
+                self.file.seek(SeekFrom::Start(offset))?;
+            }
+            self.file.read_exact(into)
+        };
+        read().map_err(|error| failed("read", &error).with_kind(ErrorKind::Transient).context(&*self.name))?;
+        self.position = offset + into.len() as u64;
+        Ok(())
+    }
+}
