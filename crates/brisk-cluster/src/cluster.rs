@@ -5,6 +5,7 @@ use crate::job::JobSpec;
 use crate::job_manager::job_master::slot_sharing::SlotPlan;
 use crate::job_manager::resource_manager::not_enough;
 use crate::job_manager::{Dispatcher, DispatcherMessage, ResourceManager};
+use crate::services::Services;
 use crate::task_manager::{TaskLauncher, TaskManager, TaskManagerMessage};
 use crate::transport::{Address, ControlPlane};
 use brisk_base::ids::{JobId, TaskManagerId};
@@ -14,7 +15,6 @@ use brisk_base::world::World;
 use brisk_base::{Error, Result, ResultExt};
 use brisk_core::job::{JobClient, JobExecutor};
 use brisk_core::job_graph::StreamGraph;
-use brisk_core::registry::OperatorRegistry;
 use std::sync::Arc;
 
 /// Takes jobs for a cluster. Cheap to clone.
@@ -42,14 +42,14 @@ impl Gateway {
         world: &World,
         config: &Configuration,
         launcher: Arc<dyn TaskLauncher>,
-        registry: &OperatorRegistry,
+        services: &Services,
     ) -> Result<Self> {
         let slots = if config.contains(&NUM_TASK_SLOTS) { Some(config.get(&NUM_TASK_SLOTS)?) } else { None };
         if slots == Some(0) {
             return Err(Error::user("'taskmanager.numberOfTaskSlots' is 0: nothing could run; set it to 1 or more, or remove it"));
         }
         let resource_manager = plane.spawn(ResourceManager::default());
-        let dispatcher = plane.spawn(Dispatcher::new(resource_manager.clone(), registry.clone()));
+        let dispatcher = plane.spawn(Dispatcher::new(resource_manager.clone(), services.clone()));
         let task_manager = TaskManager::new(TaskManagerId(world.random_id()), slots, resource_manager, launcher);
         plane.spawn(task_manager).send(TaskManagerMessage::Register);
         Ok(Self { dispatcher, world: world.clone(), config: Arc::new(config.clone()), slots, driven: plane.has_threads() })

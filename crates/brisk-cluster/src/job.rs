@@ -1,13 +1,15 @@
 //! What a submitted job is, and what its tasks report: plain data that travels between the components.
 
-use brisk_base::ids::{AttemptId, JobId, TaskManagerId};
+use brisk_base::ids::{AttemptId, CheckpointId, JobId, OperatorId, TaskManagerId, VertexId};
 use brisk_base::options::Configuration;
 use brisk_base::{Error, Timestamp};
 use brisk_core::accumulator::AccumulatorValue;
 use brisk_core::job::{ExecutionState, JobProgress};
 use brisk_core::job_graph::JobGraph;
+use brisk_state::snapshot::{OperatorSubtaskState, StateData, TaskStateHandle};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A job as it was submitted. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -43,7 +45,7 @@ pub struct SlotId {
 }
 
 /// The order to run one attempt of one subtask.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TaskDeployment {
     /// The attempt.
     pub attempt: AttemptId,
@@ -51,6 +53,64 @@ pub struct TaskDeployment {
     pub vertex: usize,
     /// The slot it runs in.
     pub slot: SlotId,
+    /// What it begins with; `None` for a fresh start.
+    pub restore: Option<Arc<TaskRestorePlan>>,
+}
+
+/// What a checkpoint left for one task: where it is stored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TaskRestorePlan {
+    /// The checkpoint.
+    pub checkpoint: CheckpointId,
+    /// The folder that the files' paths count from.
+    pub base: String,
+    /// State of its operators.
+    pub operators: Vec<(OperatorId, OperatorSubtaskState)>,
+    /// Records under way in old subtasks of its vertex and of those it reads from: vertex, subtask, parallelism.
+    pub in_flight: Vec<(VertexId, u32, u32, StateData)>,
+}
+
+/// Where a checkpoint is to be stored.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SnapshotTarget {
+    /// The folder that its files' paths count from.
+    pub base: String,
+    /// Whether it is self-contained in that folder.
+    pub savepoint: bool,
+}
+
+/// A task's stored part of a checkpoint.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TaskAck {
+    /// Where it is stored.
+    pub target: SnapshotTarget,
+    /// State of its operators.
+    pub state: TaskStateHandle,
+    /// Records that were under way.
+    pub in_flight: Option<StateData>,
+    /// What it took.
+    pub figures: SnapshotFigures,
+}
+
+/// What a task's part of a checkpoint took (Flink's `CheckpointMetrics`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SnapshotFigures {
+    /// From the checkpoint's begin to the first barrier.
+    pub start_delay: Duration,
+    /// From the first barrier to the last.
+    pub alignment: Duration,
+    /// What it took the task itself.
+    pub sync: Duration,
+    /// What it took in the background.
+    pub asynchronous: Duration,
+    /// Bytes that the checkpoint refers to.
+    pub full_bytes: u64,
+    /// Bytes that were stored for it.
+    pub stored_bytes: u64,
+    /// Bytes of records under way.
+    pub in_flight_bytes: u64,
+    /// Records under way.
+    pub in_flight_records: u64,
 }
 
 /// Figures of a task.

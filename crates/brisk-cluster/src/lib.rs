@@ -15,6 +15,7 @@ pub mod job;
 pub mod job_manager;
 mod mini_cluster;
 pub mod options;
+pub mod services;
 pub mod task_manager;
 pub mod transport;
 

@@ -2,6 +2,7 @@
 
 use crate::cluster::Gateway;
 use crate::job_manager::DispatcherMessage;
+use crate::services::Services;
 use crate::task_manager::{RuntimeLauncher, TaskLauncher};
 use crate::transport::{ControlPlane, PlaneThread};
 use brisk_base::metrics::MetricGroup;
@@ -10,7 +11,6 @@ use brisk_base::world::World;
 use brisk_base::{Error, Result};
 use brisk_core::job::{JobClient, JobExecutor};
 use brisk_core::job_graph::StreamGraph;
-use brisk_core::registry::OperatorRegistry;
 use brisk_runtime::executor::Executor;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,19 +38,19 @@ impl MiniCluster {
     ///
     /// # Errors
     /// When the configuration is wrong, or there is no thread to be had.
-    pub fn start(config: &Configuration, world: &World, executor: Arc<dyn Executor>, registry: OperatorRegistry) -> Result<Self> {
-        let metrics = MetricGroup::unregistered(world);
-        let launcher = RuntimeLauncher::new(world.clone(), executor, registry.clone(), metrics);
-        Self::start_with(config, world, Arc::new(launcher), &registry)
+    pub fn start(config: &Configuration, world: &World, executor: Arc<dyn Executor>, services: impl Into<Services>) -> Result<Self> {
+        let (metrics, services) = (MetricGroup::unregistered(world), services.into());
+        let launcher = RuntimeLauncher::new(world.clone(), executor, services.clone(), metrics);
+        Self::start_with(config, world, Arc::new(launcher), &services)
     }
 
     /// As [`start`](Self::start), with another way to start tasks.
     ///
     /// # Errors
     /// As there.
-    pub fn start_with(config: &Configuration, world: &World, launcher: Arc<dyn TaskLauncher>, registry: &OperatorRegistry) -> Result<Self> {
+    pub fn start_with(config: &Configuration, world: &World, launcher: Arc<dyn TaskLauncher>, services: &Services) -> Result<Self> {
         let mut plane = ControlPlane::threaded(world);
-        let gateway = Gateway::assemble(&mut plane, world, config, launcher, registry)?;
+        let gateway = Gateway::assemble(&mut plane, world, config, launcher, services)?;
         let thread = Mutex::new(Some(plane.start("brisk-control")?));
         Ok(Self { running: Arc::new(Running { gateway, thread }) })
     }

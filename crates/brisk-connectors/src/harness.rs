@@ -128,7 +128,7 @@ impl<T: Record> SourceHarness<T> {
     pub(crate) fn new<S: Source<Out = T>>(source: S, parallelism: u32) -> Result<Self> {
         let clock = Arc::new(HandClock::default());
         let factory = SourceOperatorFactory::new(source, WatermarkStrategy::no_watermarks());
-        let coordinator = factory.coordinator(parallelism)?.expect("sources have one");
+        let coordinator = factory.coordinator(parallelism, None)?.expect("sources have one");
         let reader = |subtask| {
             let runtime = runtime(subtask, parallelism, &clock);
             let operator = factory.create(&runtime)?;

@@ -12,8 +12,8 @@ use brisk_base::options::Configuration;
 use brisk_base::world::{MonoTime, Rng};
 use brisk_base::{Error, Result};
 use brisk_cluster::Gateway;
+use brisk_cluster::services::Services;
 use brisk_cluster::transport::ControlPlane;
-use brisk_core::registry::OperatorRegistry;
 use brisk_runtime::executor::StepExecutor;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,16 +44,16 @@ impl SimCluster {
     ///
     /// # Errors
     /// When the configuration is wrong.
-    pub(crate) fn new(seed: u64, registry: &OperatorRegistry, max_steps: u64) -> Result<(Self, Gateway)> {
+    pub(crate) fn new(seed: u64, services: &Services, max_steps: u64) -> Result<(Self, Gateway)> {
         let mut rng = Rng::seeded(seed);
         let mood = Mood::draw(&mut rng);
         let clock = VirtualClock::new(mood.tick);
         let world = world(&clock, rng.next_u64());
         let executor = Arc::new(StepExecutor::new(world.clone()));
         let chaos = Arc::new(Chaos::new(mood.clone(), Rng::seeded(rng.next_u64())));
-        let launcher = Arc::new(SimLauncher::new(Arc::clone(&executor), registry.clone(), chaos));
+        let launcher = Arc::new(SimLauncher::new(Arc::clone(&executor), services.clone(), chaos));
         let mut plane = ControlPlane::stepped(&world);
-        let gateway = Gateway::assemble(&mut plane, &world, &Configuration::new(), Arc::<SimLauncher>::clone(&launcher), registry)?;
+        let gateway = Gateway::assemble(&mut plane, &world, &Configuration::new(), Arc::<SimLauncher>::clone(&launcher), services)?;
         let idle_actors = plane.actor_count();
         let trace = Trace::new(STEPS_KEPT);
         let mut cluster = Self { seed, mood, rng, clock, executor, plane, launcher, idle_actors, trace, max_steps };

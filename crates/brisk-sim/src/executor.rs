@@ -7,6 +7,7 @@ use brisk_base::options::core_options::PARALLELISM_DEFAULT;
 use brisk_base::{Error, Result};
 use brisk_cluster::Gateway;
 use brisk_cluster::client::{ClusterJobClient, JobView};
+use brisk_cluster::services::Services;
 use brisk_core::accumulator::AccumulatorValue;
 use brisk_core::job::{JobClient, JobExecutor, JobProgress, JobResult, JobStatus};
 use brisk_core::job_graph::StreamGraph;
@@ -75,7 +76,7 @@ impl SimExecutor {
         if let Some(driven) = &*driven {
             return Ok(driven.clone());
         }
-        let (cluster, gateway) = SimCluster::new(self.seed, &self.registry, self.max_steps)?;
+        let (cluster, gateway) = SimCluster::new(self.seed, &Services::from(self.registry.clone()), self.max_steps)?;
         Ok(driven.insert(Driven { cluster: Arc::new(Mutex::new(cluster)), gateway }).clone())
     }
 

@@ -1,6 +1,8 @@
 //! Options of the embedded engine, and the options of all others.
 
-pub use brisk_base::options::{AnyOption, ConfigOption, Configuration, KeyStatus, MemorySize, OptionValue, checkpoint_options, classify, core_options};
+pub use brisk_base::options::{
+    AnyOption, ConfigOption, Configuration, KeyStatus, MemorySize, OptionValue, checkpoint_options, classify, core_options,
+};
 pub use brisk_cluster::options as cluster_options;
 pub use brisk_stream::options as stream_options;
 
@@ -24,7 +26,15 @@ brisk_base::options! {
 
 /// All options that an embedded engine obeys.
 pub fn all() -> Vec<&'static dyn AnyOption> {
-    [core_options::OPTIONS, checkpoint_options::OPTIONS, brisk_core::job_graph::OPTIONS, cluster_options::OPTIONS, stream_options::OPTIONS, OPTIONS].concat()
+    [
+        core_options::OPTIONS,
+        checkpoint_options::OPTIONS,
+        brisk_core::job_graph::OPTIONS,
+        cluster_options::OPTIONS,
+        stream_options::OPTIONS,
+        OPTIONS,
+    ]
+    .concat()
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use super::{JobMasterMessage, JobMasterShell, ResourceManagerMessage};
 use crate::client::Publisher;
 use crate::job::{JobReport, JobSpec};
+use crate::services::Services;
 use crate::transport::{Actor, ActorContext, Address};
-use brisk_base::Error;
 use brisk_base::ids::JobId;
-use brisk_core::registry::OperatorRegistry;
+use brisk_base::{Error, Result};
+use brisk_core::checkpoint::SnapshotKind;
 use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
 
@@ -28,6 +29,17 @@ pub enum DispatcherMessage {
         /// Takes the answer.
         reply: SyncSender<JobReport>,
     },
+    /// A client wants a savepoint of a job.
+    Savepoint {
+        /// The job.
+        job: JobId,
+        /// The folder to make it in; `None`: the configured one.
+        folder: Option<String>,
+        /// What happens behind the barrier.
+        kind: SnapshotKind,
+        /// Takes the savepoint's folder.
+        reply: SyncSender<Result<String>>,
+    },
     /// A JobMaster is done, and so are all tasks of its job.
     Ended(JobId),
     /// Take no more jobs, cancel those that run, and answer when they are over.
@@ -37,8 +49,8 @@ pub enum DispatcherMessage {
 /// See the module.
 pub struct Dispatcher {
     resource_manager: Address<ResourceManagerMessage>,
-    /// What source coordinators are built from.
-    registry: OperatorRegistry,
+    /// What JobMasters need besides.
+    services: Services,
     /// Jobs that are not over.
     jobs: BTreeMap<JobId, Address<JobMasterMessage>>,
     /// Who waits for all jobs to end; once there is one, no job is taken.
@@ -47,8 +59,8 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// A dispatcher without jobs.
-    pub fn new(resource_manager: Address<ResourceManagerMessage>, registry: OperatorRegistry) -> Self {
-        Self { resource_manager, registry, jobs: BTreeMap::new(), shutdown: Vec::new() }
+    pub fn new(resource_manager: Address<ResourceManagerMessage>, services: Services) -> Self {
+        Self { resource_manager, services, jobs: BTreeMap::new(), shutdown: Vec::new() }
     }
 
     fn submit(&mut self, job: JobSpec, publisher: Publisher, cx: &mut ActorContext<'_>) {
@@ -57,7 +69,8 @@ impl Dispatcher {
         }
         let id = job.id;
         tracing::info!(job = %id, name = job.graph.name, "job submitted");
-        let shell = JobMasterShell::new(job, publisher, self.resource_manager.clone(), cx.address(), self.registry.clone());
+        let shell = JobMasterShell::new(job, publisher, self.resource_manager.clone(), cx.address(), self.services.clone());
+        let Some(shell) = shell else { return };
         let job_master = cx.spawn(shell);
         cx.send(&job_master, JobMasterMessage::Start);
         self.jobs.insert(id, job_master);
@@ -89,6 +102,12 @@ impl Actor for Dispatcher {
                     cx.send(job_master, JobMasterMessage::Report(reply));
                 }
             }
+            DispatcherMessage::Savepoint { job, folder, kind, reply } => match self.jobs.get(&job) {
+                Some(job_master) => cx.send(job_master, JobMasterMessage::Savepoint { folder, kind, reply }),
+                None => {
+                    drop(reply.try_send(Err(Error::user(format!("job {job} does not run (any more): no savepoint can be made of it")))))
+                }
+            },
             DispatcherMessage::Ended(job) => {
                 self.jobs.remove(&job);
                 self.answer_when_empty();

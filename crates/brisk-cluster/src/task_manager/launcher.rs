@@ -2,11 +2,14 @@
 
 use super::TaskHostMessage;
 use crate::job::{JobSpec, TaskDeployment, TaskSnapshot};
+use crate::services::StorageProvider;
 use crate::transport::Address;
-use brisk_base::ids::{AttemptId, OperatorId};
+use brisk_base::ids::{AttemptId, CheckpointId, OperatorId};
 use brisk_base::{Error, Result};
+use brisk_core::checkpoint::Barrier;
 use brisk_core::job::ExecutionState;
 use brisk_core::source::SourceEvent;
+use brisk_runtime::task::TaskCheckpoint;
 use std::sync::Arc;
 
 /// Starts the tasks of one process.
@@ -25,6 +28,9 @@ pub trait HostLauncher: Send {
     /// # Errors
     /// When it cannot even begin.
     fn launch(&mut self, deployment: &TaskDeployment, notifier: Arc<TaskNotifier>) -> Result<Box<dyn RunningTask>>;
+
+    /// Where the job's checkpoints lie.
+    fn storages(&self) -> Arc<dyn StorageProvider>;
 }
 
 /// A task that has been started. Dropping this changes nothing for the task.
@@ -34,6 +40,15 @@ pub trait RunningTask: Send {
 
     /// Gives a message to one of its operators.
     fn send_event(&self, operator: OperatorId, event: SourceEvent);
+
+    /// Begins a checkpoint there.
+    fn trigger_checkpoint(&self, barrier: Barrier);
+
+    /// Tells it that a checkpoint is complete.
+    fn checkpoint_complete(&self, checkpoint: CheckpointId);
+
+    /// Tells it that a checkpoint has been given up.
+    fn checkpoint_aborted(&self, checkpoint: CheckpointId);
 
     /// How it stands.
     fn snapshot(&self) -> TaskSnapshot;
@@ -65,6 +80,21 @@ impl TaskNotifier {
     /// The task is gone and holds nothing any more; `how` it went, if it was not by itself. A final state is passed on only now.
     pub fn ended(&self, attempt: AttemptId, how: Option<Error>) {
         self.host.send(TaskHostMessage::Ended { attempt, how });
+    }
+
+    /// The task hands over its part of a checkpoint.
+    pub fn snapshot(&self, attempt: AttemptId, checkpoint: TaskCheckpoint) {
+        self.host.send(TaskHostMessage::Snapshot { attempt, checkpoint: Box::new(checkpoint) });
+    }
+
+    /// The task takes no part in a checkpoint.
+    pub fn declined(&self, attempt: AttemptId, checkpoint: CheckpointId, error: Error) {
+        self.host.send(TaskHostMessage::Declined { attempt, checkpoint, error });
+    }
+
+    /// The task has processed all its input.
+    pub fn end_of_data(&self, attempt: AttemptId) {
+        self.host.send(TaskHostMessage::EndOfData(attempt));
     }
 
     /// An operator of the task has a message for its coordinator.

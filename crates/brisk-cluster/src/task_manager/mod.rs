@@ -11,6 +11,7 @@
 
 pub mod launcher;
 pub mod runtime_launcher;
+pub mod snapshots;
 pub mod task_host;
 
 pub use launcher::{HostLauncher, RunningTask, TaskLauncher, TaskNotifier};

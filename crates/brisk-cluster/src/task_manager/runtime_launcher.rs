@@ -1,18 +1,22 @@
 //! Starts real tasks on an executor of this process.
 
+use super::snapshots::restore_task;
 use super::{HostLauncher, RunningTask, TaskLauncher, TaskNotifier};
 use crate::job::{JobSpec, TaskDeployment, TaskFigures, TaskSnapshot};
-use brisk_base::ids::{AttemptId, OperatorId};
+use crate::job_manager::job_master::checkpoint::settings::CheckpointSettings;
+use crate::services::{Services, StorageProvider};
+use brisk_base::ids::{AttemptId, CheckpointId, OperatorId};
 use brisk_base::metrics::MetricGroup;
 use brisk_base::world::World;
 use brisk_base::{Error, Result};
+use brisk_core::checkpoint::Barrier;
 use brisk_core::job::ExecutionState;
 use brisk_core::operator::TaskInfo;
-use brisk_core::registry::OperatorRegistry;
 use brisk_core::source::SourceEvent;
+use brisk_core::state::StateBackend;
 use brisk_runtime::exchange::LocalExchanges;
 use brisk_runtime::executor::{Executor, TaskOutcome};
-use brisk_runtime::task::{TaskControl, TaskDescriptor, TaskEnvironment, TaskReporter, start_task};
+use brisk_runtime::task::{TaskCheckpoint, TaskControl, TaskDescriptor, TaskEnvironment, TaskReporter, start_task};
 use std::sync::Arc;
 
 /// Makes the exchanges of one execution of a job.
@@ -22,22 +26,34 @@ pub type ExchangesFactory = Arc<dyn Fn() -> LocalExchanges + Send + Sync>;
 pub struct RuntimeLauncher {
     world: World,
     executor: Arc<dyn Executor>,
-    registry: OperatorRegistry,
+    services: Services,
     /// Scope of this TaskManager's metrics.
     metrics: MetricGroup,
     exchanges: ExchangesFactory,
+    /// Sees each task that is started.
+    watch: Option<StartWatch>,
 }
+
+/// Sees a task that has been started: its control, its job, its vertex, and the exchanges of its job.
+pub type StartWatch = Arc<dyn Fn(&TaskControl, &JobSpec, usize, &Arc<LocalExchanges>) + Send + Sync>;
 
 impl RuntimeLauncher {
     /// Starts tasks on `executor`.
-    pub fn new(world: World, executor: Arc<dyn Executor>, registry: OperatorRegistry, metrics: MetricGroup) -> Self {
-        Self { world, executor, registry, metrics, exchanges: Arc::new(LocalExchanges::default) }
+    pub fn new(world: World, executor: Arc<dyn Executor>, services: Services, metrics: MetricGroup) -> Self {
+        Self { world, executor, services, metrics, exchanges: Arc::new(LocalExchanges::default), watch: None }
     }
 
     /// The same launcher with other exchanges, such as the simulator's.
     #[must_use]
     pub fn with_exchanges(mut self, exchanges: ExchangesFactory) -> Self {
         self.exchanges = exchanges;
+        self
+    }
+
+    /// The same launcher, each task that it starts being shown.
+    #[must_use]
+    pub fn watched_by(mut self, watch: StartWatch) -> Self {
+        self.watch = Some(watch);
         self
     }
 }
@@ -50,8 +66,11 @@ impl TaskLauncher for RuntimeLauncher {
             job: job.clone(),
             world: self.world.clone(),
             executor: Arc::clone(&self.executor),
-            registry: self.registry.clone(),
+            backend: self.services.backend(&job.config)?,
+            checkpointing: CheckpointSettings::of(&job.config)?.interval.is_some(),
+            services: self.services.clone(),
             exchanges: Arc::new((self.exchanges)()),
+            watch: self.watch.clone(),
         }))
     }
 }
@@ -62,7 +81,11 @@ struct Host {
     job_name: Arc<str>,
     world: World,
     executor: Arc<dyn Executor>,
-    registry: OperatorRegistry,
+    services: Services,
+    backend: Arc<dyn StateBackend>,
+    /// Whether checkpoints are taken.
+    checkpointing: bool,
+    watch: Option<StartWatch>,
     /// Scope of the job's metrics.
     metrics: MetricGroup,
     /// The gates of the job's tasks.
@@ -84,10 +107,10 @@ impl HostLauncher for Host {
                 max_parallelism: vertex.max_parallelism,
             },
             config: Arc::clone(&self.job.config),
-            registry: self.registry.clone(),
+            registry: self.services.operators.clone(),
             metrics: self.metrics.task(deployment.attempt, &vertex.name),
-            state_backend: None,
-            checkpointing: false,
+            state_backend: Some(Arc::clone(&self.backend)),
+            checkpointing: self.checkpointing,
         };
         let environment = TaskEnvironment {
             world: self.world.clone(),
@@ -95,7 +118,17 @@ impl HostLauncher for Host {
             exchanges: Arc::clone(&self.exchanges),
             reporter: notifier,
         };
-        Ok(Box::new(start_task(descriptor, environment, None)))
+        let folder = std::env::temp_dir().join(format!("brisk-restore-{}-{}", self.job.id, deployment.attempt));
+        let restore = deployment.restore.clone().map(|plan| restore_task(Arc::clone(&self.services.storages), plan, folder));
+        let control = start_task(descriptor, environment, restore);
+        if let Some(watch) = &self.watch {
+            watch(&control, &self.job, deployment.vertex, &self.exchanges);
+        }
+        Ok(Box::new(control))
+    }
+
+    fn storages(&self) -> Arc<dyn StorageProvider> {
+        Arc::clone(&self.services.storages)
     }
 }
 
@@ -106,6 +139,18 @@ impl RunningTask for TaskControl {
 
     fn send_event(&self, operator: OperatorId, event: SourceEvent) {
         Self::send_event(self, operator, event);
+    }
+
+    fn trigger_checkpoint(&self, barrier: Barrier) {
+        Self::trigger_checkpoint(self, barrier);
+    }
+
+    fn checkpoint_complete(&self, checkpoint: CheckpointId) {
+        Self::checkpoint_complete(self, checkpoint);
+    }
+
+    fn checkpoint_aborted(&self, checkpoint: CheckpointId) {
+        Self::checkpoint_aborted(self, checkpoint);
     }
 
     fn snapshot(&self) -> TaskSnapshot {
@@ -135,6 +180,18 @@ impl TaskReporter for TaskNotifier {
 
     fn event(&self, attempt: AttemptId, operator: OperatorId, event: SourceEvent) {
         Self::event(self, attempt, operator, event);
+    }
+
+    fn snapshot(&self, attempt: AttemptId, snapshot: TaskCheckpoint) {
+        Self::snapshot(self, attempt, snapshot);
+    }
+
+    fn declined(&self, attempt: AttemptId, checkpoint: CheckpointId, why: Error) {
+        Self::declined(self, attempt, checkpoint, why);
+    }
+
+    fn end_of_data(&self, attempt: AttemptId) {
+        Self::end_of_data(self, attempt);
     }
 
     fn ended(&self, attempt: AttemptId, outcome: &TaskOutcome) {

@@ -1,15 +1,20 @@
 //! Runs the tasks of one job: starts them, passes messages in both directions, and lets go of those that do not end.
 
+use super::snapshots::{SnapshotMessage, SnapshotStore};
 use super::{HostLauncher, RunningTask, TaskManagerMessage, TaskNotifier};
-use crate::job::{JobSpec, TaskDeployment, TaskReport, TaskSnapshot};
+use crate::job::{JobSpec, SnapshotTarget, TaskDeployment, TaskReport, TaskSnapshot};
 use crate::job_manager::JobMasterMessage;
+use crate::job_manager::job_master::checkpoint::store::checkpoint_base;
 use crate::transport::plane::{guarded, quietly_drop};
 use crate::transport::{Actor, ActorContext, Address};
-use brisk_base::ids::{AttemptId, OperatorId};
+use brisk_base::ids::{AttemptId, CheckpointId, OperatorId};
+use brisk_base::options::checkpoint_options::DATA_INLINE_THRESHOLD;
 use brisk_base::options::core_options::TASK_CANCELLATION_TIMEOUT;
 use brisk_base::{Error, Result};
+use brisk_core::checkpoint::Barrier;
 use brisk_core::job::ExecutionState;
 use brisk_core::source::SourceEvent;
+use brisk_runtime::task::TaskCheckpoint;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +41,14 @@ pub enum TaskHostMessage {
         /// The message.
         event: SourceEvent,
     },
+    /// Begin a checkpoint at these tasks.
+    Trigger(Vec<AttemptId>, Barrier),
+    /// The parts of this savepoint go there.
+    SnapshotTo(CheckpointId, SnapshotTarget),
+    /// Tell all tasks that a checkpoint is complete.
+    CheckpointComplete(CheckpointId),
+    /// Tell all tasks that a checkpoint has been given up.
+    CheckpointAborted(CheckpointId),
     /// Tell how all tasks stand.
     Snapshots(u64),
     /// End, cancelling whatever still runs.
@@ -56,6 +69,24 @@ pub enum TaskHostMessage {
         /// Why, if it did not end by itself.
         how: Option<Error>,
     },
+    /// From a task: its part of a checkpoint.
+    Snapshot {
+        /// The task.
+        attempt: AttemptId,
+        /// What it hands over.
+        checkpoint: Box<TaskCheckpoint>,
+    },
+    /// From a task: it takes no part in a checkpoint.
+    Declined {
+        /// The task.
+        attempt: AttemptId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// Why.
+        error: Error,
+    },
+    /// From a task: it has processed all its input.
+    EndOfData(AttemptId),
     /// From a task: a message for a coordinator.
     FromReader {
         /// The task.
@@ -92,7 +123,18 @@ pub struct TaskHost {
     cancellation_timeout: Option<Duration>,
     /// Whether it ends when the last task does.
     closing: bool,
+    /// Where checkpoints go.
+    base: SnapshotTarget,
+    /// Where savepoints under way go.
+    targets: BTreeMap<CheckpointId, SnapshotTarget>,
+    /// Parts of savepoints whose target is not known yet.
+    waiting: Vec<(AttemptId, Box<TaskCheckpoint>)>,
+    /// Store what tasks hand over; made when they are needed.
+    stores: Vec<Address<SnapshotMessage>>,
 }
+
+/// Threads that store what the tasks of a job hand over.
+const STORES: usize = 2;
 
 impl TaskHost {
     /// A host without tasks.
@@ -106,6 +148,7 @@ impl TaskHost {
         launcher: Box<dyn HostLauncher>,
     ) -> Result<Self> {
         let timeout = job.config.get(&TASK_CANCELLATION_TIMEOUT)?;
+        let base = checkpoint_base(&job)?;
         Ok(Self {
             job,
             job_master,
@@ -116,7 +159,58 @@ impl TaskHost {
             early: BTreeMap::new(),
             cancellation_timeout: Some(timeout).filter(|timeout| !timeout.is_zero()),
             closing: false,
+            base: SnapshotTarget { base, savepoint: false },
+            targets: BTreeMap::new(),
+            waiting: Vec::new(),
+            stores: Vec::new(),
         })
+    }
+
+    /// A task has handed over its part of a checkpoint.
+    fn snapshot(&mut self, attempt: AttemptId, checkpoint: Box<TaskCheckpoint>, cx: &mut ActorContext<'_>) {
+        let barrier = checkpoint.barrier;
+        let target = match self.targets.get(&barrier.checkpoint) {
+            Some(target) => target.clone(),
+            None if barrier.kind.is_savepoint() => return self.waiting.push((attempt, checkpoint)),
+            None => self.base.clone(),
+        };
+        if self.stores.is_empty() {
+            let inline_below = self.job.config.get(&DATA_INLINE_THRESHOLD).map_or(0, |size| size.0 as usize);
+            self.stores = (0..STORES)
+                .map(|number| {
+                    let store = SnapshotStore::new(self.launcher.storages(), self.job_master.clone(), inline_below);
+                    cx.spawn_isolated(format!("snapshots of {} ({number})", self.job.graph.name), store)
+                })
+                .collect();
+        }
+        // Parts of one task are stored in their order.
+        let store = &self.stores[attempt.subtask as usize % STORES];
+        cx.send(store, SnapshotMessage::Store { attempt, checkpoint, target });
+    }
+
+    fn snapshot_to(&mut self, checkpoint: CheckpointId, target: SnapshotTarget, cx: &mut ActorContext<'_>) {
+        self.targets.insert(checkpoint, target);
+        let (known, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(|(_, part)| part.barrier.checkpoint == checkpoint);
+        self.waiting = waiting;
+        let known: Vec<(AttemptId, Box<TaskCheckpoint>)> = known;
+        known.into_iter().for_each(|(attempt, part)| self.snapshot(attempt, part, cx));
+    }
+
+    fn checkpoint_over(&mut self, checkpoint: CheckpointId) {
+        self.targets.retain(|id, _| *id > checkpoint);
+        self.waiting.retain(|(_, part)| part.barrier.checkpoint > checkpoint);
+    }
+
+    fn trigger(&mut self, tasks: Vec<AttemptId>, barrier: Barrier, cx: &mut ActorContext<'_>) {
+        for attempt in tasks {
+            match self.tasks.get(&attempt) {
+                Some(task) => task.running.trigger_checkpoint(barrier),
+                None => {
+                    let error = Error::transient("it has ended");
+                    cx.send(&self.job_master, JobMasterMessage::Declined { attempt, checkpoint: barrier.checkpoint, error });
+                }
+            }
+        }
     }
 
     fn start_some(&mut self, cx: &mut ActorContext<'_>) {
@@ -229,6 +323,7 @@ impl TaskHost {
 
     fn leave_if_closed(&mut self, cx: &mut ActorContext<'_>) {
         if self.closing && self.tasks.is_empty() {
+            self.stores.iter().for_each(|store| cx.send(store, SnapshotMessage::Stop));
             cx.send(&self.task_manager, TaskManagerMessage::HostClosed(self.job.id));
             cx.stop();
         }
@@ -253,6 +348,25 @@ impl Actor for TaskHost {
                 let tasks = self.tasks.iter().map(snapshot).collect();
                 cx.send(&self.job_master, JobMasterMessage::Snapshots { request, tasks });
             }
+            TaskHostMessage::Trigger(tasks, barrier) => self.trigger(tasks, barrier, cx),
+            TaskHostMessage::SnapshotTo(checkpoint, target) => self.snapshot_to(checkpoint, target, cx),
+            TaskHostMessage::CheckpointComplete(checkpoint) => {
+                self.checkpoint_over(checkpoint);
+                self.tasks.values().for_each(|task| task.running.checkpoint_complete(checkpoint));
+            }
+            TaskHostMessage::CheckpointAborted(checkpoint) => {
+                self.checkpoint_over(checkpoint);
+                self.tasks.values().for_each(|task| task.running.checkpoint_aborted(checkpoint));
+            }
+            TaskHostMessage::Snapshot { attempt, checkpoint } => {
+                if self.tasks.contains_key(&attempt) {
+                    self.snapshot(attempt, checkpoint, cx);
+                }
+            }
+            TaskHostMessage::Declined { attempt, checkpoint, error } => {
+                cx.send(&self.job_master, JobMasterMessage::Declined { attempt, checkpoint, error });
+            }
+            TaskHostMessage::EndOfData(attempt) => cx.send(&self.job_master, JobMasterMessage::EndOfData(attempt)),
             TaskHostMessage::Close => self.close(cx),
             TaskHostMessage::State { attempt, state, error } => self.state(attempt, state, error, cx),
             TaskHostMessage::Ended { attempt, how } => self.ended(attempt, how, cx),

@@ -1,10 +1,12 @@
 //! Tasks that do what a random number generator tells them, and a clock that is moved by hand.
 
-use brisk_base::ids::{AttemptId, JobId, OperatorId};
+use brisk_base::ids::{AttemptId, CheckpointId, JobId, OperatorId};
 use brisk_base::world::{Clock, MonoTime, Rng, Spawner, World};
 use brisk_base::{Error, Result, Timestamp};
 use brisk_cluster::job::{JobSpec, TaskDeployment, TaskSnapshot};
+use brisk_cluster::services::{LocalStorages, StorageProvider};
 use brisk_cluster::task_manager::{HostLauncher, RunningTask, TaskLauncher, TaskNotifier};
+use brisk_core::checkpoint::Barrier;
 use brisk_core::job::ExecutionState;
 use brisk_core::source::SourceEvent;
 use std::collections::BTreeMap;
@@ -175,6 +177,10 @@ struct FakeHost {
 }
 
 impl HostLauncher for FakeHost {
+    fn storages(&self) -> Arc<dyn StorageProvider> {
+        Arc::new(LocalStorages::default())
+    }
+
     fn launch(&mut self, deployment: &TaskDeployment, notifier: Arc<TaskNotifier>) -> Result<Box<dyn RunningTask>> {
         let fakes = &self.fakes;
         if fakes.trouble.failures && fakes.one_in(60) {
@@ -208,6 +214,12 @@ struct FakeControl {
 }
 
 impl RunningTask for FakeControl {
+    fn trigger_checkpoint(&self, _barrier: Barrier) {}
+
+    fn checkpoint_complete(&self, _checkpoint: CheckpointId) {}
+
+    fn checkpoint_aborted(&self, _checkpoint: CheckpointId) {}
+
     fn cancel(&self) {
         self.told.lock().expect("a sound test").push(Told::Cancel);
     }

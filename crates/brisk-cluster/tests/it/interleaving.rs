@@ -5,9 +5,9 @@ use crate::jobs::{Enumerator, Numbers, source_to_sink};
 use brisk_base::options::Configuration;
 use brisk_base::world::Rng;
 use brisk_cluster::Gateway;
+use brisk_cluster::services::Services;
 use brisk_cluster::transport::ControlPlane;
 use brisk_core::job::{JobClient, JobExecutor, JobStatus};
-use brisk_core::registry::OperatorRegistry;
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,8 +40,7 @@ impl Run {
             config.set_text("taskmanager.numberOfTaskSlots", slots.to_string());
         }
         let mut plane = ControlPlane::stepped(&world);
-        let gateway =
-            Gateway::assemble(&mut plane, &world, &config, Arc::new(fakes.clone()), &OperatorRegistry::default()).expect("good config");
+        let gateway = Gateway::assemble(&mut plane, &world, &config, Arc::new(fakes.clone()), &Services::default()).expect("good config");
         let numbers = Numbers { enumerator: self.enumerator, rows: Some(1) };
         let submit = || {
             let graph = source_to_sink((numbers, self.parallelism), self.parallelism, |_| Ok(()));
@@ -121,7 +120,7 @@ fn a_job_that_is_cancelled_at_once_never_runs_to_its_end() {
         let (world, _) = virtual_world(seed);
         let (mut plane, mut rng) = (ControlPlane::stepped(&world), Rng::seeded(seed));
         let fakes = Fakes::new(seed, Trouble { failures: false, stuck: false });
-        let gateway = Gateway::assemble(&mut plane, &world, &Configuration::new(), Arc::new(fakes.clone()), &OperatorRegistry::default())
+        let gateway = Gateway::assemble(&mut plane, &world, &Configuration::new(), Arc::new(fakes.clone()), &Services::default())
             .expect("good config");
         let numbers = Numbers { enumerator: Enumerator::Gives(1), rows: Some(1) };
         let client = gateway.submit(source_to_sink((numbers, 2), 2, |_| Ok(())), &Configuration::new()).expect("a good job");

@@ -34,7 +34,7 @@ impl OperatorFactory for Numbers {
         Ok(Box::new(NumbersReader { rows: self.rows, left: 0, ended: false }))
     }
 
-    fn coordinator(&self, parallelism: u32) -> Result<Option<Box<dyn SourceCoordinator>>> {
+    fn coordinator(&self, parallelism: u32, _restored: Option<&[u8]>) -> Result<Option<Box<dyn SourceCoordinator>>> {
         assert!(self.enumerator != Enumerator::PanicsWhenMade, "made to panic");
         Ok(Some(Box::new(NumbersCoordinator { enumerator: self.enumerator, given: vec![0; parallelism as usize] })))
     }

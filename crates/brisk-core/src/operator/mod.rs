@@ -223,7 +223,7 @@ pub trait OperatorFactory: Send + Sync {
     ///
     /// # Errors
     /// When the user's enumerator cannot be made.
-    fn coordinator(&self, _parallelism: u32) -> Result<Option<Box<dyn crate::source::SourceCoordinator>>> {
+    fn coordinator(&self, _parallelism: u32, _restored: Option<&[u8]>) -> Result<Option<Box<dyn crate::source::SourceCoordinator>>> {
         Ok(None)
     }
 }

@@ -47,6 +47,14 @@ pub trait SourceCoordinator: Send {
     /// Fails the job.
     fn on_timer(&mut self, cx: &mut CoordinatorContext) -> Result<()>;
 
+    /// The coordinator's state for a checkpoint.
+    ///
+    /// # Errors
+    /// Fails the job.
+    fn snapshot(&mut self) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
     /// A reader is gone (its subtask finished or failed).
     fn remove_reader(&mut self, subtask: u32);
 

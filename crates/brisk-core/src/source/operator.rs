@@ -47,7 +47,7 @@ impl<S: Source> OperatorFactory for SourceOperatorFactory<S> {
         }))
     }
 
-    fn coordinator(&self, parallelism: u32) -> Result<Option<Box<dyn SourceCoordinator>>> {
+    fn coordinator(&self, parallelism: u32, _restored: Option<&[u8]>) -> Result<Option<Box<dyn SourceCoordinator>>> {
         let alignment = self.strategy().alignment().cloned();
         Ok(Some(Box::new(EnumeratorCoordinator::new(self.source.create_enumerator()?, parallelism, alignment))))
     }

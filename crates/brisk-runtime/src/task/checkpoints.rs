@@ -3,7 +3,7 @@
 //! Invariants: a snapshot is handed over once, when all that belongs to it is known; with checkpoints on, a task that is through ends only
 //! when a checkpoint that was taken after its end is complete.
 
-use super::TaskSnapshot;
+use super::TaskCheckpoint;
 use super::barriers::BarrierEvent;
 use super::chain::{Chain, add_sent};
 use super::inputs::Inputs;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// A snapshot that has been taken, and may not be whole.
 struct Open {
-    snapshot: TaskSnapshot,
+    snapshot: TaskCheckpoint,
     /// Elements of the input channels are still becoming part of it.
     input_open: bool,
 }
@@ -26,7 +26,7 @@ struct Open {
 /// Something that goes to whoever coordinates the checkpoints.
 pub(super) enum News {
     /// A snapshot is whole.
-    Snapshot(Box<TaskSnapshot>),
+    Snapshot(Box<TaskCheckpoint>),
     /// The task takes no part in a checkpoint.
     Declined(CheckpointId, Error),
     /// The task has processed all its input.
@@ -159,7 +159,7 @@ impl Checkpoints {
         if taken.barrier.kind.stops() {
             self.stop_after = Some(id);
         }
-        let snapshot = TaskSnapshot {
+        let snapshot = TaskCheckpoint {
             barrier: taken.barrier,
             operators: taken.operators,
             in_flight: taken.in_flight,

@@ -32,7 +32,7 @@ use brisk_core::state::OperatorSnapshot;
 use std::time::Duration;
 
 /// A task's part of a checkpoint.
-pub struct TaskSnapshot {
+pub struct TaskCheckpoint {
     /// The barrier.
     pub barrier: Barrier,
     /// What its operators handed over, in the order of the chain.
@@ -56,7 +56,7 @@ pub trait TaskReporter: Send + Sync {
     fn event(&self, attempt: AttemptId, operator: OperatorId, event: SourceEvent);
 
     /// The task has handed over its part of a checkpoint, to be stored.
-    fn snapshot(&self, _attempt: AttemptId, _snapshot: TaskSnapshot) {}
+    fn snapshot(&self, _attempt: AttemptId, _snapshot: TaskCheckpoint) {}
 
     /// The task cannot take part in a checkpoint.
     fn declined(&self, _attempt: AttemptId, _checkpoint: CheckpointId, _why: Error) {}

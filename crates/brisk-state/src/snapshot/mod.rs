@@ -9,6 +9,7 @@
 //! in memory; each block is verified when it is read.
 
 mod assign;
+mod blob;
 mod block;
 mod fetch;
 mod handle;
@@ -18,6 +19,7 @@ mod reader;
 mod writer;
 
 pub use assign::{NewParallelism, assign};
+pub use blob::{load_blob, store_blob};
 pub use fetch::read_operator;
 pub use handle::{
     CanonicalHandle, GroupPart, ItemBlock, KeyedHandle, NativeHandle, OperatorStateHandle, OperatorSubtaskState, StateData, StatePart,

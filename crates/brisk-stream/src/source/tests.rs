@@ -46,7 +46,7 @@ fn base() -> (RuntimeContext, Arc<HandClock>) {
 /// Runs all readers to their end, one after the other; gives what each of them read.
 fn read_all<S: Source<Out = i64>>(source: S, parallelism: u32) -> Vec<Vec<i64>> {
     let factory = SourceOperatorFactory::new(source, WatermarkStrategy::no_watermarks());
-    let mut coordinator = factory.coordinator(parallelism).expect("made").expect("a source has one");
+    let mut coordinator = factory.coordinator(parallelism, None).expect("made").expect("a source has one");
     coordinator.start(&mut CoordinatorContext::default()).expect("starts");
     (0..parallelism).map(|subtask| read_one(&factory, coordinator.as_mut(), subtask, parallelism)).collect()
 }

@@ -88,7 +88,7 @@ fn a_split_goes_on_where_it_was_left() {
 #[test]
 fn splits_are_dealt_out_by_number() {
     let source = ChangelogGenerator::new(ChangelogGeneratorConfig { splits: 5, ..config() }).expect("a good configuration");
-    let mut coordinator = source.coordinator(2).expect("no need of anything").expect("a source has one");
+    let mut coordinator = source.coordinator(2, None).expect("no need of anything").expect("a source has one");
     let mut cx = CoordinatorContext::default();
     coordinator.start(&mut cx).expect("starts");
     (0..2).for_each(|reader| coordinator.add_reader(reader, &mut cx).expect("known"));

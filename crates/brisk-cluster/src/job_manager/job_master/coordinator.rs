@@ -5,6 +5,7 @@
 use super::JobMasterMessage;
 use crate::transport::plane::{guarded, quietly_drop};
 use crate::transport::{Actor, ActorContext, Address};
+use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result, Timestamp};
 use brisk_core::operator::OperatorSpec;
 use brisk_core::registry::OperatorRegistry;
@@ -20,6 +21,8 @@ pub enum CoordinatorCall {
     RemoveReader(u32),
     /// A message from a reader.
     Event(u32, SourceEvent),
+    /// Hand over its state for a checkpoint.
+    Snapshot(CheckpointId),
     /// The lowest watermark of the alignment group.
     GroupLimit(Timestamp),
 }
@@ -49,6 +52,8 @@ pub struct CoordinatorActor {
     spec: OperatorSpec,
     registry: OperatorRegistry,
     parallelism: u32,
+    /// The state that it goes on from.
+    restored: Option<Vec<u8>>,
     job_master: Address<JobMasterMessage>,
     /// `None` before the start, after a failure, and for a source that needs none.
     coordinator: Option<Box<dyn SourceCoordinator>>,
@@ -66,14 +71,26 @@ impl CoordinatorActor {
         source: usize,
         (operator, spec): (String, OperatorSpec),
         registry: OperatorRegistry,
-        parallelism: u32,
+        (parallelism, restored): (u32, Option<Vec<u8>>),
         job_master: Address<JobMasterMessage>,
     ) -> Self {
-        Self { source, operator, spec, registry, parallelism, job_master, coordinator: None, failed: false, wanted: None, armed: None }
+        Self {
+            source,
+            operator,
+            spec,
+            registry,
+            parallelism,
+            restored,
+            job_master,
+            coordinator: None,
+            failed: false,
+            wanted: None,
+            armed: None,
+        }
     }
 
     fn start(&mut self, cx: &mut ActorContext<'_>) {
-        let made = guarded(|| self.registry.resolve(&self.spec)?.coordinator(self.parallelism));
+        let made = guarded(|| self.registry.resolve(&self.spec)?.coordinator(self.parallelism, self.restored.as_deref()));
         match made.unwrap_or_else(|panic| Err(panicked(&panic))) {
             Ok(coordinator) => self.coordinator = coordinator,
             Err(error) => return self.fail(error, cx),
@@ -98,10 +115,26 @@ impl CoordinatorActor {
                     Ok(())
                 });
             }
+            CoordinatorCall::Snapshot(checkpoint) => self.snapshot(checkpoint, cx),
             CoordinatorCall::GroupLimit(lowest) => self.call(cx, |coordinator, inner| {
                 coordinator.group_limit(lowest, inner);
                 Ok(())
             }),
+        }
+    }
+
+    /// A source without a coordinator has no state; one whose coordinator has failed hands nothing over.
+    fn snapshot(&mut self, checkpoint: CheckpointId, cx: &mut ActorContext<'_>) {
+        if self.failed {
+            return;
+        }
+        let taken = match &mut self.coordinator {
+            Some(coordinator) => guarded(|| coordinator.snapshot()).unwrap_or_else(|panic| Err(panicked(&panic))),
+            None => Ok(Vec::new()),
+        };
+        match taken {
+            Ok(state) => cx.send(&self.job_master, JobMasterMessage::CoordinatorState { source: self.source, checkpoint, state }),
+            Err(error) => self.fail(error, cx),
         }
     }
 

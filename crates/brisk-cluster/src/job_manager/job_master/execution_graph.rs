@@ -2,11 +2,13 @@
 //!
 //! It knows which state may follow which (Flink's rules) and nothing of what to do about it.
 
-use crate::job::{JobReport, SlotId, TaskDeployment, TaskSnapshot};
-use brisk_base::ids::{AttemptId, TaskManagerId, VertexId};
+use super::checkpoint::coordinator::Standing;
+use crate::job::{JobReport, SlotId, TaskDeployment, TaskRestorePlan, TaskSnapshot};
+use brisk_base::ids::{AttemptId, OperatorId, TaskManagerId, VertexId};
 use brisk_core::accumulator::Accumulators;
 use brisk_core::job::{ExecutionState, JobProgress};
 use brisk_core::job_graph::JobGraph;
+use brisk_runtime::exchange::producers_of;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -99,6 +101,62 @@ impl ExecutionGraph {
         self.vertices.iter_mut().flatten().for_each(|execution| execution.state = ExecutionState::Scheduled);
     }
 
+    /// Makes the next attempt of all subtasks of these vertices, all with one number; they are to be deployed where they ran before.
+    pub fn restart(&mut self, vertices: &[usize]) {
+        let of = |vertex: &usize| self.vertices[*vertex].iter().map(|execution| execution.attempt);
+        let attempt = vertices.iter().flat_map(of).max().map_or(0, |last| last + 1);
+        for vertex in vertices {
+            for execution in &mut self.vertices[*vertex] {
+                self.unfinished += usize::from(execution.state.is_terminal());
+                *execution = Execution { attempt, state: ExecutionState::Scheduled, slot: execution.slot, last: None };
+            }
+        }
+    }
+
+    /// Whether every subtask of these vertices is in a final state.
+    pub fn are_over(&self, vertices: &[usize]) -> bool {
+        vertices.iter().flat_map(|vertex| &self.vertices[*vertex]).all(|execution| execution.state.is_terminal())
+    }
+
+    /// Pipelined regions: vertices that are connected by exchanges, by their lowest index.
+    pub fn regions(&self) -> Vec<Vec<usize>> {
+        let mut region: Vec<usize> = (0..self.graph.vertices.len()).collect();
+        let mut changed = true;
+        while std::mem::take(&mut changed) {
+            for edge in &self.graph.edges {
+                let lowest = region[edge.from].min(region[edge.to]);
+                changed |= region[edge.from] != lowest || region[edge.to] != lowest;
+                (region[edge.from], region[edge.to]) = (lowest, lowest);
+            }
+        }
+        let mut regions: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        region.into_iter().enumerate().for_each(|(vertex, region)| regions.entry(region).or_default().push(vertex));
+        regions.into_values().collect()
+    }
+
+    /// How the subtasks stand, for a checkpoint that is to begin.
+    pub fn standing(&self, sources: Vec<(usize, OperatorId)>) -> Standing {
+        let mut standing = Standing { all_running: true, sources, ..Standing::default() };
+        for (subtask, execution) in self.subtasks() {
+            match execution.state {
+                ExecutionState::Running => drop(standing.running.insert(self.attempt(subtask))),
+                ExecutionState::Finished => drop(standing.finished.insert(self.attempt(subtask))),
+                _ => standing.all_running = false,
+            }
+        }
+        let runs = |vertex: usize, index: u32| self.vertices[vertex][index as usize].state == ExecutionState::Running;
+        for (subtask, _) in self.subtasks().filter(|(_, execution)| execution.state == ExecutionState::Running) {
+            let mut producers = self.graph.vertices[subtask.vertex].incoming.iter().flat_map(|edge| {
+                let from = self.graph.edges[*edge].from;
+                producers_of(&self.graph, *edge, subtask.index).map(move |index| (from, index))
+            });
+            if !producers.any(|(vertex, index)| runs(vertex, index)) {
+                standing.roots.push(self.attempt(subtask));
+            }
+        }
+        standing
+    }
+
     /// Gives each subtask its slot: `slot_of(vertex, index)`.
     pub fn assign_slots(&mut self, slot_of: impl Fn(usize, u32) -> SlotId) {
         for (vertex, executions) in self.vertices.iter_mut().enumerate() {
@@ -107,7 +165,7 @@ impl ExecutionGraph {
     }
 
     /// The orders for all scheduled subtasks, which become deploying, by TaskManager.
-    pub fn deploy(&mut self) -> BTreeMap<TaskManagerId, Vec<TaskDeployment>> {
+    pub fn deploy(&mut self, restore: impl Fn(usize, u32) -> Option<Arc<TaskRestorePlan>>) -> BTreeMap<TaskManagerId, Vec<TaskDeployment>> {
         let mut orders: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (vertex, executions) in self.vertices.iter_mut().enumerate() {
             let id = self.graph.vertices[vertex].id;
@@ -115,17 +173,23 @@ impl ExecutionGraph {
                 if let (ExecutionState::Scheduled, Some(slot)) = (execution.state, execution.slot) {
                     execution.state = ExecutionState::Deploying;
                     let attempt = AttemptId { vertex: id, subtask: index as u32, attempt: execution.attempt };
-                    orders.entry(slot.task_manager).or_default().push(TaskDeployment { attempt, vertex, slot });
+                    orders.entry(slot.task_manager).or_default().push(TaskDeployment {
+                        attempt,
+                        vertex,
+                        slot,
+                        restore: restore(vertex, index as u32),
+                    });
                 }
             }
         }
         orders
     }
 
-    /// Cancels everything: what runs nowhere is cancelled at once; the rest, by TaskManager, must be told.
-    pub fn cancel(&mut self) -> BTreeMap<TaskManagerId, Vec<AttemptId>> {
+    /// Cancels these vertices: what runs nowhere is cancelled at once; the rest, by TaskManager, must be told.
+    pub fn cancel(&mut self, vertices: &[usize]) -> BTreeMap<TaskManagerId, Vec<AttemptId>> {
         let mut orders: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (vertex, executions) in self.vertices.iter_mut().enumerate() {
+        for vertex in vertices.iter().copied() {
+            let executions = &mut self.vertices[vertex];
             let id = self.graph.vertices[vertex].id;
             for (index, execution) in executions.iter_mut().enumerate() {
                 match (execution.state, execution.slot) {

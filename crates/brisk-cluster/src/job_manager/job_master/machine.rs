@@ -4,15 +4,24 @@
 //! attempt change nothing; a final status comes when the last subtask has reached a final state, and exactly once.
 
 use super::alignment::AlignmentGroups;
+use super::checkpoint::completed::{CompletedCheckpoint, CompletedCheckpoints};
+use super::checkpoint::coordinator::{Assembled, CheckpointCoordinator, SavepointRequest};
+use super::checkpoint::plan::RestorePlans;
+use super::checkpoint::settings::CheckpointSettings;
 use super::coordinator::CoordinatorCall;
 use super::execution_graph::{Change, ExecutionGraph, Subtask};
+use super::restart::RestartStrategy;
 use super::slot_sharing::SlotPlan;
-use crate::job::{JobOutcome, JobReport, JobSpec, SlotId, TaskDeployment, TaskReport, TaskSnapshot};
-use brisk_base::ids::{AttemptId, OperatorId, TaskManagerId};
-use brisk_base::{Error, Result, Timestamp};
+use crate::job::{JobOutcome, JobReport, JobSpec, SlotId, TaskAck, TaskDeployment, TaskReport, TaskSnapshot};
+use brisk_base::ids::{AttemptId, CheckpointId, OperatorId, TaskManagerId};
+use brisk_base::{Error, ErrorKind, Result, Timestamp};
+use brisk_core::checkpoint::Barrier;
 use brisk_core::job::{ExecutionState, JobStatus};
 use brisk_core::source::SourceEvent;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+mod recovery;
 
 /// Later failures that are kept as texts.
 const SUPPRESSED_KEPT: usize = 16;
@@ -52,6 +61,31 @@ pub enum JobEvent {
     },
     /// A coordinator has failed.
     CoordinatorFailed(Error),
+    /// The checkpoint that the job begins from has been read, or could not be.
+    CheckpointRead(Result<Box<CompletedCheckpoint>>),
+    /// A coordinator has handed over its state.
+    CoordinatorState {
+        /// Index of the source.
+        source: usize,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// The state.
+        state: Vec<u8>,
+    },
+    /// A task has stored its part of a checkpoint.
+    Acknowledged(AttemptId, CheckpointId, Box<TaskAck>),
+    /// A task takes no part in a checkpoint.
+    Declined(CheckpointId, Error),
+    /// A task's part of a checkpoint could not be stored.
+    StoreFailed(CheckpointId, Error),
+    /// The metadata of a checkpoint has been written, or could not be.
+    MetadataWritten(CheckpointId, Result<Box<CompletedCheckpoint>>),
+    /// A task has processed all its input, and waits for a checkpoint.
+    EndOfData(AttemptId),
+    /// Somebody asks for a savepoint.
+    Savepoint(SavepointRequest),
+    /// Time has passed.
+    Time,
     /// Somebody wants the job to end.
     Cancel,
     /// Something about the job broke.
@@ -77,12 +111,32 @@ pub enum JobAction {
     ToReader(TaskManagerId, AttemptId, OperatorId, SourceEvent),
     /// Have it forget the job; all of its tasks are over.
     CloseHost(TaskManagerId),
-    /// Start the coordinator of a source.
-    StartCoordinator(usize),
+    /// Start the coordinator of a source, with the state that it goes on from.
+    StartCoordinator(usize, Option<Vec<u8>>),
     /// Call it.
     CallCoordinator(usize, CoordinatorCall),
     /// End it.
     StopCoordinator(usize),
+    /// Read the checkpoint that the job begins from; whether the job becomes its owner.
+    ReadCheckpoint(String, bool),
+    /// Begin a checkpoint at these tasks.
+    Trigger(TaskManagerId, Vec<AttemptId>, Barrier),
+    /// Tell a TaskManager where the parts of a savepoint go.
+    SnapshotTo(TaskManagerId, CheckpointId, String),
+    /// Tell its tasks that a checkpoint is complete.
+    TellComplete(TaskManagerId, CheckpointId),
+    /// Tell its tasks that a checkpoint has been given up.
+    TellAborted(TaskManagerId, CheckpointId),
+    /// Write the metadata of a checkpoint.
+    WriteMetadata(Box<Assembled<TaskAck>>),
+    /// Delete what was stored for a checkpoint that will not be complete.
+    Discard(Vec<TaskAck>),
+    /// Delete a checkpoint, and these files that it shared.
+    DeleteCheckpoint(Box<CompletedCheckpoint>, Vec<String>),
+    /// Answer whoever asked for a savepoint.
+    AnswerSavepoint(u64, Result<String>),
+    /// A failure has happened from which the job recovers.
+    Recovers(String),
     /// The job is over.
     Done(JobOutcome),
 }
@@ -122,11 +176,34 @@ pub struct JobMaster {
     /// Tasks that did not end.
     given_up: BTreeSet<String>,
     actions: Vec<JobAction>,
+    /// Processing time of the event at hand.
+    now: Timestamp,
+    /// Pipelined regions: what is restarted together.
+    regions: Vec<Region>,
+    restart: RestartStrategy,
+    checkpoints: CheckpointCoordinator<TaskAck>,
+    completed: CompletedCheckpoints,
+    /// What the tasks that run now began with; its files stay as long as they do.
+    restored: Option<CompletedCheckpoint>,
+    /// Dropped checkpoints whose shared files stay until the next one is complete.
+    dropped: Vec<CompletedCheckpoint>,
+    /// What source coordinators have for their readers while a checkpoint begins.
+    held: Vec<(usize, Vec<(u32, SourceEvent)>)>,
+}
+
+/// Vertices that are restarted together.
+struct Region {
+    vertices: Vec<usize>,
+    /// When it is restarted; `None` while it runs.
+    restart_at: Option<Timestamp>,
 }
 
 impl JobMaster {
     /// A job that has not begun.
-    pub fn new(job: JobSpec) -> Self {
+    ///
+    /// # Errors
+    /// When its configuration is wrong.
+    pub fn new(job: JobSpec) -> Result<Self> {
         let (mut sources, mut source_of) = (Vec::new(), Vec::new());
         for (index, vertex) in job.graph.vertices.iter().enumerate() {
             let operator = vertex.operators.iter().find(|operator| operator.source);
@@ -139,9 +216,18 @@ impl JobMaster {
                 running: false,
             }));
         }
-        Self {
+        let executions = ExecutionGraph::new(&job.graph);
+        Ok(Self {
             status: JobStatus::Created,
-            executions: ExecutionGraph::new(&job.graph),
+            regions: executions.regions().into_iter().map(|vertices| Region { vertices, restart_at: None }).collect(),
+            executions,
+            restart: RestartStrategy::of(&job.config, job.id.0 as u64)?,
+            checkpoints: CheckpointCoordinator::new(CheckpointSettings::of(&job.config)?),
+            completed: CompletedCheckpoints::default(),
+            restored: None,
+            dropped: Vec::new(),
+            held: Vec::new(),
+            now: Timestamp(0),
             slots: SlotPlan::new(&job.graph),
             sources,
             source_of,
@@ -152,7 +238,7 @@ impl JobMaster {
             given_up: BTreeSet::new(),
             actions: Vec::new(),
             job,
-        }
+        })
     }
 
     /// The job's status.
@@ -175,20 +261,37 @@ impl JobMaster {
         self.executions.sum(running)
     }
 
-    /// Reacts to an event.
-    pub fn step(&mut self, event: JobEvent) -> Vec<JobAction> {
+    /// Reacts to an event that happens at this processing time.
+    pub fn step(&mut self, event: JobEvent, now: Timestamp) -> Vec<JobAction> {
+        self.now = now;
         if !self.status.is_globally_terminal() {
             self.react(event);
+            self.restart_what_is_due();
+            self.follow_checkpoints();
             self.end_if_over();
         }
         std::mem::take(&mut self.actions)
+    }
+
+    /// When [`JobEvent::Time`] is wanted.
+    pub fn next_time(&self) -> Option<Timestamp> {
+        if self.status.is_globally_terminal() {
+            return None;
+        }
+        self.regions.iter().filter_map(|region| region.restart_at).chain(self.checkpoints.next_time()).min()
+    }
+
+    /// The checkpoints that are kept, the newest last.
+    pub const fn completed(&self) -> &CompletedCheckpoints {
+        &self.completed
     }
 
     fn react(&mut self, event: JobEvent) {
         match event {
             JobEvent::Start => self.start(),
             JobEvent::Slots(slots) => self.take_slots(&slots),
-            JobEvent::NoSlots(error) | JobEvent::CoordinatorFailed(error) | JobEvent::Broken(error) => self.fail(error),
+            JobEvent::NoSlots(error) => self.fail_for_good(error),
+            JobEvent::CoordinatorFailed(error) | JobEvent::Broken(error) => self.fail(error, None),
             JobEvent::HostReady(task_manager) => self.host_ready(task_manager),
             JobEvent::HostLost(task_manager) => self.host_lost(task_manager),
             JobEvent::Task(report) => self.task(report),
@@ -197,6 +300,7 @@ impl JobMaster {
                 self.messages_from_coordinator(source, to_subtasks, group_watermark);
             }
             JobEvent::Cancel => self.cancel(),
+            other => self.checkpoint_event(other),
         }
     }
 
@@ -211,10 +315,21 @@ impl JobMaster {
         }
         self.set_status(JobStatus::Running);
         self.executions.schedule();
-        for (index, source) in self.sources.iter_mut().enumerate() {
-            source.running = true;
-            self.actions.push(JobAction::StartCoordinator(index));
+        match self.recovery_path() {
+            Ok(Some((path, claim))) => self.actions.push(JobAction::ReadCheckpoint(path, claim)),
+            Ok(None) => self.begin(),
+            Err(error) => self.fail_for_good(error),
         }
+    }
+
+    /// Starts the coordinators and asks for slots.
+    fn begin(&mut self) {
+        let plans = match self.plans() {
+            Ok(plans) => plans,
+            Err(error) => return self.fail_for_good(error),
+        };
+        let vertices: Vec<usize> = (0..self.job.graph.vertices.len()).collect();
+        self.start_coordinators(&vertices, plans.as_ref());
         self.actions.push(JobAction::RequestSlots(self.slots.count()));
     }
 
@@ -223,7 +338,7 @@ impl JobMaster {
             return;
         }
         if slots.len() != self.slots.count() as usize {
-            return self.fail(Error::bug(format!("asked for {} slots and got {}", self.slots.count(), slots.len())));
+            return self.fail_for_good(Error::bug(format!("asked for {} slots and got {}", self.slots.count(), slots.len())));
         }
         let plan = &self.slots;
         self.executions.assign_slots(|vertex, subtask| slots[plan.slot(vertex, subtask) as usize]);
@@ -240,9 +355,19 @@ impl JobMaster {
             *ready = true;
         }
         if self.status == JobStatus::Running && self.hosts.values().all(|ready| *ready) {
-            let orders = self.executions.deploy();
-            self.actions.extend(orders.into_iter().map(|(task_manager, orders)| JobAction::Deploy(task_manager, orders)));
+            match self.plans() {
+                Ok(plans) => self.deploy(plans.as_ref()),
+                Err(error) => self.fail_for_good(error),
+            }
         }
+    }
+
+    /// Deploys what is scheduled.
+    fn deploy(&mut self, plans: Option<&RestorePlans>) {
+        let graph = Arc::clone(&self.job.graph);
+        let orders = self.executions.deploy(|vertex, subtask| plans.map(|plans| plans.task(&graph, vertex, subtask)));
+        self.actions.extend(orders.into_iter().map(|(task_manager, orders)| JobAction::Deploy(task_manager, orders)));
+        self.checkpoints.started(self.now);
     }
 
     /// What ran there has failed, or ended as it was to be cancelled.
@@ -261,6 +386,7 @@ impl JobMaster {
         let TaskReport { attempt, state, error, last, given_up } = report;
         let Some(subtask) = self.executions.live(attempt) else { return };
         let was_canceling = self.executions.execution(subtask).state == ExecutionState::Canceling;
+        let was_restoring = self.executions.execution(subtask).state == ExecutionState::Initializing && self.restored.is_some();
         let change = self.executions.report(subtask, state, last);
         if let Some(name) = given_up {
             self.given_up.insert(name);
@@ -270,16 +396,26 @@ impl JobMaster {
             Change::To(ExecutionState::Running) => self.register_reader(subtask),
             Change::To(ExecutionState::Failed) => {
                 let error = error.unwrap_or_else(|| Error::bug("it failed without saying why"));
-                self.fail(self.located(error, subtask));
+                let error = self.located(error, subtask);
+                if was_restoring && error.kind() == ErrorKind::Corrupt {
+                    // What is damaged will not be better the next time; going on without it would lose state.
+                    self.fail_for_good(error);
+                } else {
+                    self.fail(error, Some(subtask));
+                }
             }
             Change::To(_) => {
                 if let Some(error) = error.filter(|_| was_canceling) {
                     self.suppress(&self.located(error, subtask));
                 }
             }
-            Change::Vanished => self.fail(self.located(Error::bug("it stopped without having been cancelled"), subtask)),
+            Change::Vanished => {
+                let error = self.located(Error::bug("it stopped without having been cancelled"), subtask);
+                self.fail(error, Some(subtask));
+            }
         }
         if self.executions.execution(subtask).state.is_terminal() {
+            self.checkpoints.task_ended(attempt);
             self.remove_reader(subtask);
         }
     }
@@ -289,10 +425,24 @@ impl JobMaster {
         if error.places().is_empty() { error.context(self.job.task_place(subtask.vertex, subtask.index)) } else { error }
     }
 
-    /// The first failure decides; what follows from it is only noted.
-    fn fail(&mut self, error: Error) {
+    /// A failure of a task, or of the whole job. The restart strategy decides; what follows from a failure is only noted.
+    fn fail(&mut self, error: Error, subtask: Option<Subtask>) {
+        let restartable = matches!(self.status, JobStatus::Running | JobStatus::Restarting) && !self.hosts.is_empty();
+        let hit = |region: &Region| subtask.is_none_or(|subtask| region.vertices.contains(&subtask.vertex));
+        let hit: Vec<usize> = (0..self.regions.len()).filter(|at| hit(&self.regions[*at])).collect();
+        if restartable && hit.iter().all(|at| self.regions[*at].restart_at.is_some()) {
+            return self.suppress(&error);
+        }
+        match if restartable { self.restart.on_failure(self.now) } else { None } {
+            Some(delay) => self.recover(&error, &hit, delay),
+            None => self.fail_for_good(error),
+        }
+    }
+
+    /// The job ends with this failure, unless it is ending already.
+    fn fail_for_good(&mut self, error: Error) {
         match self.status {
-            JobStatus::Created | JobStatus::Running => {
+            JobStatus::Created | JobStatus::Running | JobStatus::Restarting => {
                 self.failure = Some(error);
                 self.wind_up(JobStatus::Failing);
             }
@@ -308,7 +458,7 @@ impl JobMaster {
 
     fn cancel(&mut self) {
         match self.status {
-            JobStatus::Created | JobStatus::Running => self.wind_up(JobStatus::Cancelling),
+            JobStatus::Created | JobStatus::Running | JobStatus::Restarting => self.wind_up(JobStatus::Cancelling),
             // The tasks are being cancelled already; only the job's end will be another.
             JobStatus::Failing => self.set_status(JobStatus::Cancelling),
             _ => {}
@@ -318,7 +468,10 @@ impl JobMaster {
     /// Cancels all tasks and ends the coordinators.
     fn wind_up(&mut self, status: JobStatus) {
         self.set_status(status);
-        let orders = self.executions.cancel();
+        self.regions.iter_mut().for_each(|region| region.restart_at = None);
+        self.checkpoints.suspend(self.failure.as_ref().unwrap_or(&Error::user("the job was cancelled")));
+        let vertices: Vec<usize> = (0..self.job.graph.vertices.len()).collect();
+        let orders = self.executions.cancel(&vertices);
         self.actions.extend(orders.into_iter().map(|(task_manager, attempts)| JobAction::CancelTasks(task_manager, attempts)));
         (0..self.sources.len()).for_each(|source| self.stop_coordinator(source));
     }
@@ -334,6 +487,8 @@ impl JobMaster {
             _ => return,
         };
         self.set_status(status);
+        self.follow_checkpoints();
+        self.drop_checkpoints(status);
         if self.hosts.is_empty() {
             self.actions.push(JobAction::ReleaseSlots);
         }
@@ -394,7 +549,8 @@ impl JobMaster {
         let Some(subtask) = self.executions.live(attempt) else { return };
         let source = self.source_of[subtask.vertex].filter(|&index| self.sources[index].operator == operator);
         let Some(index) = source else {
-            return self.fail(self.located(Error::bug(format!("operator {operator} has no coordinator to send {event:?} to")), subtask));
+            let error = self.located(Error::bug(format!("operator {operator} has no coordinator to send {event:?} to")), subtask);
+            return self.fail(error, Some(subtask));
         };
         self.register_reader(subtask);
         if self.sources[index].running {
@@ -407,12 +563,23 @@ impl JobMaster {
         if !source.running {
             return;
         }
+        if self.checkpoints.holds_back() {
+            // Splits that are given now are in the coordinator's state, or not; the readers must not have them before the barrier.
+            self.held.push((index, messages));
+            return self.take_group_watermark(index, group_watermark);
+        }
         for (reader, event) in messages {
             if let Err(error) = self.send_to_reader(index, reader, event) {
                 let operator = &self.job.graph.vertices[self.sources[index].vertex].operators[0].name;
-                return self.fail(error.context(format!("split enumerator of operator '{operator}'")));
+                let error = error.context(format!("split enumerator of operator '{operator}'"));
+                let vertex = self.sources[index].vertex;
+                return self.fail(error, Some(Subtask { vertex, index: 0 }));
             }
         }
+        self.take_group_watermark(index, group_watermark);
+    }
+
+    fn take_group_watermark(&mut self, index: usize, group_watermark: Option<(String, Timestamp)>) {
         if let Some((group, watermark)) = group_watermark {
             let (lowest, sources) = self.alignment.report(index, group, watermark);
             self.announce(lowest, &sources);

@@ -20,19 +20,23 @@ pub mod slot_sharing;
 #[cfg(test)]
 mod tests;
 
+use self::checkpoint::completed::CompletedCheckpoint;
+use self::checkpoint::coordinator::SavepointRequest;
+use self::checkpoint::store::{self, CheckpointStore, StoreMessage};
 use self::coordinator::{CoordinatorActor, CoordinatorMessage};
 use self::machine::{JobAction, JobEvent, JobMaster};
 use self::reporting::Reporting;
 use super::{DispatcherMessage, ResourceManagerMessage, SlotOffer};
 use crate::client::Publisher;
-use crate::job::{JobOutcome, JobReport, JobSpec, TaskReport, TaskSnapshot};
+use crate::job::{JobOutcome, JobReport, JobSpec, SnapshotTarget, TaskAck, TaskReport, TaskSnapshot};
+use crate::services::Services;
 use crate::task_manager::{TaskHostMessage, TaskManagerMessage};
 use crate::transport::{Actor, ActorContext, Address};
-use brisk_base::ids::{AttemptId, OperatorId, TaskManagerId};
+use brisk_base::ids::{AttemptId, CheckpointId, OperatorId, TaskManagerId};
 use brisk_base::world::MonoTime;
-use brisk_base::{Error, Timestamp};
+use brisk_base::{Error, Result, Timestamp};
+use brisk_core::checkpoint::SnapshotKind;
 use brisk_core::job::JobStatus;
-use brisk_core::registry::OperatorRegistry;
 use brisk_core::source::SourceEvent;
 use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
@@ -78,6 +82,59 @@ pub enum JobMasterMessage {
     },
     /// A coordinator has failed.
     CoordinatorFailed(Error),
+    /// A coordinator has handed over its state.
+    CoordinatorState {
+        /// Index of the source.
+        source: usize,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// The state.
+        state: Vec<u8>,
+    },
+    /// A task has stored its part of a checkpoint.
+    Acknowledged {
+        /// The task.
+        attempt: AttemptId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// What it stored.
+        ack: Box<TaskAck>,
+    },
+    /// A task takes no part in a checkpoint.
+    Declined {
+        /// The task.
+        attempt: AttemptId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// Why.
+        error: Error,
+    },
+    /// A task's part of a checkpoint could not be stored.
+    StoreFailed {
+        /// The task.
+        attempt: AttemptId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// Why.
+        error: Error,
+    },
+    /// A task has processed all its input, and waits for a checkpoint.
+    EndOfData(AttemptId),
+    /// The metadata of a checkpoint has been written, or could not be.
+    MetadataWritten(CheckpointId, Result<Box<CompletedCheckpoint>>),
+    /// The checkpoint that the job begins from has been read, or could not be.
+    CheckpointRead(Result<Box<CompletedCheckpoint>>),
+    /// A client wants a savepoint.
+    Savepoint {
+        /// The folder to make it in; `None`: the configured one.
+        folder: Option<String>,
+        /// What happens behind the barrier.
+        kind: SnapshotKind,
+        /// Takes the savepoint's folder.
+        reply: SyncSender<Result<String>>,
+    },
+    /// Time has passed.
+    Tick,
     /// End the job.
     Cancel,
     /// How does the job stand?
@@ -108,7 +165,15 @@ pub struct JobMasterShell {
     publisher: Publisher,
     resource_manager: Address<ResourceManagerMessage>,
     dispatcher: Address<DispatcherMessage>,
-    registry: OperatorRegistry,
+    services: Services,
+    /// Writes and reads checkpoints; `None` until it is wanted.
+    store: Option<Address<StoreMessage>>,
+    /// Clients that wait for savepoints, by request.
+    savepoints: BTreeMap<u64, SyncSender<Result<String>>>,
+    /// The number of the next request.
+    next_request: u64,
+    /// The earliest time for which a tick is under way.
+    armed: Option<Timestamp>,
     /// TaskManagers that have given slots and not forgotten the job yet.
     hosts: BTreeMap<TaskManagerId, Host>,
     /// Coordinators that run, by source.
@@ -123,33 +188,82 @@ pub struct JobMasterShell {
 
 impl JobMasterShell {
     /// The JobMaster of a job that has just been accepted.
+    ///
+    /// # Errors
+    /// When the job's configuration is wrong; the publisher has been told.
     pub fn new(
         job: JobSpec,
         publisher: Publisher,
         resource_manager: Address<ResourceManagerMessage>,
         dispatcher: Address<DispatcherMessage>,
-        registry: OperatorRegistry,
-    ) -> Self {
+        services: Services,
+    ) -> Option<Self> {
         publisher.set_status(JobStatus::Created);
-        Self {
-            machine: JobMaster::new(job.clone()),
+        let machine = match JobMaster::new(job.clone()) {
+            Ok(machine) => machine,
+            Err(error) => {
+                publisher.refuse(error.context(job.place()));
+                return None;
+            }
+        };
+        Some(Self {
+            machine,
             job,
             publisher,
             resource_manager,
             dispatcher,
-            registry,
+            services,
+            store: None,
+            savepoints: BTreeMap::new(),
+            next_request: 0,
+            armed: None,
             hosts: BTreeMap::new(),
             coordinators: BTreeMap::new(),
             reporting: Reporting::default(),
             began: MonoTime::default(),
             over: false,
-        }
+        })
     }
 
     fn step(&mut self, event: JobEvent, cx: &mut ActorContext<'_>) {
-        for action in self.machine.step(event) {
+        for action in self.machine.step(event, cx.world().now()) {
             self.perform(action, cx);
         }
+        self.arm(cx);
+    }
+
+    /// Has the machine called when it wants to be.
+    fn arm(&mut self, cx: &mut ActorContext<'_>) {
+        let Some(wanted) = self.machine.next_time().filter(|wanted| self.armed.is_none_or(|armed| *wanted < armed)) else { return };
+        self.armed = Some(wanted);
+        cx.send_self_after((wanted - cx.world().now()).to_duration(), JobMasterMessage::Tick);
+    }
+
+    fn store(&mut self, cx: &mut ActorContext<'_>) -> Address<StoreMessage> {
+        let (job, services) = (&self.job, &self.services);
+        let make = || {
+            cx.spawn_isolated(
+                format!("checkpoints of {}", job.graph.name),
+                CheckpointStore::new(job.clone(), services.clone(), cx.address()),
+            )
+        };
+        self.store.get_or_insert_with(make).clone()
+    }
+
+    fn to_store(&mut self, message: StoreMessage, cx: &mut ActorContext<'_>) {
+        let store = self.store(cx);
+        cx.send(&store, message);
+    }
+
+    fn savepoint(&mut self, folder: Option<&str>, kind: SnapshotKind, reply: SyncSender<Result<String>>, cx: &mut ActorContext<'_>) {
+        let target = match store::savepoint_folder(&self.job, folder, cx.world().random()) {
+            Ok(target) => target,
+            Err(error) => return drop(reply.try_send(Err(error.context(self.job.place())))),
+        };
+        let request = self.next_request;
+        self.next_request += 1;
+        self.savepoints.insert(request, reply);
+        self.step(JobEvent::Savepoint(SavepointRequest { request, target: Some(target), kind }), cx);
     }
 
     fn perform(&mut self, action: JobAction, cx: &mut ActorContext<'_>) {
@@ -176,7 +290,7 @@ impl JobMasterShell {
                     cx.send(&host.task_manager, TaskManagerMessage::CloseHost { job: self.job.id, job_master: cx.address() });
                 }
             }
-            JobAction::StartCoordinator(source) => self.start_coordinator(source, cx),
+            JobAction::StartCoordinator(source, state) => self.start_coordinator(source, state, cx),
             JobAction::CallCoordinator(source, call) => {
                 if let Some(coordinator) = self.coordinators.get(&source) {
                     cx.send(coordinator, CoordinatorMessage::Call(call));
@@ -188,6 +302,31 @@ impl JobMasterShell {
                 }
             }
             JobAction::Done(outcome) => self.done(outcome, cx),
+            other => self.perform_checkpoint(other, cx),
+        }
+    }
+
+    fn perform_checkpoint(&mut self, action: JobAction, cx: &mut ActorContext<'_>) {
+        match action {
+            JobAction::ReadCheckpoint(path, claim) => self.to_store(StoreMessage::Read { path, claim }, cx),
+            JobAction::Trigger(id, tasks, barrier) => self.to_host(id, TaskHostMessage::Trigger(tasks, barrier), cx),
+            JobAction::SnapshotTo(id, checkpoint, base) => {
+                let target = SnapshotTarget { base, savepoint: true };
+                self.to_host(id, TaskHostMessage::SnapshotTo(checkpoint, target), cx);
+            }
+            JobAction::TellComplete(id, checkpoint) => self.to_host(id, TaskHostMessage::CheckpointComplete(checkpoint), cx),
+            JobAction::TellAborted(id, checkpoint) => self.to_host(id, TaskHostMessage::CheckpointAborted(checkpoint), cx),
+            JobAction::WriteMetadata(assembled) => self.to_store(StoreMessage::Write(assembled), cx),
+            JobAction::Discard(parts) => self.to_store(StoreMessage::Discard(parts), cx),
+            JobAction::DeleteCheckpoint(completed, shared) => self.to_store(StoreMessage::Delete(completed, shared), cx),
+            JobAction::AnswerSavepoint(request, result) => {
+                if let Some(reply) = self.savepoints.remove(&request) {
+                    // Whoever asked may have given up waiting.
+                    let _ = reply.try_send(result.map_err(|error| error.context(self.job.place())));
+                }
+            }
+            JobAction::Recovers(what) => tracing::warn!(job = %self.job.id, failure = what, "job recovers from a failure"),
+            other => tracing::error!(job = %self.job.id, action = ?other, "nobody performs this action"),
         }
     }
 
@@ -204,12 +343,13 @@ impl JobMasterShell {
         }
     }
 
-    fn start_coordinator(&mut self, source: usize, cx: &mut ActorContext<'_>) {
+    fn start_coordinator(&mut self, source: usize, restored: Option<Vec<u8>>, cx: &mut ActorContext<'_>) {
         let vertex = &self.job.graph.vertices[self.machine.sources()[source].vertex];
         let id = self.machine.sources()[source].operator;
         let Some(operator) = vertex.operators.iter().find(|operator| operator.id == id) else { return };
         let what = (operator.name.clone(), operator.spec.clone());
-        let actor = CoordinatorActor::new(source, what, self.registry.clone(), vertex.parallelism, cx.address());
+        let with = (vertex.parallelism, restored);
+        let actor = CoordinatorActor::new(source, what, self.services.operators.clone(), with, cx.address());
         let address = cx.spawn_isolated(format!("coordinator of {}", operator.name), actor);
         cx.send(&address, CoordinatorMessage::Start);
         self.coordinators.insert(source, address);
@@ -231,6 +371,9 @@ impl JobMasterShell {
     /// Once the job is over and every TaskManager has forgotten it, so may everybody else.
     fn leave_if_over(&mut self, cx: &mut ActorContext<'_>) {
         if self.over && self.hosts.is_empty() {
+            if let Some(store) = self.store.take() {
+                cx.send(&store, StoreMessage::Stop { delete: !self.machine.keeps_checkpoints() });
+            }
             cx.send(&self.dispatcher, DispatcherMessage::Ended(self.job.id));
             cx.stop();
         }
@@ -289,6 +432,24 @@ impl Actor for JobMasterShell {
             }
             JobMasterMessage::CoordinatorFailed(error) => self.step(JobEvent::CoordinatorFailed(error), cx),
             JobMasterMessage::Cancel => self.step(JobEvent::Cancel, cx),
+            JobMasterMessage::Tick => {
+                self.armed = None;
+                self.step(JobEvent::Time, cx);
+            }
+            JobMasterMessage::Savepoint { folder, kind, reply } => self.savepoint(folder.as_deref(), kind, reply, cx),
+            JobMasterMessage::CoordinatorState { source, checkpoint, state } => {
+                self.step(JobEvent::CoordinatorState { source, checkpoint, state }, cx);
+            }
+            JobMasterMessage::Acknowledged { attempt, checkpoint, ack } => self.step(JobEvent::Acknowledged(attempt, checkpoint, ack), cx),
+            JobMasterMessage::Declined { attempt, checkpoint, error } => {
+                self.step(JobEvent::Declined(checkpoint, error.context(format!("task {attempt}"))), cx);
+            }
+            JobMasterMessage::StoreFailed { attempt, checkpoint, error } => {
+                self.step(JobEvent::StoreFailed(checkpoint, error.context(format!("task {attempt}"))), cx);
+            }
+            JobMasterMessage::EndOfData(attempt) => self.step(JobEvent::EndOfData(attempt), cx),
+            JobMasterMessage::MetadataWritten(checkpoint, result) => self.step(JobEvent::MetadataWritten(checkpoint, result), cx),
+            JobMasterMessage::CheckpointRead(result) => self.step(JobEvent::CheckpointRead(result), cx),
             JobMasterMessage::Report(reply) => self.report(reply, cx),
             JobMasterMessage::Snapshots { request, tasks } => {
                 self.reporting.take(request, tasks);
@@ -308,6 +469,9 @@ impl Actor for JobMasterShell {
         }
         if self.hosts.is_empty() {
             cx.send(&self.resource_manager, ResourceManagerMessage::Release(self.job.id));
+        }
+        if let Some(store) = self.store.take() {
+            cx.send(&store, StoreMessage::Stop { delete: false });
         }
         cx.send(&self.dispatcher, DispatcherMessage::Ended(self.job.id));
     }

@@ -62,7 +62,7 @@ struct Job {
 impl Job {
     fn of(graph: JobGraph) -> Self {
         let spec = JobSpec { id: JobId(1), graph: Arc::new(graph), config: Arc::new(Configuration::new()) };
-        Self { machine: JobMaster::new(spec), outcome: None }
+        Self { machine: JobMaster::new(spec).expect("the configuration is right"), outcome: None }
     }
 
     fn new() -> Self {
@@ -86,7 +86,7 @@ impl Job {
 
     fn step(&mut self, event: JobEvent) -> Vec<String> {
         let mut texts = Vec::new();
-        for action in self.machine.step(event) {
+        for action in self.machine.step(event, Timestamp(0)) {
             texts.push(text(&action));
             if let JobAction::Done(outcome) = action {
                 assert!(self.outcome.replace(outcome).is_none(), "a job ends once");
@@ -130,10 +130,11 @@ fn text(action: &JobAction) -> String {
         }
         JobAction::CancelTasks(_, attempts) => format!("cancel {}", list(attempts)),
         JobAction::ToReader(_, attempt, _, event) => format!("to {} {event:?}", short(attempt)),
-        JobAction::StartCoordinator(source) => format!("start {source}"),
+        JobAction::StartCoordinator(source, _) => format!("start {source}"),
         JobAction::StopCoordinator(source) => format!("stop {source}"),
         JobAction::CallCoordinator(source, call) => format!("call {source} {call:?}"),
         JobAction::Done(_) => "done".to_owned(),
+        other => format!("{other:?}"),
     }
 }
 

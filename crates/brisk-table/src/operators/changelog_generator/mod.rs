@@ -112,7 +112,7 @@ impl OperatorFactory for ChangelogGenerator {
         Ok(Box::new(ChangelogReader::new(self.0.clone())))
     }
 
-    fn coordinator(&self, parallelism: u32) -> Result<Option<Box<dyn SourceCoordinator>>> {
+    fn coordinator(&self, parallelism: u32, _restored: Option<&[u8]>) -> Result<Option<Box<dyn SourceCoordinator>>> {
         let assigner = SplitAssigner::new(self.0.splits);
         Ok(Some(Box::new(EnumeratorCoordinator::new(Box::new(assigner), parallelism, None))))
     }

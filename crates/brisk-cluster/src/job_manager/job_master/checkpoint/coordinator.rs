@@ -48,7 +48,8 @@ pub enum Decision<S> {
     /// Have the coordinator of this source hand over its state, and hold back what it has for its readers until the barriers are on their way.
     SnapshotCoordinator(usize, CheckpointId),
     /// Begin at these tasks; then let go of what the source coordinators have for their readers.
-    Trigger(Vec<AttemptId>, Barrier),
+    /// The folder, if it is a savepoint that is to go into a folder of its own.
+    Trigger(Vec<AttemptId>, Barrier, Option<String>),
     /// Write the metadata.
     Write(Box<Assembled<S>>),
     /// Tell all tasks that it is complete.
@@ -156,7 +157,11 @@ impl<S> CheckpointCoordinator<S> {
 
     /// When something is due.
     pub fn next_time(&self) -> Option<Timestamp> {
-        let timeouts = self.pending.values().filter(|pending| !pending.writing).map(|pending| pending.barrier.timestamp + self.settings.timeout.into());
+        let timeouts = self
+            .pending
+            .values()
+            .filter(|pending| !pending.writing)
+            .map(|pending| pending.barrier.timestamp + self.settings.timeout.into());
         timeouts.chain(self.due).min()
     }
 
@@ -174,7 +179,11 @@ impl<S> CheckpointCoordinator<S> {
         for id in expired {
             let open = self.pending.get(&id).map_or(0, |pending| pending.open.len());
             let key = brisk_base::options::checkpoint_options::CHECKPOINT_TIMEOUT.key();
-            self.abort(id, Error::transient(format!("it was not complete after {timeout:?} ('{key}'): {open} tasks have not acknowledged")), true);
+            self.abort(
+                id,
+                Error::transient(format!("it was not complete after {timeout:?} ('{key}'): {open} tasks have not acknowledged")),
+                true,
+            );
         }
         self.begin_what_is_due(now, standing);
     }
@@ -233,7 +242,8 @@ impl<S> CheckpointCoordinator<S> {
 
     fn send_barriers(&mut self, checkpoint: CheckpointId) {
         if let Some(pending) = self.pending.get(&checkpoint).filter(|pending| pending.coordinators_open.is_empty()) {
-            self.decisions.push(Decision::Trigger(pending.standing.roots.clone(), pending.barrier));
+            let target = pending.savepoint.as_ref().and_then(|request| request.target.clone());
+            self.decisions.push(Decision::Trigger(pending.standing.roots.clone(), pending.barrier, target));
         }
     }
 
@@ -317,7 +327,8 @@ impl<S> CheckpointCoordinator<S> {
             self.due = Some(now);
             // What is under way may have begun before the last task came to its end; it must not keep the last one waiting.
             if self.pending.len() >= self.settings.max_concurrent && !self.stopping {
-                let under_way: Vec<_> = self.pending.iter().filter(|(_, pending)| !pending.writing && pending.savepoint.is_none()).map(|(id, _)| *id).collect();
+                let under_way: Vec<_> =
+                    self.pending.iter().filter(|(_, pending)| !pending.writing && pending.savepoint.is_none()).map(|(id, _)| *id).collect();
                 under_way.into_iter().for_each(|id| self.give_up(id, Error::transient("the job has come to its end")));
             }
             self.begin_what_is_due(now, || standing);

@@ -4,6 +4,12 @@
 //! |---|---|
 //! | when one begins, and what becomes of it | [`coordinator`] |
 //! | what the configuration says | [`settings`] |
+//! | what a completed one is made of, and which are kept | [`completed`] |
+//! | what the tasks of a restored job begin with | [`plan`] |
+//! | writing, reading and deleting metadata and files | [`store`] |
 
+pub mod completed;
 pub mod coordinator;
+pub mod plan;
 pub mod settings;
+pub mod store;

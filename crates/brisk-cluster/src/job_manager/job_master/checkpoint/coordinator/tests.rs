@@ -31,7 +31,7 @@ fn two() -> Standing {
 fn words(coordinator: &mut Coordinator) -> Vec<String> {
     let word = |decision: Decision<&'static str>| match decision {
         Decision::SnapshotCoordinator(source, id) => format!("snapshot coordinator {source} for {id}"),
-        Decision::Trigger(tasks, barrier) => format!("trigger {} at {} tasks", barrier.checkpoint, tasks.len()),
+        Decision::Trigger(tasks, barrier, _) => format!("trigger {} at {} tasks", barrier.checkpoint, tasks.len()),
         Decision::Write(assembled) => format!("write {} of {} tasks", assembled.checkpoint, assembled.tasks.len()),
         Decision::TellComplete(id) => format!("{id} complete"),
         Decision::TellAborted(id) => format!("{id} aborted"),

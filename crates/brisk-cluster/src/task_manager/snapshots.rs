@@ -1,0 +1,115 @@
+//! Stores what tasks hand over at barriers, on threads of its own, and tells the JobMaster; and reads what tasks begin with.
+
+use crate::job::{SnapshotFigures, SnapshotTarget, TaskAck, TaskRestorePlan};
+use crate::job_manager::JobMasterMessage;
+use crate::services::StorageProvider;
+use crate::transport::{Actor, ActorContext, Address};
+use brisk_base::ids::{AttemptId, CheckpointId};
+use brisk_base::{Error, Result, ResultExt};
+use brisk_runtime::barrier::InFlightElements;
+use brisk_runtime::task::{OldTask, RestoreTask, TaskCheckpoint, TaskRestore};
+use brisk_state::snapshot::{CheckpointLocation, load_blob, read_operator, store_blob, write_task};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What the actor understands.
+pub enum SnapshotMessage {
+    /// Store a task's part of a checkpoint.
+    Store {
+        /// The task.
+        attempt: AttemptId,
+        /// What it handed over.
+        checkpoint: Box<TaskCheckpoint>,
+        /// Where to.
+        target: SnapshotTarget,
+    },
+    /// End.
+    Stop,
+}
+
+/// Stores the parts of one job's tasks in this process. Whoever spawns it gives it a thread.
+pub struct SnapshotStore {
+    storages: Arc<dyn StorageProvider>,
+    job_master: Address<JobMasterMessage>,
+    /// State up to this size has no file of its own.
+    inline_below: usize,
+}
+
+impl SnapshotStore {
+    /// A store for one job.
+    pub const fn new(storages: Arc<dyn StorageProvider>, job_master: Address<JobMasterMessage>, inline_below: usize) -> Self {
+        Self { storages, job_master, inline_below }
+    }
+
+    fn store(&self, attempt: AttemptId, taken: TaskCheckpoint, target: &SnapshotTarget, cx: &ActorContext<'_>) -> Result<TaskAck> {
+        let began = cx.world().mono();
+        let storage = self.storages.open(&target.base)?;
+        let mut at =
+            if target.savepoint { CheckpointLocation::savepoint() } else { CheckpointLocation::checkpoint(taken.barrier.checkpoint) };
+        at.inline_below = self.inline_below;
+        let name = attempt.to_string();
+        let figures = SnapshotFigures {
+            start_delay: taken.start_delay,
+            alignment: taken.alignment,
+            sync: taken.sync,
+            in_flight_records: taken.in_flight.rows(),
+            ..SnapshotFigures::default()
+        };
+        let in_flight = taken.in_flight.encode();
+        let (state, sizes) = write_task(storage.as_ref(), &at, &name, taken.operators)?;
+        let in_flight_bytes = if taken.in_flight.is_empty() { 0 } else { in_flight.len() as u64 };
+        let path = at.path(&format!("{name}-channels"));
+        let stored = store_blob(storage.as_ref(), path, in_flight, self.inline_below)?;
+        let asynchronous = cx.world().mono().since(began);
+        let (full_bytes, stored_bytes) = (sizes.full_bytes + in_flight_bytes, sizes.stored_bytes + in_flight_bytes);
+        let figures = SnapshotFigures { asynchronous, full_bytes, stored_bytes, in_flight_bytes, ..figures };
+        Ok(TaskAck { target: target.clone(), state, in_flight: Some(stored), figures })
+    }
+}
+
+impl Actor for SnapshotStore {
+    type Message = SnapshotMessage;
+
+    fn handle(&mut self, message: SnapshotMessage, cx: &mut ActorContext<'_>) {
+        match message {
+            SnapshotMessage::Store { attempt, checkpoint, target } => {
+                let id = checkpoint.barrier.checkpoint;
+                let answer = match self.store(attempt, *checkpoint, &target, cx) {
+                    Ok(ack) => JobMasterMessage::Acknowledged { attempt, checkpoint: id, ack: Box::new(ack) },
+                    Err(error) => JobMasterMessage::StoreFailed { attempt, checkpoint: id, error },
+                };
+                cx.send(&self.job_master, answer);
+            }
+            SnapshotMessage::Stop => cx.stop(),
+        }
+    }
+
+    fn crashed(&mut self, error: Error, cx: &mut ActorContext<'_>) {
+        cx.send(&self.job_master, JobMasterMessage::HostFailed(error.context("storing a snapshot")));
+    }
+}
+
+/// Reads what a task begins with, in its first poll. Files of backends are copied or linked below `folder`.
+pub fn restore_task(storages: Arc<dyn StorageProvider>, plan: Arc<TaskRestorePlan>, folder: PathBuf) -> RestoreTask {
+    Box::new(move || {
+        let place = |id: CheckpointId| format!("restoring from checkpoint {id} in '{}'", plan.base);
+        read(storages.as_ref(), &plan, &folder).context(|| place(plan.checkpoint))
+    })
+}
+
+fn read(storages: &dyn StorageProvider, plan: &TaskRestorePlan, folder: &std::path::Path) -> Result<TaskRestore> {
+    let storage = storages.open(&plan.base)?;
+    let mut operators = BTreeMap::new();
+    for (operator, state) in &plan.operators {
+        let restored = read_operator(&storage, plan.checkpoint, state, &folder.join(operator.to_string()))?;
+        operators.insert(*operator, Arc::new(restored));
+    }
+    let mut in_flight = Vec::new();
+    for (vertex, subtask, parallelism, data) in &plan.in_flight {
+        let bytes = load_blob(storage.as_ref(), data)?;
+        let elements = InFlightElements::decode(&bytes).context(|| format!("records under way in task {vertex} ({subtask})"))?;
+        in_flight.push(OldTask { vertex: *vertex, subtask: *subtask, parallelism: *parallelism, elements });
+    }
+    Ok(TaskRestore { operators, in_flight })
+}
