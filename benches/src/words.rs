@@ -3,7 +3,7 @@
 use crate::digest_sink::DigestSink;
 use crate::{Benchmark, Outcome, Spec, engine, no_engine, text};
 use anyhow::{Context as _, Result, ensure};
-use brisk::prelude::{Collector, EnvironmentExt as _};
+use brisk::prelude::{Collector, EnvironmentExt as _, Str};
 use hashbrown::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -33,13 +33,13 @@ fn run(spec: &Spec) -> Result<Outcome> {
 /// Lines -> words -> running count per word; the sum of all running counts is the digest.
 fn by_engine(spec: &Spec, path: &Path) -> Result<Outcome> {
     let env = engine::environment(spec)?;
-    let (sink, total) = DigestSink::new(|(_, count): &(String, u64), _| *count);
+    let (sink, total) = DigestSink::new(|(_, count): &(Str, u64), _| *count);
     env.read_text_file(path)
-        .flat_map(|line: String, out: &mut Collector<(String, u64)>| {
+        .flat_map(|line: String, out: &mut Collector<(Str, u64)>| {
             let mut from = 0;
             for to in memchr::memchr_iter(b' ', line.as_bytes()).chain([line.len()]) {
                 if to > from {
-                    out.collect((line[from..to].to_owned(), 1));
+                    out.collect((Str::from(&line[from..to]), 1));
                 }
                 from = to + 1;
             }

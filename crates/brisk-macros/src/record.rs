@@ -10,6 +10,7 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let (ident, types) = (input.ident, &input.types);
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
     let (encode, decode, schema, heap_bytes) = (encode(&input), decode(&input), schema(&input), heap_bytes(&input));
+    let assign = assign(&input);
     Ok(quote! {
         #[automatically_derived]
         impl #impl_generics #types::Record for #ident #type_generics #where_clause {
@@ -28,6 +29,8 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
             fn heap_bytes(&self) -> usize {
                 #heap_bytes
             }
+
+            #assign
         }
     })
 }
@@ -93,6 +96,30 @@ fn schema_field(types: &TokenStream, field: &Field) -> TokenStream {
     let (name, schema, ty) = (&field.name, field.function(types, "Record", "schema"), &field.ty);
     let default = field.default.then(|| quote!(.with_default_of::<#ty>()));
     quote!(#types::Field::new(#name, #schema())#default)
+}
+
+/// Of a struct field by field; an enum has that of the trait.
+fn assign(input: &Input<'_>) -> TokenStream {
+    if input.is_enum {
+        return TokenStream::new();
+    }
+    let types = &input.types;
+    let fields = input.variants.iter().flat_map(|variant| &variant.fields).map(|field| {
+        let member = &field.member;
+        // The codec of a module does not say how its type is copied.
+        let assign = match &field.with {
+            Some(_) => quote!(::core::clone::Clone::clone_from),
+            None => field.function(types, "Record", "assign"),
+        };
+        quote!(#assign(&mut self.#member, &other.#member);)
+    });
+    let fields: TokenStream = fields.collect();
+    let other = if fields.is_empty() { quote!(_other) } else { quote!(other) };
+    quote! {
+        fn assign(&mut self, #other: &Self) {
+            #fields
+        }
+    }
 }
 
 fn heap_bytes(input: &Input<'_>) -> TokenStream {

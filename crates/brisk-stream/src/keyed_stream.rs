@@ -156,23 +156,23 @@ impl<T: Record, S: KeySelector<T>> KeyedStream<T, S> {
     ///     .print();
     /// ```
     pub fn sum<N: Number>(&self, field: impl Fn(&mut T) -> &mut N + Clone + Send + Sync + 'static) -> DataStream<T> {
-        self.fold_in_place(move |sum, mut value| *field(sum) += *field(&mut value))
+        self.fold_in_place(move |sum, value| *field(sum) += *field(value))
     }
 
     /// Gives, for each record, the first record of its key with one field set to the lowest of all.
     pub fn min<N: PartialOrd + Clone + 'static>(&self, field: impl Fn(&mut T) -> &mut N + Clone + Send + Sync + 'static) -> DataStream<T> {
-        self.fold_in_place(move |lowest, mut value| {
-            if *field(&mut value) < *field(lowest) {
-                field(lowest).clone_from(field(&mut value));
+        self.fold_in_place(move |lowest, value| {
+            if *field(value) < *field(lowest) {
+                std::mem::swap(field(lowest), field(value));
             }
         })
     }
 
     /// Gives, for each record, the first record of its key with one field set to the highest of all.
     pub fn max<N: PartialOrd + Clone + 'static>(&self, field: impl Fn(&mut T) -> &mut N + Clone + Send + Sync + 'static) -> DataStream<T> {
-        self.fold_in_place(move |highest, mut value| {
-            if *field(&mut value) > *field(highest) {
-                field(highest).clone_from(field(&mut value));
+        self.fold_in_place(move |highest, value| {
+            if *field(value) > *field(highest) {
+                std::mem::swap(field(highest), field(value));
             }
         })
     }
@@ -180,8 +180,8 @@ impl<T: Record, S: KeySelector<T>> KeyedStream<T, S> {
     /// Gives, for each record, that record of its key in which the field is lowest; of equal ones the first.
     pub fn min_by<N: PartialOrd>(&self, field: impl Fn(&T) -> N + Clone + Send + Sync + 'static) -> DataStream<T> {
         self.fold_in_place(move |lowest, value| {
-            if field(&value) < field(lowest) {
-                *lowest = value;
+            if field(value) < field(lowest) {
+                std::mem::swap(lowest, value);
             }
         })
     }
@@ -189,13 +189,13 @@ impl<T: Record, S: KeySelector<T>> KeyedStream<T, S> {
     /// Gives, for each record, that record of its key in which the field is highest; of equal ones the first.
     pub fn max_by<N: PartialOrd>(&self, field: impl Fn(&T) -> N + Clone + Send + Sync + 'static) -> DataStream<T> {
         self.fold_in_place(move |highest, value| {
-            if field(&value) > field(highest) {
-                *highest = value;
+            if field(value) > field(highest) {
+                std::mem::swap(highest, value);
             }
         })
     }
 
-    fn fold_in_place(&self, fold: impl Fn(&mut T, T) + Clone + Send + Sync + 'static) -> DataStream<T> {
+    fn fold_in_place(&self, fold: impl Fn(&mut T, &mut T) + Clone + Send + Sync + 'static) -> DataStream<T> {
         let selector = self.selector.clone();
         self.transform("Keyed Aggregation", move |cx: &RuntimeContext| {
             boxed(RollingOperator::new(selector.clone(), InPlace(fold.clone()), cx)?)

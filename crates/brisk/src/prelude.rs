@@ -14,7 +14,7 @@ pub use brisk_core::operator::RuntimeContext;
 pub use brisk_core::state::{AggregatingState, ListState, MapState, ReducingState, StateDeclarations, ValueState};
 #[cfg(feature = "serde")]
 pub use brisk_core::types::Serde;
-pub use brisk_core::types::{Key, Record};
+pub use brisk_core::types::{Key, Record, Str};
 pub use brisk_stream::function::{
     AsyncFunction, AsyncOptions, AsyncOrder, AsyncResult, AsyncRetry, BroadcastContext, BroadcastProcessFunction, BroadcastState,
     CoFlatMapFunction, CoMapFunction, CoProcessFunction, Context, FilterFunction, FlatMapFunction, KeyedBroadcastProcessFunction,

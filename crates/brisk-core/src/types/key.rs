@@ -17,7 +17,7 @@ use std::fmt::Debug;
 /// | unsigned integers, `char` | big-endian, full width |
 /// | signed integers, `Timestamp`, `Millis` | big-endian with the sign bit flipped |
 /// | `bool` | 0 or 1 |
-/// | `String`, `Arc<str>`, `Vec<u8>` | the bytes, each 0 as 0 255, closed by 0 0 |
+/// | `String`, `Str`, `Arc<str>`, `Vec<u8>` | the bytes, each 0 as 0 255, closed by 0 0 |
 /// | `Option` | 0, or 1 and the value |
 /// | `Vec`, `BTreeSet`, `BTreeMap` | each element after a 1, closed by 0 |
 /// | arrays, tuples, structs | the fields in order |

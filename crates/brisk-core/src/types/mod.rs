@@ -20,6 +20,7 @@ mod record;
 mod schema;
 #[cfg(feature = "serde")]
 mod serde;
+mod text;
 mod time;
 mod tuples;
 
@@ -33,6 +34,7 @@ pub use self::record::Record;
 pub use self::schema::{Field, Schema, Variant, named};
 #[cfg(feature = "serde")]
 pub use self::serde::Serde;
+pub use self::text::Str;
 pub use brisk_macros::{Key, Record};
 
 /// What derived code needs besides.

@@ -5,7 +5,7 @@ use brisk_base::Result;
 
 /// A value that can flow in a stream and lie in state.
 ///
-/// Derive it: `#[derive(Clone, Record)]`. It is built in for the primitives, `String`, `Vec`, `Box`, `Option`, tuples, arrays, the maps
+/// Derive it: `#[derive(Clone, Record)]`. It is built in for the primitives, `String`, [`Str`](super::Str), `Vec`, `Box`, `Option`, tuples, arrays, the maps
 /// and sets of the standard library, and Brisk's times. Types of foreign crates come in through `Serde<T>` (feature `serde`) or
 /// `#[record(with = module)]` on a field.
 ///
@@ -34,7 +34,7 @@ use brisk_base::Result;
 /// | `u128`, `i128` | 16 bytes, lowest first |
 /// | `f32`, `f64` | the bits of the IEEE value, lowest byte first |
 /// | `bool`, the tag of `Option` | 0 or 1 |
-/// | `String`, `Arc<str>`, `Vec<u8>` | length as LEB128, then the bytes |
+/// | `String`, `Str`, `Arc<str>`, `Vec<u8>` | length as LEB128, then the bytes |
 /// | `Vec`, sets, maps | count as LEB128, then the elements (of a map: key, value), then zeros if these were fewer bytes than the count |
 /// | arrays, tuples, structs | the fields in order |
 /// | enums | index of the variant as LEB128, then its fields |
@@ -59,6 +59,13 @@ pub trait Record: Clone + Send + Sync + 'static {
     /// Bytes this value holds outside of `size_of::<Self>()`, approximately: for memory accounting.
     fn heap_bytes(&self) -> usize {
         0
+    }
+
+    /// Becomes a copy of `other`, using the memory it has again. As `clone_from`, but also for tuples and what is derived.
+    #[doc(hidden)]
+    #[inline]
+    fn assign(&mut self, other: &Self) {
+        self.clone_from(other);
     }
 
     /// Appends the elements of a list, without the count. Only for types whose lists have an encoding of their own (`u8`).

@@ -54,6 +54,12 @@ macro_rules! tuple {
             fn heap_bytes(&self) -> usize {
                 self.$first_index.heap_bytes() $(+ self.$index.heap_bytes())*
             }
+
+            #[inline]
+            fn assign(&mut self, other: &Self) {
+                self.$first_index.assign(&other.$first_index);
+                $(self.$index.assign(&other.$index);)*
+            }
         }
 
         impl<$first: Key, $($type: Key),*> Key for ($first, $($type,)*) {

@@ -13,30 +13,20 @@ use brisk_core::operator::{Operator, OperatorContext, Rest, RuntimeContext};
 use brisk_core::state::{KeyedTable, Layout, Slot, StateDeclarations};
 use brisk_core::types::{Key, Record};
 use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 
 /// Folds a chunk of records into a table.
 pub(crate) trait Rolling<T>: Send {
-    /// Gives the new value of each slot; `values` are as many as `slots`, and every slot has the namespace `()`.
-    fn apply<K: Key>(
-        &self,
-        table: &mut dyn KeyedTable<K, (), T>,
-        slots: &[Slot<'_, K, ()>],
-        values: Vec<T>,
-        out: &mut Vec<T>,
-    ) -> Result<()>;
+    /// Folds each of `values` into its slot and gives the new value of the slot; every slot has the namespace `()`.
+    fn apply<K: Key>(&self, table: &mut dyn KeyedTable<K, (), T>, slots: &[Slot<'_, K, ()>], values: Vec<T>) -> Result<Vec<T>>;
 }
 
 /// Folds by a function that takes both values and gives one.
 pub(crate) struct ByReduce<R>(pub(crate) R);
 
 impl<T: Record, R: ReduceFunction<T>> Rolling<T> for ByReduce<R> {
-    fn apply<K: Key>(
-        &self,
-        table: &mut dyn KeyedTable<K, (), T>,
-        slots: &[Slot<'_, K, ()>],
-        values: Vec<T>,
-        out: &mut Vec<T>,
-    ) -> Result<()> {
+    fn apply<K: Key>(&self, table: &mut dyn KeyedTable<K, (), T>, slots: &[Slot<'_, K, ()>], values: Vec<T>) -> Result<Vec<T>> {
+        let mut out = Vec::with_capacity(values.len());
         let mut values = values.into_iter();
         table.update_many(slots, &mut |_, current| {
             let value = values.next().expect("one value per slot, in order");
@@ -47,35 +37,32 @@ impl<T: Record, R: ReduceFunction<T>> Rolling<T> for ByReduce<R> {
             out.push(reduced.clone());
             *current = Some(reduced);
             Ok(())
-        })
+        })?;
+        Ok(out)
     }
 }
 
-/// Folds by a function that changes the present value.
+/// Folds by a function that changes the present value, and may change the record, which is not needed any more. The results take the
+/// records' places, so that they need no memory where a record's will do.
 pub(crate) struct InPlace<F>(pub(crate) F);
 
-impl<T: Record, F: Fn(&mut T, T) + Send> Rolling<T> for InPlace<F> {
-    fn apply<K: Key>(
-        &self,
-        table: &mut dyn KeyedTable<K, (), T>,
-        slots: &[Slot<'_, K, ()>],
-        values: Vec<T>,
-        out: &mut Vec<T>,
-    ) -> Result<()> {
-        let values = std::cell::RefCell::new(values.into_iter().peekable());
-        let created = std::cell::Cell::new(false);
-        let next = || values.borrow_mut().next().expect("one value per slot, in order");
-        let mut create = |_| {
+impl<T: Record, F: Fn(&mut T, &mut T) + Send> Rolling<T> for InPlace<F> {
+    fn apply<K: Key>(&self, table: &mut dyn KeyedTable<K, (), T>, slots: &[Slot<'_, K, ()>], mut values: Vec<T>) -> Result<Vec<T>> {
+        let records = RefCell::new(&mut values[..]);
+        let created = Cell::new(false);
+        let mut create = |row: usize| {
             created.set(true);
-            Ok(next())
+            Ok(records.borrow()[row].clone())
         };
-        table.add_many(slots, &mut create, &mut |_, current| {
+        table.add_many(slots, &mut create, &mut |row, current| {
             if !created.replace(false) {
-                (self.0)(current, next());
+                let record = &mut records.borrow_mut()[row];
+                (self.0)(current, record);
+                record.assign(current);
             }
-            out.push(current.clone());
             Ok(())
-        })
+        })?;
+        Ok(values)
     }
 }
 
@@ -134,8 +121,7 @@ impl<T: Record, S: KeySelector<T>, R: Rolling<T>> RollingOperator<T, S, R> {
         }
         let hashes = if rows.hashes.is_empty() { &self.hashes } else { &rows.hashes };
         let slots: Vec<_> = keys.iter().zip(hashes).map(|(key, hash)| Slot { hash: *hash, key, namespace: &() }).collect();
-        let mut out = Vec::with_capacity(values.len());
-        self.rolling.apply(self.table.as_mut(), &slots, values, &mut out)?;
+        let out = self.rolling.apply(self.table.as_mut(), &slots, values)?;
         emit_rows(rows.with_values(out), cx);
         if self.on_heap {
             self.entries = self.table.len()?;

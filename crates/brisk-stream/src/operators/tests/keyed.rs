@@ -122,8 +122,8 @@ proptest! {
     #[test]
     fn rolling_aggregation_follows_the_model(records in proptest::collection::vec((0u8..5, -20i64..20), 0..300), cut in 1usize..300, hurried: bool, hashed: bool) {
         let records: Vec<(String, i64)> = records.into_iter().map(|(key, number)| (key.to_string(), number)).collect();
-        let sum = |into: &mut (String, i64), value: (String, i64)| into.1 += value.1;
-        let lowest = |into: &mut (String, i64), value: (String, i64)| if value.1 < into.1 { *into = value };
+        let sum = |into: &mut (String, i64), value: &mut (String, i64)| into.1 += value.1;
+        let lowest = |into: &mut (String, i64), value: &mut (String, i64)| if value.1 < into.1 { std::mem::swap(into, value) };
         let mut drivers = [
             rolling(InPlace(sum)),
             rolling(InPlace(lowest)),
