@@ -44,7 +44,7 @@ impl<T: Record> DataStream<T> {
     /// Keeps some records, with a function that is opened and closed.
     pub fn filter_with<F: FilterFunction<In = T>>(&self, function: F) -> Self {
         let function = PerSubtask::new(function);
-        self.transform("Filter", move |cx: &RuntimeContext| boxed(FilterOperator::new(function.instance(), cx)))
+        self.transform("Filter", move |_: &RuntimeContext| boxed(FilterOperator::new(function.instance())))
     }
 
     /// Makes any number of records of each.

@@ -2,12 +2,12 @@
 
 use super::emit_rows;
 use crate::function::MapFunction;
-use brisk_base::Result;
+use brisk_base::{Error, Result};
 use brisk_core::batch::{AnyBatch, Mark, Rows};
-use brisk_core::operator::{Operator, OperatorContext, Rest};
+use brisk_core::operator::{Budget, Operator, OperatorContext, Rest};
 use brisk_core::types::Record;
 
-/// See the module. Cost per record: the function, one push, one decrement.
+/// See the module. Cost per record: the function, one move, one decrement; the results take the place of the records where they fit.
 pub(crate) struct MapOperator<F> {
     function: F,
 }
@@ -15,6 +15,23 @@ pub(crate) struct MapOperator<F> {
 impl<F: MapFunction> MapOperator<F> {
     pub(crate) const fn new(function: F) -> Self {
         Self { function }
+    }
+
+    /// Maps values until the time is used up, and gives the others back.
+    fn map(&mut self, values: Vec<F::In>, budget: &mut Budget) -> Result<(Vec<F::Out>, Vec<F::In>)> {
+        let (mut rest, mut failure, mut stopped) = (Vec::new(), None::<Error>, false);
+        // The standard library collects this into the memory of `values`, if an output is as large as an input.
+        let mapped = values.into_iter().filter_map(|value| {
+            if stopped {
+                rest.push(value);
+                return None;
+            }
+            let mapped = self.function.map(value).map_err(|error| failure = Some(error)).ok();
+            stopped = budget.row() || mapped.is_none();
+            mapped
+        });
+        let mapped = mapped.collect();
+        failure.map_or(Ok((mapped, rest)), Err)
     }
 }
 
@@ -25,18 +42,11 @@ impl<F: MapFunction> Operator for MapOperator<F> {
 
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
         let mut rows = Rows::<F::In>::from_any(batch)?;
-        let mut mapped = Vec::with_capacity(rows.values.len());
-        let mut values = std::mem::take(&mut rows.values).into_iter();
-        for value in values.by_ref() {
-            mapped.push(self.function.map(value)?);
-            if cx.budget.row() {
-                break;
-            }
-        }
-        let rest = if values.len() == 0 {
+        let (mapped, unread) = self.map(std::mem::take(&mut rows.values), cx.budget)?;
+        let rest = if unread.is_empty() {
             Rest::Consumed
         } else {
-            rows.values = values.collect();
+            rows.values = unread;
             Rest::More(Box::new(split_off_rest(&mut rows, mapped.len())))
         };
         emit_rows(rows.with_values(mapped), cx);

@@ -39,7 +39,7 @@ impl Output for Emitted {
 
 /// A runtime context, and the clock under it.
 fn base() -> (RuntimeContext, Arc<HandClock>) {
-    let driver = Driver::new(&[], |cx| crate::operators::FilterOperator::new(crate::function::FilterFn::new(|_: &i64| true), cx));
+    let driver = Driver::new(&[], |_| crate::operators::FilterOperator::new(crate::function::FilterFn::new(|_: &i64| true)));
     (driver.runtime.clone(), driver.clock.clone())
 }
 

@@ -106,6 +106,11 @@ impl<T: Record, F: ReduceFunction<T>> Fold<T> for Reducing<T, F> {
 
     #[inline]
     fn add(&mut self, acc: &mut T, value: T) -> Result<()> {
+        if !std::mem::needs_drop::<T>() {
+            // Plain data is copied faster than it is exchanged.
+            *acc = self.function.reduce(acc.clone(), value)?;
+            return Ok(());
+        }
         let spare = self.spare.take().unwrap_or_else(|| acc.clone());
         let first = std::mem::replace(acc, spare);
         let sum = self.function.reduce(first, value)?;

@@ -47,7 +47,7 @@ proptest! {
         feed(&mut map, 0, &values, &marks, cut);
         prop_assert_eq!(map.steps::<i64>(0), expected(&values, &marks, |x| vec![x * 2]));
 
-        let mut filter = Driver::new(&[], |cx| FilterOperator::new(FilterFn::new(|x: &i64| x % 3 == 0), cx)).hurried(hurried);
+        let mut filter = Driver::new(&[], |_| FilterOperator::new(FilterFn::new(|x: &i64| x % 3 == 0))).hurried(hurried);
         feed(&mut filter, 0, &values, &marks, cut);
         prop_assert_eq!(filter.steps::<i64>(0), expected(&values, &marks, |x| if x % 3 == 0 { vec![x] } else { vec![] }));
 
