@@ -57,6 +57,17 @@ impl Budget {
         self.left == 0 && self.check()
     }
 
+    /// Rows that may be processed before they are counted with [`rows`](Self::rows): for loops that are too short to count each.
+    pub const fn allowance(&self) -> usize {
+        self.left as usize
+    }
+
+    /// Counts rows, at most as many as the [`allowance`](Self::allowance); true when the time is used up.
+    pub fn rows(&mut self, count: usize) -> bool {
+        self.left -= count as u32;
+        self.left == 0 && self.check()
+    }
+
     /// Reads the clock; true when the time is used up.
     #[cold]
     pub fn check(&mut self) -> bool {
@@ -107,6 +118,23 @@ mod tests {
                 return (rows, clock.1.load(Ordering::Relaxed));
             }
         }
+    }
+
+    #[test]
+    fn rows_counted_together_count_as_much() {
+        let clock = Arc::new(Hand(AtomicU64::new(0), AtomicU64::new(0)));
+        let mut budget = Budget::new(clock.clone());
+        budget.restart(MonoTime(0), MonoTime(1_000_000));
+        let mut rows = 0;
+        loop {
+            let count = budget.allowance().min(100);
+            clock.0.fetch_add(10 * count as u64, Ordering::Relaxed);
+            rows += count as u64;
+            if budget.rows(count) {
+                break;
+            }
+        }
+        assert_eq!((rows, clock.1.load(Ordering::Relaxed)), run(10));
     }
 
     #[test]

@@ -4,10 +4,10 @@ use super::fold::Fold;
 use super::time_window::Window;
 use crate::key_selector::KeySelector;
 use brisk_base::{Result, Timestamp};
-use brisk_core::operator::OperatorContext;
+use brisk_core::operator::{Budget, OperatorContext};
 use brisk_core::state::{KeyedTable, Slot};
 use brisk_core::types::{Key, Record};
-use brisk_state::heap::{HeapTable, OpenNamespace};
+use brisk_state::heap::{HeapNamespace, HeapTable, OpenNamespace};
 
 /// The windows that hold one interval between two starts of windows.
 pub(super) struct Current<W> {
@@ -57,6 +57,14 @@ impl<T> Unread<'_, T> {
         self.hashes.get(self.row).copied().unwrap_or_else(|| key.key_hash())
     }
 
+    /// How many of the next rows up to `until` lie in the current interval.
+    fn within<W>(&self, current: &Current<W>, until: usize) -> usize {
+        match self.timestamps.get(self.row..until) {
+            Some(timestamps) => timestamps.iter().take_while(|timestamp| current.holds(**timestamp)).count(),
+            None => 0,
+        }
+    }
+
     /// The next row.
     #[inline]
     pub(super) fn take(&mut self) -> Option<T> {
@@ -87,6 +95,9 @@ where
         current.places.extend(current.windows.iter().map(place));
     }
     let (last, others) = current.places.split_last().expect("an open interval has windows");
+    if others.is_empty() {
+        return add_to_one(table.in_namespace(*last), current, selector, fold, rows, until, cx.budget);
+    }
     while rows.row < until && current.holds(rows.timestamp()) {
         let Some(value) = rows.take() else { break };
         let key = selector.key(&value);
@@ -108,6 +119,47 @@ where
         }
         rows.row += 1;
         if cx.budget.row() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// [`add_to_heap`] where there is one window: rows are counted and their times compared apart from the loop that adds them, which leaves
+/// more of them to be looked up at the same time.
+#[inline]
+fn add_to_one<T, S, W, F>(
+    mut contents: HeapNamespace<'_, S::Key, F::Acc>,
+    current: &Current<W>,
+    selector: &S,
+    fold: &mut F,
+    rows: &mut Unread<'_, T>,
+    until: usize,
+    budget: &mut Budget,
+) -> Result<bool>
+where
+    T: Record,
+    S: KeySelector<T>,
+    F: Fold<T>,
+{
+    let mut left = rows.within(current, until);
+    while left > 0 {
+        let count = left.min(budget.allowance());
+        let hashes = rows.hashes.get(rows.row..).unwrap_or_default();
+        for (at, value) in rows.values.by_ref().take(count).enumerate() {
+            let key = selector.key(&value);
+            let hash = hashes.get(at).copied().unwrap_or_else(|| key.key_hash());
+            if let Some(acc) = contents.get_mut(hash, &key) {
+                drop(key);
+                fold.add(acc, value)?;
+            } else {
+                let key = key.into_owned();
+                contents.insert_new(hash, key, fold.create(value)?);
+            }
+        }
+        rows.row += count;
+        left -= count;
+        if budget.rows(count) {
             return Ok(true);
         }
     }
