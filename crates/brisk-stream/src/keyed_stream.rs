@@ -143,7 +143,9 @@ impl<T: Record, S: KeySelector<T>> KeyedStream<T, S> {
     /// As [`reduce`](Self::reduce), with a function of a named type.
     pub fn reduce_with(&self, f: impl ReduceFunction<T> + Clone) -> DataStream<T> {
         let selector = self.selector.clone();
-        self.transform("Keyed Reduce", move |cx: &RuntimeContext| boxed(RollingOperator::new(selector.clone(), ByReduce(f.clone()), cx)?))
+        self.transform("Keyed Reduce", move |cx: &RuntimeContext| {
+            boxed(RollingOperator::new(selector.clone(), ByReduce::new(f.clone()), cx)?)
+        })
     }
 
     /// Gives, for each record, the first record of its key with one field summed up over all of them.

@@ -62,16 +62,18 @@ impl<T> Rows<T> {
     /// Appends a row; `timestamp` is [`Timestamp::MIN`] for none.
     #[inline]
     pub fn push(&mut self, value: T, timestamp: Timestamp) {
+        self.values.push(value);
         if timestamp.is_set() || !self.timestamps.is_empty() {
             self.push_timestamp(timestamp);
         }
-        self.values.push(value);
     }
 
+    /// The timestamp of the last row.
     #[inline]
     fn push_timestamp(&mut self, timestamp: Timestamp) {
-        if self.timestamps.len() < self.values.len() {
-            self.timestamps.resize(self.values.len(), Timestamp::MIN);
+        let before = self.values.len() - 1;
+        if self.timestamps.len() < before {
+            self.timestamps.resize(before, Timestamp::MIN);
         }
         self.timestamps.push(timestamp);
     }

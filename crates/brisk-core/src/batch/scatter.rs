@@ -23,7 +23,7 @@ pub struct RowScatter<T> {
     full: Vec<u32>,
     /// Rows in all buffers.
     rows: usize,
-    /// Rows of the batch that was taken last: a guess at the next.
+    /// Rows of the largest of the last batches: a guess at the next.
     guess: usize,
 }
 
@@ -215,7 +215,7 @@ impl<T: Record> Scatter for RowScatter<T> {
             buffer.mark(self.watermark);
         }
         let taken = std::mem::take(buffer);
-        self.guess = taken.values.len();
+        self.guess = taken.values.len().max(self.guess - self.guess / 16);
         self.rows -= taken.values.len();
         Scattered::Batch(Box::new(taken))
     }

@@ -103,7 +103,38 @@ pub const fn hash_bytes(bytes: &[u8]) -> u64 {
         4..=7 => (first_u32(rest), last_u32(rest)),
         _ => (first_u64(rest), last_u64(rest)),
     };
-    fold(fold(a ^ BYTES[1], b ^ state) ^ BYTES[2], bytes.len() as u64 ^ BYTES[3])
+    finish_bytes(a, b, state, bytes.len())
+}
+
+#[inline]
+const fn finish_bytes(a: u64, b: u64, state: u64, len: usize) -> u64 {
+    fold(fold(a ^ BYTES[1], b ^ state) ^ BYTES[2], len as u64 ^ BYTES[3])
+}
+
+/// [`hash_bytes`] of the first `len` of 15 bytes, those behind being zeros: without a branch by the length, which nobody could foresee.
+#[inline]
+pub(super) const fn hash_short(low: u64, high: u64, len: usize) -> u64 {
+    debug_assert!(len <= 15);
+    let long = len >= 8;
+    let wide = len >= 4;
+    // The last 8 bytes, if there are so many: low and high together, shifted by what lies in front of them.
+    let shift = 8 * (len as u32 & 7);
+    let last_8 = low >> shift | high << 1 << (63 - shift);
+    let last_4 = low >> (8 * (len.saturating_sub(4) as u32 & 7)) & 0xFFFF_FFFF;
+    let middle = low >> (8 * (len as u32 / 2 & 7)) & 0xFF;
+    let last = low >> (8 * (len.saturating_sub(1) as u32 & 7)) & 0xFF;
+    let few = low & 0xFF | middle << 8 | last << 16;
+    let (a_wide, a_long) = (low & 0xFFFF_FFFF, low);
+    let a = pick(long, a_long, pick(wide, a_wide, few));
+    let b = pick(long, last_8, pick(wide, last_4, 0));
+    finish_bytes(a, b, BYTES[0], len)
+}
+
+/// One of two numbers, by arithmetic.
+#[inline]
+const fn pick(first: bool, a: u64, b: u64) -> u64 {
+    let mask = (first as u64).wrapping_neg();
+    a & mask | b & !mask
 }
 
 /// Hash of a row so far and of its next field.

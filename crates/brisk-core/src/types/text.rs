@@ -1,7 +1,12 @@
 //! Short text without memory of its own, long text that is shared.
 //!
-//! Invariants: text of up to [`Str::INLINE`] bytes always lies inside; the bytes after it are zeros; `bytes[..len]` is UTF-8. So equal
-//! texts have equal representations, and short ones are compared without a look at their length.
+//! Both lie in two words, so that short text stays in registers from where it is made to where it is stored: written into an array and
+//! copied from there, it would wait for the array's bytes each time (5 ns a word). That, and not checking UTF-8 again, is what the unsafe
+//! blocks of this module are for.
+//!
+//! Invariants: the last byte of the two words is the length of short text, or [`LONG`]. Short text fills the first bytes, and is UTF-8;
+//! the bytes behind it are zeros. So equal short texts have equal words. Of long text, the first word is the exposed address of an
+//! `Arc<str>` of which this owns one count, the second its length.
 
 use super::codec::{put_bytes, put_ordered_bytes};
 use super::{Decoder, Key, Record, Schema, hash};
@@ -30,57 +35,17 @@ use std::sync::Arc;
 /// assert!(origin.starts_with('E'));
 /// assert_eq!(origin.key_hash(), "EWR".to_owned().key_hash());
 /// ```
-#[derive(Clone)]
-pub struct Str(Repr);
-
-#[derive(Clone)]
-enum Repr {
-    Short { len: ShortLen, bytes: [u8; Str::INLINE] },
-    Long(Arc<Box<str>>),
+#[repr(C)]
+pub struct Str {
+    /// As the bytes lie in memory, lowest first; so is `high`.
+    low: u64,
+    high: u64,
 }
 
-/// Length of short text. An enum, so that the compiler tells long text by the values it does not have, and 16 bytes suffice.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum ShortLen {
-    L0,
-    L1,
-    L2,
-    L3,
-    L4,
-    L5,
-    L6,
-    L7,
-    L8,
-    L9,
-    L10,
-    L11,
-    L12,
-    L13,
-    L14,
-    L15,
-}
-
-impl ShortLen {
-    const ALL: [Self; Str::INLINE + 1] = [
-        Self::L0,
-        Self::L1,
-        Self::L2,
-        Self::L3,
-        Self::L4,
-        Self::L5,
-        Self::L6,
-        Self::L7,
-        Self::L8,
-        Self::L9,
-        Self::L10,
-        Self::L11,
-        Self::L12,
-        Self::L13,
-        Self::L14,
-        Self::L15,
-    ];
-}
+/// Last byte of long text.
+const LONG: u8 = 0xFF;
+/// Where the last byte lies in the second word.
+const TAG_SHIFT: u32 = 56;
 
 impl Str {
     /// Bytes of text that lie inside of the value.
@@ -89,58 +54,116 @@ impl Str {
     /// The text.
     #[inline]
     pub fn as_str(&self) -> &str {
-        match &self.0 {
-            // SAFETY: the module's invariant; `short` is the only place that makes a short one, and copies the bytes of a `str`. To check
-            // them again each time would cost more than most of what is done with a short text.
-            Repr::Short { len, bytes } => unsafe { std::str::from_utf8_unchecked(&bytes[..*len as usize]) },
-            Repr::Long(text) => text,
-        }
+        // SAFETY: the bytes are those of a `str`, by the module's invariants.
+        unsafe { std::str::from_utf8_unchecked(self.as_bytes()) }
     }
 
     /// The bytes of the text.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        match &self.0 {
-            Repr::Short { len, bytes } => &bytes[..*len as usize],
-            Repr::Long(text) => text.as_bytes(),
+        if self.is_long() {
+            // SAFETY: this owns a count, so the text lives as long as this does, and nobody changes what is shared.
+            return unsafe { &*Self::shared(self.low, self.high) }.as_bytes();
         }
+        let bytes = std::ptr::from_ref(self).cast::<u8>();
+        // SAFETY: `repr(C)` puts the two words one after the other, and short text is at most 15 of their 16 bytes long.
+        unsafe { std::slice::from_raw_parts(bytes, usize::from(self.tag())) }
     }
 
-    /// The text, where it is short enough.
     #[inline]
-    fn short(text: &str) -> Option<Self> {
-        let from = text.as_bytes();
-        let len = *ShortLen::ALL.get(from.len())?;
-        let mut bytes = [0; Self::INLINE];
-        // Two overlapping halves of a fixed size instead of one copy of any size, which would be a call.
-        if let (Some(head), Some(tail)) = (from.first_chunk::<8>(), from.last_chunk::<8>()) {
-            bytes[from.len() - 8..from.len()].copy_from_slice(tail);
-            bytes[..8].copy_from_slice(head);
-        } else if let (Some(head), Some(tail)) = (from.first_chunk::<4>(), from.last_chunk::<4>()) {
-            bytes[from.len() - 4..from.len()].copy_from_slice(tail);
-            bytes[..4].copy_from_slice(head);
-        } else if let [first, .., last] = from {
-            bytes[0] = *first;
-            bytes[from.len() / 2] = from[from.len() / 2];
-            bytes[from.len() - 1] = *last;
-        } else if let [only] = from {
-            bytes[0] = *only;
+    const fn tag(&self) -> u8 {
+        (u64::from_le(self.high) >> TAG_SHIFT) as u8
+    }
+
+    #[inline]
+    const fn is_long(&self) -> bool {
+        self.tag() == LONG
+    }
+
+    /// What [`Arc::into_raw`] gave, of the words of long text.
+    const fn shared(low: u64, high: u64) -> *const str {
+        let len = (u64::from_le(high) & ((1 << TAG_SHIFT) - 1)) as usize;
+        let address = std::ptr::with_exposed_provenance::<u8>(u64::from_le(low) as usize);
+        std::ptr::slice_from_raw_parts(address, len) as *const str
+    }
+
+    #[inline]
+    fn new(text: &str) -> Self {
+        if text.len() <= Self::INLINE { Self::short(text.as_bytes()) } else { Self::long(text.into()) }
+    }
+
+    /// Text that is short enough.
+    #[inline]
+    fn short(text: &[u8]) -> Self {
+        let len = text.len();
+        // Two overlapping halves of a fixed size: a copy of any size would be a call.
+        let (low, high) = if let (Some(head), Some(tail)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            (u64::from_le_bytes(*head), u64::from_le_bytes(*tail) >> 8 >> (8 * (Self::INLINE - len)))
+        } else if let (Some(head), Some(tail)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+            let (head, tail) = (u64::from(u32::from_le_bytes(*head)), u64::from(u32::from_le_bytes(*tail)));
+            (head | tail << (8 * (len - 4)), 0)
+        } else if let [first, .., last] = text {
+            let middle = u64::from(text[len / 2]) << (8 * (len / 2));
+            (u64::from(*first) | middle | u64::from(*last) << (8 * (len - 1)), 0)
+        } else {
+            (text.first().copied().map_or(0, u64::from), 0)
+        };
+        Self { low: low.to_le(), high: (high | (len as u64) << TAG_SHIFT).to_le() }
+    }
+
+    #[cold]
+    fn long(text: Arc<str>) -> Self {
+        let len = text.len() as u64;
+        assert!(len >> TAG_SHIFT == 0, "no memory is that large");
+        let address = Arc::into_raw(text).cast::<u8>().expose_provenance() as u64;
+        Self { low: address.to_le(), high: (len | u64::from(LONG) << TAG_SHIFT).to_le() }
+    }
+
+    /// Adds a count. By the words: were `self` borrowed, it could not stay in registers.
+    #[cold]
+    fn share(low: u64, high: u64) {
+        // SAFETY: the words are those of long text that owns a count, and came from `Arc::into_raw`.
+        unsafe { Arc::increment_strong_count(Self::shared(low, high)) }
+    }
+
+    /// Gives up a count. By the words, too.
+    #[cold]
+    fn release(low: u64, high: u64) {
+        // SAFETY: as above; the caller does not use the count any more.
+        drop(unsafe { Arc::from_raw(Self::shared(low, high)) });
+    }
+}
+
+impl Clone for Str {
+    #[inline]
+    fn clone(&self) -> Self {
+        if self.is_long() {
+            Self::share(self.low, self.high);
         }
-        Some(Self(Repr::Short { len, bytes }))
+        Self { low: self.low, high: self.high }
+    }
+}
+
+impl Drop for Str {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_long() {
+            Self::release(self.low, self.high);
+        }
     }
 }
 
 impl From<&str> for Str {
     #[inline]
     fn from(text: &str) -> Self {
-        Self::short(text).unwrap_or_else(|| Self(Repr::Long(Arc::new(text.into()))))
+        Self::new(text)
     }
 }
 
 impl From<String> for Str {
     #[inline]
     fn from(text: String) -> Self {
-        Self::short(&text).unwrap_or_else(|| Self(Repr::Long(Arc::new(text.into()))))
+        Self::new(&text)
     }
 }
 
@@ -198,11 +221,8 @@ impl Borrow<str> for Str {
 impl PartialEq for Str {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (Repr::Short { len, bytes }, Repr::Short { len: other_len, bytes: other_bytes }) => (bytes == other_bytes) & (len == other_len),
-            (Repr::Long(text), Repr::Long(other)) => Arc::ptr_eq(text, other) || text == other,
-            _ => false,
-        }
+        // The same words are the same short text, or the same shared one.
+        (self.low == other.low) & (self.high == other.high) || self.is_long() && other.is_long() && self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -275,17 +295,18 @@ impl Record for Str {
     /// Shared text counts wherever it is shared.
     #[inline]
     fn heap_bytes(&self) -> usize {
-        match &self.0 {
-            Repr::Short { .. } => 0,
-            Repr::Long(text) => text.len() + 2 * size_of::<usize>() + size_of::<Box<str>>(),
-        }
+        if self.is_long() { self.len() + 2 * size_of::<usize>() } else { 0 }
     }
 }
 
 impl Key for Str {
     #[inline]
     fn key_hash(&self) -> u64 {
-        hash::hash_bytes(self.as_bytes())
+        if self.is_long() {
+            return hash::hash_bytes(self.as_bytes());
+        }
+        let (low, high) = (u64::from_le(self.low), u64::from_le(self.high));
+        hash::hash_short(low, high & ((1 << TAG_SHIFT) - 1), usize::from(self.tag()))
     }
 
     fn encode_ordered(&self, out: &mut Vec<u8>) {
@@ -306,7 +327,6 @@ mod tests {
     #[test]
     fn short_text_lies_inside() {
         assert_eq!(size_of::<Str>(), 16);
-        assert_eq!(size_of::<Option<Str>>(), 16);
         let letters = "abcdefghijklmnopqrst";
         for len in 0..=letters.len() {
             let text = Str::from(&letters[..len]);
@@ -326,7 +346,12 @@ mod tests {
     #[test]
     fn long_text_is_shared() {
         let text = Str::from("longer than fifteen bytes");
-        assert_eq!(text.as_str().as_ptr(), text.clone().as_str().as_ptr());
+        let again = text.clone();
+        assert_eq!(text.as_str().as_ptr(), again.as_str().as_ptr());
+        drop(text);
+        assert_eq!(again, "longer than fifteen bytes");
+        let (copy, other) = (Str::from("longer than fifteen bytes"), Str::from("longer than fifteen letters"));
+        assert!(copy == again && copy != other && copy != Str::from("longer"));
     }
 
     proptest! {

@@ -234,6 +234,28 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
         }
     }
 
+    /// See [`CowTable::settle`]. Tables of one namespace are settled when they are found.
+    pub(crate) fn settle(&mut self) {
+        if let Self::KeyMajor(table) = self {
+            table.settle();
+        }
+    }
+
+    /// Puts a cell into a slot that has none.
+    pub(crate) fn insert_new(&mut self, slot: Slot<'_, K, N>, cell: C) {
+        check(slot);
+        match self {
+            Self::KeyMajor(table) => {
+                let address = ByKeyAndNamespace(slot.key.clone(), slot.namespace.clone());
+                table.insert_new(pair_hash(slot.hash, slot.namespace), address, cell);
+            }
+            Self::NamespaceMajor(by) => {
+                let index = by.find_or_create(slot.namespace);
+                by.tables[index].insert_new(table_hash(slot.hash), ByKey(slot.key.clone()), cell);
+            }
+        }
+    }
+
     /// The cell of a slot, created if there is none.
     #[inline]
     pub(crate) fn get_or_create(&mut self, slot: Slot<'_, K, N>, create: impl FnOnce() -> Result<C>) -> Result<&mut C> {

@@ -58,6 +58,22 @@ impl<K: Key, N: Namespace, V: Record> HeapTable<K, N, V> {
         self.cells.add_many(slots, |index| create(index).map(ValueCell), |index, cell| add(index, &mut cell.0))
     }
 
+    /// Gives a little time to what snapshots have left to do. To be called once per batch by whoever uses [`get_mut`](Self::get_mut).
+    pub fn settle(&mut self) {
+        self.cells.settle();
+    }
+
+    /// The value of a slot, to be changed in place. Cost: one probe.
+    #[inline]
+    pub fn get_mut(&mut self, slot: Slot<'_, K, N>) -> Option<&mut V> {
+        self.cells.get_mut(slot).map(|cell| &mut cell.0)
+    }
+
+    /// Inserts the value of a slot that has none.
+    pub fn insert_new(&mut self, slot: Slot<'_, K, N>, value: V) {
+        self.cells.insert_new(slot, ValueCell(value));
+    }
+
     /// [`KeyedTable::update`], compiled for the function it is given.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! Rolling aggregation: each record gives the new value of its key (Flink's `reduce`, `sum`, `min`, `max` on keyed streams).
 //!
-//! A chunk of rows at a time: keys and hashes first, then one call to the table. Timestamps and marks stay where they are.
+//! The results take the places of the records in the batch, and where they can their memory; timestamps and marks stay where they are. In
+//! a table of the heap a row costs one probe, and its key is copied only where it is new. In other tables a chunk of rows is done at a time:
+//! keys and hashes first, then one call.
 
 use super::emit_rows;
 use super::partial::Stride;
@@ -12,58 +14,95 @@ use brisk_core::function::ReduceFunction;
 use brisk_core::operator::{Operator, OperatorContext, Rest, RuntimeContext};
 use brisk_core::state::{KeyedTable, Layout, Slot, StateDeclarations};
 use brisk_core::types::{Key, Record};
+use brisk_state::heap::HeapTable;
+use std::any::Any;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 
-/// Folds a chunk of records into a table.
+/// Folds records into the value of their key.
 pub(crate) trait Rolling<T>: Send {
-    /// Folds each of `values` into its slot and gives the new value of the slot; every slot has the namespace `()`.
-    fn apply<K: Key>(&self, table: &mut dyn KeyedTable<K, (), T>, slots: &[Slot<'_, K, ()>], values: Vec<T>) -> Result<Vec<T>>;
+    /// Folds `record` into `current`; both are the new value of the key then.
+    fn fold(&mut self, current: &mut T, record: &mut T) -> Result<()>;
 }
 
 /// Folds by a function that takes both values and gives one.
-pub(crate) struct ByReduce<R>(pub(crate) R);
+pub(crate) struct ByReduce<T, R> {
+    function: R,
+    /// Stand in the places of both values while the function has them, so that nothing is cloned but the result.
+    spares: Option<[T; 2]>,
+}
 
-impl<T: Record, R: ReduceFunction<T>> Rolling<T> for ByReduce<R> {
-    fn apply<K: Key>(&self, table: &mut dyn KeyedTable<K, (), T>, slots: &[Slot<'_, K, ()>], values: Vec<T>) -> Result<Vec<T>> {
-        let mut out = Vec::with_capacity(values.len());
-        let mut values = values.into_iter();
-        table.update_many(slots, &mut |_, current| {
-            let value = values.next().expect("one value per slot, in order");
-            let reduced = match current.take() {
-                Some(before) => self.0.reduce(before, value)?,
-                None => value,
-            };
-            out.push(reduced.clone());
-            *current = Some(reduced);
-            Ok(())
-        })?;
-        Ok(out)
+impl<T, R> ByReduce<T, R> {
+    pub(crate) const fn new(function: R) -> Self {
+        Self { function, spares: None }
     }
 }
 
-/// Folds by a function that changes the present value, and may change the record, which is not needed any more. The results take the
-/// records' places, so that they need no memory where a record's will do.
+impl<T: Record, R: ReduceFunction<T>> Rolling<T> for ByReduce<T, R> {
+    #[inline]
+    fn fold(&mut self, current: &mut T, record: &mut T) -> Result<()> {
+        let [first, second] = self.spares.take().unwrap_or_else(|| [current.clone(), record.clone()]);
+        let (first, second) = (std::mem::replace(current, first), std::mem::replace(record, second));
+        let result = self.function.reduce(first, second)?;
+        let second = std::mem::replace(record, result.clone());
+        self.spares = Some([std::mem::replace(current, result), second]);
+        Ok(())
+    }
+}
+
+/// Folds by a function that changes the present value, and may change the record, which is not needed any more.
 pub(crate) struct InPlace<F>(pub(crate) F);
 
 impl<T: Record, F: Fn(&mut T, &mut T) + Send> Rolling<T> for InPlace<F> {
-    fn apply<K: Key>(&self, table: &mut dyn KeyedTable<K, (), T>, slots: &[Slot<'_, K, ()>], mut values: Vec<T>) -> Result<Vec<T>> {
-        let records = RefCell::new(&mut values[..]);
-        let created = Cell::new(false);
-        let mut create = |row: usize| {
-            created.set(true);
-            Ok(records.borrow()[row].clone())
-        };
-        table.add_many(slots, &mut create, &mut |row, current| {
-            if !created.replace(false) {
-                let record = &mut records.borrow_mut()[row];
-                (self.0)(current, record);
-                record.assign(current);
-            }
-            Ok(())
-        })?;
-        Ok(values)
+    #[inline]
+    fn fold(&mut self, current: &mut T, record: &mut T) -> Result<()> {
+        (self.0)(current, record);
+        record.assign(current);
+        Ok(())
     }
+}
+
+/// Makes results of `records`, rows of a batch, by a table of the heap. `hashes` are theirs, or empty.
+#[inline]
+fn fold_on_heap<T: Record, S: KeySelector<T>>(
+    table: &mut HeapTable<S::Key, (), T>,
+    selector: &S,
+    rolling: &mut impl Rolling<T>,
+    records: &mut [T],
+    hashes: &[u64],
+) -> Result<()> {
+    table.settle();
+    for (at, record) in records.iter_mut().enumerate() {
+        let key = selector.key(record);
+        let hash = hashes.get(at).copied().unwrap_or_else(|| key.key_hash());
+        if let Some(current) = table.get_mut(Slot { hash, key: &*key, namespace: &() }) {
+            drop(key);
+            rolling.fold(current, record)?;
+        } else {
+            let key = key.into_owned();
+            table.insert_new(Slot { hash, key: &key, namespace: &() }, record.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Makes results of `records` by a table of any kind; `slots` are theirs.
+fn fold_anywhere<T: Record, K: Key>(
+    table: &mut dyn KeyedTable<K, (), T>,
+    rolling: &mut impl Rolling<T>,
+    records: &mut [T],
+    slots: &[Slot<'_, K, ()>],
+) -> Result<()> {
+    let records = RefCell::new(records);
+    let created = Cell::new(false);
+    let mut create = |row: usize| {
+        created.set(true);
+        Ok(records.borrow()[row].clone())
+    };
+    table.add_many(slots, &mut create, &mut |row, current| {
+        if created.replace(false) { Ok(()) } else { rolling.fold(current, &mut records.borrow_mut()[row]) }
+    })
 }
 
 /// See the module.
@@ -109,39 +148,66 @@ impl<T: Record, S: KeySelector<T>, R: Rolling<T>> RollingOperator<T, S, R> {
         })
     }
 
-    fn fold(&mut self, mut rows: Rows<T>, cx: &mut OperatorContext<'_>) -> Result<()> {
-        let values = std::mem::take(&mut rows.values);
-        for (at, value) in values.iter().enumerate() {
-            set_key(&mut self.keys, at, self.selector.key(value));
+    /// Makes results of rows until the time is used up. Gives the row where it stopped.
+    fn fold(&mut self, rows: &mut Rows<T>, cx: &mut OperatorContext<'_>) -> Result<usize> {
+        let len = rows.values.len();
+        let (mut row, mut stop) = (0, false);
+        while row < len && !stop {
+            let table: &mut dyn Any = &mut *self.table;
+            if let Some(table) = table.downcast_mut::<HeapTable<S::Key, (), T>>() {
+                let chunk = row..len.min(row + cx.budget.allowance());
+                let hashes = rows.hashes.get(chunk.clone()).unwrap_or_default();
+                fold_on_heap(table, &self.selector, &mut self.rolling, &mut rows.values[chunk.clone()], hashes)?;
+                stop = cx.budget.rows(chunk.len());
+                row = chunk.end;
+            } else {
+                let chunk = row..len.min(row + self.stride.rows());
+                self.fold_chunk(rows, chunk.clone())?;
+                // A part of a stride says nothing of the time that a whole one takes.
+                stop = chunk.len() == self.stride.rows() && self.stride.is_over(cx.budget);
+                row = chunk.end;
+            }
         }
-        let keys = &self.keys[..values.len()];
-        if rows.hashes.is_empty() {
-            self.hashes.clear();
-            self.hashes.extend(keys.iter().map(Key::key_hash));
+        Ok(row)
+    }
+
+    /// [`fold`](Self::fold) of the rows of `chunk`, by a table of any kind.
+    fn fold_chunk(&mut self, rows: &mut Rows<T>, chunk: Range<usize>) -> Result<()> {
+        let records = &mut rows.values[chunk.clone()];
+        for (at, record) in records.iter().enumerate() {
+            set_key(&mut self.keys, at, self.selector.key(record));
         }
-        let hashes = if rows.hashes.is_empty() { &self.hashes } else { &rows.hashes };
+        let keys = &self.keys[..records.len()];
+        let hashes = match rows.hashes.get(chunk) {
+            Some(hashes) => hashes,
+            None => {
+                self.hashes.clear();
+                self.hashes.extend(keys.iter().map(Key::key_hash));
+                &self.hashes
+            }
+        };
         let slots: Vec<_> = keys.iter().zip(hashes).map(|(key, hash)| Slot { hash: *hash, key, namespace: &() }).collect();
-        let out = self.rolling.apply(self.table.as_mut(), &slots, values)?;
-        emit_rows(rows.with_values(out), cx);
-        if self.on_heap {
-            self.entries = self.table.len()?;
-        }
-        Ok(())
+        fold_anywhere(&mut *self.table, &mut self.rolling, records, &slots)
     }
 }
 
 impl<T: Record, S: KeySelector<T>, R: Rolling<T>> Operator for RollingOperator<T, S, R> {
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
         let mut rows = Rows::<T>::from_any(batch)?;
-        while rows.values.len() > self.stride.rows() {
-            let front = Rows::from_any(rows.split_front(self.stride.rows()))?;
-            self.fold(front, cx)?;
-            if self.stride.is_over(cx.budget) {
-                return Ok(Rest::More(Box::new(rows)));
-            }
+        let done = self.fold(&mut rows, cx)?;
+        if self.on_heap {
+            self.entries = self.table.len()?;
         }
-        self.fold(rows, cx)?;
-        Ok(Rest::Consumed)
+        let rest = if done < rows.values.len() {
+            let front = Rows::from_any(rows.split_front(done))?;
+            Rest::More(Box::new(std::mem::replace(&mut rows, front)))
+        } else {
+            Rest::Consumed
+        };
+        // The hashes are those of this operator's keys; who comes next has others.
+        rows.hashes = Vec::new();
+        emit_rows(rows, cx);
+        Ok(rest)
     }
 
     fn state_entries(&self) -> usize {

@@ -127,7 +127,7 @@ proptest! {
         let mut drivers = [
             rolling(InPlace(sum)),
             rolling(InPlace(lowest)),
-            rolling(ByReduce(|a: (String, i64), b: (String, i64)| Ok((a.0, a.1 + b.1)))),
+            rolling(ByReduce::new(|a: (String, i64), b: (String, i64)| Ok((a.0, a.1 + b.1)))),
         ].map(|driver| driver.hurried(hurried));
         let mut sums = BTreeMap::<String, i64>::new();
         let mut minima = BTreeMap::<String, i64>::new();
@@ -166,7 +166,7 @@ fn rolling<R: super::super::rolling::Rolling<(String, i64)> + 'static>(rolling: 
 #[test]
 fn a_failing_reduce_fails_the_call() {
     let refuse = |_: (String, i64), _: (String, i64)| -> Result<(String, i64)> { Err(Error::user("no")) };
-    let mut driver = rolling(ByReduce(refuse));
+    let mut driver = rolling(ByReduce::new(refuse));
     driver.batch(0, Rows::from(vec![("a".to_owned(), 1i64)]));
     driver.try_batch(0, Box::new(Rows::from(vec![("a".to_owned(), 1i64)]))).expect_err("the second is reduced");
 }
