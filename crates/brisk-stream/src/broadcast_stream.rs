@@ -1,7 +1,9 @@
 //! A stream that every subtask gets in full, with the state that is made of it.
 
 use crate::data_stream::{DataStream, boxed};
-use crate::function::{BroadcastDeclarations, BroadcastProcessFunction, KeyedBroadcastProcessFunction, MapStateDescriptor};
+use crate::function::{
+    BroadcastDeclarations, BroadcastProcessFunction, BroadcastStates, KeyedBroadcastProcessFunction, MapStateDescriptor,
+};
 use crate::graph::{NewNode, Upstream};
 use crate::key_selector::KeySelector;
 use crate::keyed_stream::KeyedStream;
@@ -45,7 +47,7 @@ impl<T: Record, B: Record> BroadcastConnectedStream<T, B> {
     /// the others.
     pub fn process<F: BroadcastProcessFunction<In = T, BroadcastIn = B>>(&self, function: F) -> DataStream<F::Out> {
         let (function, states) = (PerSubtask::new(function), self.broadcast.states.clone());
-        let factory = move |cx: &RuntimeContext| boxed(BroadcastProcessOperator::new(function.instance(), &states, cx));
+        let factory = move |cx: &RuntimeContext| boxed(BroadcastProcessOperator::new(function.instance(), &states, cx)?);
         self.stream.transform_two(&self.broadcast.stream, "Co-Process-Broadcast", factory)
     }
 }
@@ -73,7 +75,8 @@ impl<T: Record, S: KeySelector<T>, B: Record> KeyedBroadcastConnectedStream<T, S
     {
         let (selector, states) = (self.keyed.selector.clone(), self.broadcast.states.clone());
         let factory = move |cx: &RuntimeContext| {
-            let logic = |state: &mut StateDeclarations| KeyedBroadcastProcess::new(declare(state), &states);
+            let broadcast = BroadcastStates::new(&states, cx)?;
+            let logic = |state: &mut StateDeclarations| KeyedBroadcastProcess::new(declare(state), broadcast);
             boxed(KeyedOperator::<KeyedBroadcastProcess<F, S>>::new(selector.clone(), cx, logic)?)
         };
         let env = &self.keyed.stream.env;

@@ -2,9 +2,9 @@
 
 use brisk_base::{Error, Result, Timestamp};
 use brisk_core::operator::RuntimeContext;
-use brisk_core::state::{Slot, StateBackendContext, StateDeclarations};
+use brisk_core::state::{KeyGroups, OperatorSnapshot, Slot, StateBackendContext, StateDeclarations};
 use brisk_core::types::Key;
-use brisk_state::timers::{Timer, TimerQueue};
+use brisk_state::timers::{EVENT_TIMERS, PROCESSING_TIMERS, Timer, TimerQueue};
 use brisk_state::{HashMapStateBackend, KeyedStateStore};
 
 /// All keyed state of one operator of one subtask.
@@ -30,8 +30,20 @@ pub(crate) struct Timers<K> {
 }
 
 impl<K: Key> Timers<K> {
-    pub(crate) fn new() -> Self {
-        Self { event: TimerQueue::default(), processing: TimerQueue::default(), error: None }
+    /// The timers that a checkpoint left for the operator; none for a fresh start.
+    pub(crate) fn restored(cx: &RuntimeContext, key_groups: KeyGroups) -> Result<Self> {
+        let mut timers = Self { event: TimerQueue::default(), processing: TimerQueue::default(), error: None };
+        if let Some(restored) = &cx.state.restored {
+            timers.event.restore_from(restored, EVENT_TIMERS, key_groups.range)?;
+            timers.processing.restore_from(restored, PROCESSING_TIMERS, key_groups.range)?;
+        }
+        Ok(timers)
+    }
+
+    /// Adds the timers to a snapshot.
+    pub(crate) fn snapshot(&self, key_groups: KeyGroups, snapshot: &mut OperatorSnapshot) {
+        self.event.snapshot(EVENT_TIMERS, key_groups, snapshot);
+        self.processing.snapshot(PROCESSING_TIMERS, key_groups, snapshot);
     }
 
     fn keep_error(&mut self, registered: Result<bool>) {

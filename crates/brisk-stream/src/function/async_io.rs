@@ -3,6 +3,7 @@
 //! Futures are polled by the task itself, between batches. They must not block; a future that needs an executor of its own (a client of a
 //! database, say) is spawned there by the function, which returns the handle.
 
+use super::hooks::checkpointed_hooks;
 use brisk_base::{Error, Millis, Result};
 use brisk_core::operator::RuntimeContext;
 use brisk_core::types::Record;
@@ -28,6 +29,8 @@ pub trait AsyncFunction: Clone + Send + 'static {
     fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
         Ok(())
     }
+
+    checkpointed_hooks!();
 
     /// Begins the request for one record; again for each retry.
     fn async_invoke(&mut self, input: Self::In) -> AsyncResult<Self::Out>;

@@ -2,6 +2,7 @@
 
 use super::KeyedContext;
 use super::broadcast_state::{BroadcastState, BroadcastStates, MapStateDescriptor};
+use super::hooks::checkpointed_hooks;
 use brisk_base::{Result, Timestamp};
 use brisk_core::function::{Collector, OutputTag, SideOutputs};
 use brisk_core::operator::RuntimeContext;
@@ -26,6 +27,8 @@ pub trait BroadcastProcessFunction: Clone + Send + 'static {
     fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
         Ok(())
     }
+
+    checkpointed_hooks!();
 
     /// Called for each record of the stream; the broadcast state can be read.
     ///
@@ -75,6 +78,8 @@ pub trait KeyedBroadcastProcessFunction: Sized + Send + 'static {
     fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
         Ok(())
     }
+
+    checkpointed_hooks!();
 
     /// Called for each record of the keyed stream; the broadcast state can be read.
     ///

@@ -1,6 +1,8 @@
 //! State that every subtask has in full, because every subtask gets every record that changes it.
 
 use brisk_base::{Error, Result};
+use brisk_core::function::{FunctionInitializationContext, FunctionSnapshotContext};
+use brisk_core::operator::RuntimeContext;
 use brisk_core::types::{Key, Record};
 use std::any::Any;
 use std::collections::{BTreeMap, btree_map};
@@ -84,7 +86,20 @@ impl<K: Key, V: Record> BroadcastState<K, V> {
     }
 }
 
-type Make = Arc<dyn Fn() -> Box<dyn Any + Send> + Send + Sync>;
+/// A broadcast state whose types are erased.
+trait AnyBroadcastState: Any + Send {
+    /// Adds the state to a snapshot.
+    fn snapshot(&self, name: &str, state: &mut FunctionSnapshotContext<'_>) -> Result<()>;
+}
+
+impl<K: Key, V: Record> AnyBroadcastState for BroadcastState<K, V> {
+    fn snapshot(&self, name: &str, state: &mut FunctionSnapshotContext<'_>) -> Result<()> {
+        state.put_broadcast_state(name, &self.0)
+    }
+}
+
+/// Makes a state with what a checkpoint left of it.
+type Make = Arc<dyn Fn(&FunctionInitializationContext<'_>) -> Result<Box<dyn AnyBroadcastState>> + Send + Sync>;
 
 /// The broadcast states that a stream was declared with.
 #[derive(Clone, Default)]
@@ -93,27 +108,36 @@ pub(crate) struct BroadcastDeclarations(BTreeMap<Arc<str>, Make>);
 impl BroadcastDeclarations {
     /// Adds a state; false when there is one of this name.
     pub(crate) fn add<K: Key, V: Record>(&mut self, descriptor: &MapStateDescriptor<K, V>) -> bool {
-        let make: Make = Arc::new(|| Box::new(BroadcastState::<K, V>(BTreeMap::new())));
+        let name = Arc::clone(&descriptor.name);
+        let make: Make = Arc::new(move |restored| Ok(Box::new(BroadcastState::<K, V>(restored.broadcast_state(&name)?))));
         self.0.insert(Arc::clone(&descriptor.name), make).is_none()
     }
 }
 
 /// The broadcast states of one operator of one subtask.
-pub(crate) struct BroadcastStates(BTreeMap<Arc<str>, Box<dyn Any + Send>>);
+pub(crate) struct BroadcastStates(BTreeMap<Arc<str>, Box<dyn AnyBroadcastState>>);
 
 impl BroadcastStates {
-    pub(crate) fn new(declared: &BroadcastDeclarations) -> Self {
-        Self(declared.0.iter().map(|(name, make)| (Arc::clone(name), make())).collect())
+    /// The declared states, with what a checkpoint left of them.
+    pub(crate) fn new(declared: &BroadcastDeclarations, cx: &RuntimeContext) -> Result<Self> {
+        let restored = FunctionInitializationContext::new(cx);
+        let states = declared.0.iter().map(|(name, make)| Ok((Arc::clone(name), make(&restored)?)));
+        states.collect::<Result<_>>().map(Self)
+    }
+
+    /// Adds the states to a snapshot.
+    pub(crate) fn snapshot(&self, state: &mut FunctionSnapshotContext<'_>) -> Result<()> {
+        self.0.iter().try_for_each(|(name, broadcast)| broadcast.snapshot(name, state))
     }
 
     pub(crate) fn get<K: Key, V: Record>(&self, descriptor: &MapStateDescriptor<K, V>) -> Result<&BroadcastState<K, V>> {
         let state = self.0.get(&descriptor.name).ok_or_else(|| unknown(&descriptor.name))?;
-        state.downcast_ref().ok_or_else(|| other_types(&descriptor.name))
+        (&**state as &dyn Any).downcast_ref().ok_or_else(|| other_types(&descriptor.name))
     }
 
     pub(crate) fn get_mut<K: Key, V: Record>(&mut self, descriptor: &MapStateDescriptor<K, V>) -> Result<&mut BroadcastState<K, V>> {
         let state = self.0.get_mut(&descriptor.name).ok_or_else(|| unknown(&descriptor.name))?;
-        state.downcast_mut().ok_or_else(|| other_types(&descriptor.name))
+        (&mut **state as &mut dyn Any).downcast_mut().ok_or_else(|| other_types(&descriptor.name))
     }
 }
 

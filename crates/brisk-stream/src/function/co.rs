@@ -1,6 +1,7 @@
 //! Two streams of different types processed by one function, which may keep what it knows of both in its fields.
 
 use super::ProcessContext;
+use super::hooks::{checkpointed_hooks, delegate_hooks};
 use super::map::closure_wrapper;
 use brisk_base::Result;
 use brisk_core::function::Collector;
@@ -25,6 +26,8 @@ pub trait CoProcessFunction: Clone + Send + 'static {
     fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
         Ok(())
     }
+
+    checkpointed_hooks!();
 
     /// Called for each record of the first stream.
     ///
@@ -64,6 +67,8 @@ pub trait CoMapFunction: Clone + Send + 'static {
         Ok(())
     }
 
+    checkpointed_hooks!();
+
     /// Called for each record of the first stream.
     ///
     /// # Errors
@@ -102,6 +107,8 @@ pub trait CoFlatMapFunction: Clone + Send + 'static {
         Ok(())
     }
 
+    checkpointed_hooks!();
+
     /// Called for each record of the first stream.
     ///
     /// # Errors
@@ -136,6 +143,8 @@ impl<F: CoMapFunction> CoProcessFunction for CoMap<F> {
         self.0.open(cx)
     }
 
+    delegate_hooks!(0);
+
     fn process_element1(&mut self, value: F::In1, _ctx: &mut ProcessContext<'_>, out: &mut Collector<F::Out>) -> Result<()> {
         out.collect(self.0.map1(value)?);
         Ok(())
@@ -163,6 +172,8 @@ impl<F: CoFlatMapFunction> CoProcessFunction for CoFlatMap<F> {
     fn open(&mut self, cx: &RuntimeContext) -> Result<()> {
         self.0.open(cx)
     }
+
+    delegate_hooks!(0);
 
     fn process_element1(&mut self, value: F::In1, _ctx: &mut ProcessContext<'_>, out: &mut Collector<F::Out>) -> Result<()> {
         self.0.flat_map1(value, out)

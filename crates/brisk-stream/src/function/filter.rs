@@ -1,5 +1,6 @@
 //! Keeps some of the records.
 
+use super::hooks::checkpointed_hooks;
 use super::map::closure_wrapper;
 use brisk_base::Result;
 use brisk_core::operator::RuntimeContext;
@@ -18,6 +19,8 @@ pub trait FilterFunction: Clone + Send + 'static {
     fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
         Ok(())
     }
+
+    checkpointed_hooks!();
 
     /// Whether the record stays.
     ///

@@ -1,5 +1,6 @@
 //! One record in, any number out.
 
+use super::hooks::checkpointed_hooks;
 use super::map::closure_wrapper;
 use brisk_base::Result;
 use brisk_core::function::Collector;
@@ -21,6 +22,8 @@ pub trait FlatMapFunction: Clone + Send + 'static {
     fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
         Ok(())
     }
+
+    checkpointed_hooks!();
 
     /// Called for each record.
     ///

@@ -1,6 +1,7 @@
 //! Records of a keyed stream with state and timers.
 
 use super::KeyedContext;
+use super::hooks::checkpointed_hooks;
 use brisk_base::{Result, Timestamp};
 use brisk_core::function::Collector;
 use brisk_core::operator::RuntimeContext;
@@ -75,6 +76,8 @@ pub trait KeyedProcessFunction: Sized + Send + 'static {
         Ok(())
     }
 
+    checkpointed_hooks!();
+
     /// Called for each record.
     ///
     /// # Errors
@@ -120,6 +123,8 @@ pub trait KeyedCoProcessFunction: Sized + Send + 'static {
     fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
         Ok(())
     }
+
+    checkpointed_hooks!();
 
     /// Called for each record of the first stream.
     ///

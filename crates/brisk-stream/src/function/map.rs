@@ -1,5 +1,6 @@
 //! One record in, one record out.
 
+use super::hooks::checkpointed_hooks;
 use brisk_base::Result;
 use brisk_core::operator::RuntimeContext;
 use brisk_core::types::Record;
@@ -19,6 +20,8 @@ pub trait MapFunction: Clone + Send + 'static {
     fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
         Ok(())
     }
+
+    checkpointed_hooks!();
 
     /// Called for each record.
     ///

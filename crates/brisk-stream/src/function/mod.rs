@@ -9,6 +9,7 @@ mod broadcast_state;
 mod co;
 mod filter;
 mod flat_map;
+pub(crate) mod hooks;
 mod keyed_context;
 mod keyed_process;
 mod map;

@@ -1,5 +1,6 @@
 //! Records with their time, watermark and side outputs, but without state.
 
+use super::hooks::checkpointed_hooks;
 use brisk_base::{Result, Timestamp};
 use brisk_core::function::{Collector, OutputTag, SideOutputs};
 use brisk_core::operator::RuntimeContext;
@@ -24,6 +25,8 @@ pub trait ProcessFunction: Clone + Send + 'static {
     fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
         Ok(())
     }
+
+    checkpointed_hooks!();
 
     /// Called for each record.
     ///

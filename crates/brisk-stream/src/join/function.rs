@@ -1,5 +1,6 @@
 //! What an interval join calls for each pair.
 
+use crate::function::hooks::checkpointed_hooks;
 use crate::window::Outcome;
 use brisk_base::{Result, Timestamp};
 use brisk_core::function::{Collector, OutputTag, SideOutputs};
@@ -23,6 +24,8 @@ pub trait ProcessJoinFunction: Clone + Send + 'static {
     fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
         Ok(())
     }
+
+    checkpointed_hooks!();
 
     /// Called for each pair. What `out` collects carries the greater of the two timestamps.
     ///

@@ -1,5 +1,6 @@
 //! What joins of windows call: for each pair, or for the two sides of a window as a whole.
 
+use crate::function::hooks::{checkpointed_hooks, delegate_hooks};
 use crate::window::Outcome;
 use brisk_base::Result;
 use brisk_core::function::Collector;
@@ -23,6 +24,8 @@ pub trait JoinFunction: Clone + Send + 'static {
     fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
         Ok(())
     }
+
+    checkpointed_hooks!();
 
     /// Called for each pair.
     ///
@@ -57,6 +60,8 @@ pub trait FlatJoinFunction: Clone + Send + 'static {
         Ok(())
     }
 
+    checkpointed_hooks!();
+
     /// Called for each pair.
     ///
     /// # Errors
@@ -90,6 +95,8 @@ pub trait CoGroupFunction: Clone + Send + 'static {
         Ok(())
     }
 
+    checkpointed_hooks!();
+
     /// Called each time a window fires, each side in the order of arrival. One of the sides may be empty.
     ///
     /// # Errors
@@ -117,6 +124,8 @@ impl<F: JoinFunction> FlatJoinFunction for Flat<F> {
     fn open(&mut self, cx: &RuntimeContext) -> Result<()> {
         self.0.open(cx)
     }
+
+    delegate_hooks!(0);
 
     fn join(&mut self, first: &F::In1, second: &F::In2, out: &mut Collector<F::Out>) -> Result<()> {
         out.collect(self.0.join(first, second)?);

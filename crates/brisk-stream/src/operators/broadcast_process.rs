@@ -6,12 +6,15 @@ use crate::function::{
     KeyedReadOnlyContext, ReadOnlyContext,
 };
 use crate::key_selector::KeySelector;
+use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Rows};
-use brisk_core::function::{Collector, Emitter};
-use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
+use brisk_core::batch::{AnyBatch, BatchType, Rows};
+use brisk_core::function::{Collector, Emitter, FunctionInitializationContext, FunctionSnapshotContext};
+use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext, SnapshotContext};
+use brisk_core::state::OperatorSnapshot;
 use brisk_core::types::Record;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// See the module.
 pub(crate) struct BroadcastProcessOperator<F: BroadcastProcessFunction> {
@@ -23,8 +26,8 @@ pub(crate) struct BroadcastProcessOperator<F: BroadcastProcessFunction> {
 }
 
 impl<F: BroadcastProcessFunction> BroadcastProcessOperator<F> {
-    pub(crate) fn new(function: F, declared: &BroadcastDeclarations, cx: &RuntimeContext) -> Self {
-        Self { function, states: BroadcastStates::new(declared), emitter: Emitter::new(cx), watermark: Timestamp::MIN }
+    pub(crate) fn new(function: F, declared: &BroadcastDeclarations, cx: &RuntimeContext) -> Result<Self> {
+        Ok(Self { function, states: BroadcastStates::new(declared, cx)?, emitter: Emitter::new(cx), watermark: Timestamp::MIN })
     }
 
     fn each<T: Record>(
@@ -54,7 +57,22 @@ impl<F: BroadcastProcessFunction> BroadcastProcessOperator<F> {
 
 impl<F: BroadcastProcessFunction> Operator for BroadcastProcessOperator<F> {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.function.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.function.open(cx.runtime)
+    }
+
+    fn input_type(&self, input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(if input == 0 { Rows::<F::In>::batch_type() } else { Rows::<F::BroadcastIn>::batch_type() })
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        let mut state = FunctionSnapshotContext::new(snapshot, cx);
+        self.states.snapshot(&mut state)?;
+        self.function.snapshot_state(&mut state)
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.function.checkpoint_complete(checkpoint)
     }
 
     fn process_batch(&mut self, input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
@@ -92,8 +110,8 @@ pub(crate) struct KeyedBroadcastProcess<F, S> {
 }
 
 impl<F, S> KeyedBroadcastProcess<F, S> {
-    pub(crate) fn new(function: F, declared: &BroadcastDeclarations) -> Self {
-        Self { function, states: BroadcastStates::new(declared), selector: PhantomData }
+    pub(crate) const fn new(function: F, states: BroadcastStates) -> Self {
+        Self { function, states, selector: PhantomData }
     }
 }
 
@@ -108,6 +126,23 @@ where
 
     fn open(&mut self, cx: &RuntimeContext) -> Result<()> {
         self.function.open(cx)
+    }
+
+    fn initialize_state(&mut self, state: &FunctionInitializationContext<'_>) -> Result<()> {
+        self.function.initialize_state(state)
+    }
+
+    fn snapshot_state(&mut self, state: &mut FunctionSnapshotContext<'_>) -> Result<()> {
+        self.states.snapshot(state)?;
+        self.function.snapshot_state(state)
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Result<()> {
+        self.function.checkpoint_complete(checkpoint)
+    }
+
+    fn input_type(&self, input: usize) -> Arc<dyn BatchType> {
+        if input == 0 { Rows::<F::In>::batch_type() } else { Rows::<F::BroadcastIn>::batch_type() }
     }
 
     fn process(

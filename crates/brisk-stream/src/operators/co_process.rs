@@ -1,11 +1,13 @@
 //! Calls a [`CoProcessFunction`] for each row of two inputs.
 
+use crate::function::hooks::function_checkpoints;
 use crate::function::{CoProcessFunction, ProcessContext};
 use brisk_base::{Error, Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Rows};
-use brisk_core::function::{Collector, Emitter};
+use brisk_core::batch::{AnyBatch, BatchType, Rows};
+use brisk_core::function::{Collector, Emitter, FunctionInitializationContext};
 use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
 use brisk_core::types::Record;
+use std::sync::Arc;
 
 /// See the module.
 pub(crate) struct CoProcessOperator<F: CoProcessFunction> {
@@ -49,7 +51,14 @@ impl<F: CoProcessFunction> CoProcessOperator<F> {
 }
 
 impl<F: CoProcessFunction> Operator for CoProcessOperator<F> {
+    function_checkpoints!(function);
+
+    fn input_type(&self, input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(if input == 0 { Rows::<F::In1>::batch_type() } else { Rows::<F::In2>::batch_type() })
+    }
+
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.function.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.function.open(cx.runtime)
     }
 

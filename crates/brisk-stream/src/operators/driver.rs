@@ -1,15 +1,20 @@
 //! Drives one operator in unit tests: feeds it batches and watermarks under a clock set by hand, and reads what it emits as steps.
 
-use brisk_base::ids::{AttemptId, JobId, OperatorId, VertexId};
+use super::kept::Kept;
+use brisk_base::ids::{AttemptId, CheckpointId, JobId, OperatorId, VertexId};
 use brisk_base::metrics::MetricGroup;
 use brisk_base::options::Configuration;
 use brisk_base::world::{Clock, MonoTime, Spawner, World};
 use brisk_base::{Result, Timestamp};
 use brisk_core::accumulator::Accumulators;
 use brisk_core::batch::{AnyBatch, Rows, Step};
+use brisk_core::checkpoint::{Alignment, Barrier, SnapshotKind};
 use brisk_core::element::{Element, StreamStatus};
-use brisk_core::operator::{Budget, Operator, OperatorContext, Output, Port, Progress, Rest, RuntimeContext, SideOutputPort, TaskInfo};
+use brisk_core::operator::{
+    Budget, Operator, OperatorContext, Output, Port, Progress, Rest, RuntimeContext, SideOutputPort, SnapshotContext, TaskInfo,
+};
 use brisk_core::source::SourceEvent;
+use brisk_core::state::{OperatorRestore, OperatorSnapshot, OperatorStateContext};
 use brisk_core::types::Record;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -108,6 +113,10 @@ pub(crate) struct Driver {
     hurried: bool,
     output: Recorded,
     pub(crate) woken: Arc<Woken>,
+    /// The last watermark that was fed.
+    watermark: Timestamp,
+    /// Snapshots that were taken.
+    checkpoints: u64,
 }
 
 impl Driver {
@@ -126,9 +135,47 @@ impl Driver {
         let operator = Box::new(make(&runtime));
         let output = Recorded { ports: 1 + tags.len(), elements: Vec::new() };
         let budget = Budget::new(clock.clone());
-        let mut driver = Self { operator, clock, runtime, budget, hurried: false, output, woken: Arc::default() };
+        let (woken, watermark) = (Arc::default(), Timestamp::MIN);
+        let mut driver = Self { operator, clock, runtime, budget, hurried: false, output, woken, watermark, checkpoints: 0 };
         driver.call(|operator, cx| operator.open(cx)).expect("opens");
         driver
+    }
+
+    /// What a checkpoint leaves that is taken now: through bytes, and in the form that all backends share.
+    pub(crate) fn snapshot(&mut self) -> OperatorRestore {
+        self.checkpoints += 1;
+        let checkpoint = CheckpointId(self.checkpoints);
+        let (kind, alignment) = (SnapshotKind::Savepoint, Alignment::Unaligned);
+        let barrier = Barrier { checkpoint, timestamp: self.clock.now(), kind, alignment };
+        self.call(|operator, cx| operator.prepare_snapshot(checkpoint, cx)).expect("no failure");
+        let mut snapshot = OperatorSnapshot::default();
+        self.operator.snapshot(&mut snapshot, &mut SnapshotContext { barrier, runtime: &self.runtime }).expect("no failure");
+        Kept::restore(snapshot, checkpoint, self.watermark)
+    }
+
+    /// Tells the operator that the last snapshot is part of a checkpoint that is complete.
+    pub(crate) fn complete(&mut self) {
+        let checkpoint = CheckpointId(self.checkpoints);
+        self.call(|operator, cx| operator.checkpoint_complete(checkpoint, cx)).expect("no failure");
+    }
+
+    /// Goes on with the operator that `make` gives from what a snapshot left, as a runtime does. What was emitted before stays.
+    pub(crate) fn restored<O: Operator + 'static>(mut self, restored: OperatorRestore, make: impl FnOnce(&RuntimeContext) -> O) -> Self {
+        let watermark = restored.watermark;
+        self.operator.close().expect("closes");
+        self.runtime.state = OperatorStateContext { restored: Some(Arc::new(restored)), ..OperatorStateContext::default() };
+        self.operator = Box::new(make(&self.runtime));
+        self.call(|operator, cx| operator.open(cx)).expect("opens");
+        if watermark > Timestamp::MIN {
+            self.watermark(watermark.0);
+        }
+        self
+    }
+
+    /// Takes a snapshot and goes on from it.
+    pub(crate) fn restart<O: Operator + 'static>(mut self, make: impl FnOnce(&RuntimeContext) -> O) -> Self {
+        let snapshot = self.snapshot();
+        self.restored(snapshot, make)
     }
 
     /// From now on each call has time for one row only.
@@ -144,9 +191,18 @@ impl Driver {
         f(self.operator.as_mut(), &mut OperatorContext::new(&self.runtime, &mut self.budget, &waker, &mut self.output))
     }
 
+    /// Feeds a batch once, and gives what is left of it.
+    pub(crate) fn part(&mut self, input: usize, batch: Box<dyn AnyBatch>) -> Option<Box<dyn AnyBatch>> {
+        match self.call(|operator, cx| operator.process_batch(input, batch, cx)).expect("no failure") {
+            Rest::Consumed => None,
+            Rest::More(rest) | Rest::Blocked(rest) => Some(rest),
+        }
+    }
+
     /// Feeds a batch until it is consumed, or the operator blocks.
     pub(crate) fn try_batch(&mut self, input: usize, batch: Box<dyn AnyBatch>) -> Result<Option<Box<dyn AnyBatch>>> {
         let mut batch = batch;
+        self.watermark = batch.marks().last().map_or(self.watermark, |last| self.watermark.max(last.watermark));
         loop {
             match self.call(|operator, cx| operator.process_batch(input, batch, cx))? {
                 Rest::Consumed => return Ok(None),
@@ -167,7 +223,14 @@ impl Driver {
         while self.call(&mut step).expect("no failure") == Progress::More {}
     }
 
+    /// Feeds a watermark once. Whether there is more to come of it.
+    pub(crate) fn part_of_watermark(&mut self, watermark: i64) -> bool {
+        self.watermark = self.watermark.max(Timestamp(watermark));
+        self.call(|operator, cx| operator.process_watermark(Timestamp(watermark), cx)).expect("no failure") == Progress::More
+    }
+
     pub(crate) fn watermark(&mut self, watermark: i64) {
+        self.watermark = self.watermark.max(Timestamp(watermark));
         self.repeat(|operator, cx| operator.process_watermark(Timestamp(watermark), cx));
     }
 

@@ -2,11 +2,14 @@
 
 use super::emit_rows;
 use crate::function::FilterFunction;
+use crate::function::hooks::function_checkpoints;
 use brisk_base::{Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Mark, Rows};
+use brisk_core::batch::{AnyBatch, BatchType, Mark, Rows};
+use brisk_core::function::FunctionInitializationContext;
 use brisk_core::operator::{Budget, Operator, OperatorContext, Rest};
 use brisk_core::types::Record;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// See the module. Cost per record: the function and one move.
 pub(crate) struct FilterOperator<F> {
@@ -108,7 +111,14 @@ fn split_off_rest<T: Record>(rows: &mut Rows<T>, at: &Filtering) -> Rows<T> {
 }
 
 impl<F: FilterFunction> Operator for FilterOperator<F> {
+    function_checkpoints!(function);
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Rows::<F::In>::batch_type())
+    }
+
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.function.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.function.open(cx.runtime)
     }
 

@@ -2,10 +2,12 @@
 
 use super::each_row;
 use crate::function::FlatMapFunction;
+use crate::function::hooks::function_checkpoints;
 use brisk_base::Result;
-use brisk_core::batch::AnyBatch;
-use brisk_core::function::Emitter;
+use brisk_core::batch::{AnyBatch, BatchType, Rows};
+use brisk_core::function::{Emitter, FunctionInitializationContext};
 use brisk_core::operator::{Operator, OperatorContext, Rest, RuntimeContext};
+use std::sync::Arc;
 
 /// See the module. It returns between output batches.
 pub(crate) struct FlatMapOperator<F: FlatMapFunction> {
@@ -20,7 +22,14 @@ impl<F: FlatMapFunction> FlatMapOperator<F> {
 }
 
 impl<F: FlatMapFunction> Operator for FlatMapOperator<F> {
+    function_checkpoints!(function);
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Rows::<F::In>::batch_type())
+    }
+
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.function.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.function.open(cx.runtime)
     }
 

@@ -3,17 +3,20 @@
 //! A batch is walked row by row. At a mark the timers up to it fire, in order of time, and then it is passed on. Firing stops when the
 //! output is full or the budget is used up, and goes on in the next call.
 
+use crate::function::hooks::checkpointed_hooks;
 use crate::function::{KeyedContext, TimeDomain};
 use crate::key_selector::KeySelector;
 use crate::keyed_state::{Store, Timers, open_store};
+use brisk_base::ids::CheckpointId;
 use brisk_base::{Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Mark, Rows};
-use brisk_core::function::{Collector, Emitter};
-use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
-use brisk_core::state::{Slot, StateDeclarations};
+use brisk_core::batch::{AnyBatch, BatchType, Mark, Rows};
+use brisk_core::function::{Collector, Emitter, FunctionInitializationContext, FunctionSnapshotContext};
+use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext, SnapshotContext};
+use brisk_core::state::{OperatorSnapshot, Slot, StateDeclarations};
 use brisk_core::types::{Key, Record};
 use brisk_state::timers::Timer;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// The part of a keyed operator that differs: its function, and what its inputs are.
 pub(crate) trait KeyedLogic: Send + Sized {
@@ -25,6 +28,11 @@ pub(crate) trait KeyedLogic: Send + Sized {
     type Selectors: Send;
 
     fn open(&mut self, cx: &RuntimeContext) -> Result<()>;
+
+    checkpointed_hooks!();
+
+    /// How the batches of one input are read.
+    fn input_type(&self, input: usize) -> Arc<dyn BatchType>;
 
     /// Processes a batch of one input, by [`KeyedCore::each_row`].
     fn process(
@@ -64,7 +72,8 @@ pub(crate) fn replace_key<K: Key>(place: &mut Option<K>, key: Cow<'_, K>) {
 impl<K: Key, U: Record> KeyedCore<K, U> {
     pub(crate) fn new(declared: StateDeclarations, cx: &RuntimeContext) -> Result<Self> {
         let store = open_store(cx, declared)?;
-        Ok(Self { store, timers: Timers::new(), emitter: Emitter::new(cx), watermark: Timestamp::MIN, key: None })
+        let timers = Timers::restored(cx, store.key_groups())?;
+        Ok(Self { store, timers, emitter: Emitter::new(cx), watermark: Timestamp::MIN, key: None })
     }
 
     /// Calls `call` for each row with its context; timers fire at the marks in between.
@@ -208,7 +217,13 @@ impl<L: KeyedLogic> KeyedOperator<L> {
 
 impl<L: KeyedLogic> Operator for KeyedOperator<L> {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.count_entries()?;
+        self.logic.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.logic.open(cx.runtime)
+    }
+
+    fn input_type(&self, input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(self.logic.input_type(input))
     }
 
     fn process_batch(&mut self, input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
@@ -233,6 +248,21 @@ impl<L: KeyedLogic> Operator for KeyedOperator<L> {
         self.core.emitter.flush(cx);
         self.count_entries()?;
         Ok(if done { Progress::Done } else { Progress::More })
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        self.core.store.snapshot(snapshot, cx)?;
+        self.core.timers.snapshot(self.core.store.key_groups(), snapshot);
+        self.logic.snapshot_state(&mut FunctionSnapshotContext::new(snapshot, cx))
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.core.store.checkpoint_complete(checkpoint)?;
+        self.logic.checkpoint_complete(checkpoint)
+    }
+
+    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.core.store.checkpoint_aborted(checkpoint)
     }
 
     fn state_entries(&self) -> usize {

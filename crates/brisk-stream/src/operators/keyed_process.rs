@@ -1,13 +1,15 @@
 //! The operators of [`KeyedProcessFunction`] and [`KeyedCoProcessFunction`].
 
 use super::keyed::{KeyedCore, KeyedLogic};
+use crate::function::hooks::delegate_hooks;
 use crate::function::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction};
 use crate::key_selector::KeySelector;
 use brisk_base::{Error, Result, Timestamp};
-use brisk_core::batch::AnyBatch;
+use brisk_core::batch::{AnyBatch, BatchType, Rows};
 use brisk_core::function::Collector;
 use brisk_core::operator::{OperatorContext, Rest, RuntimeContext};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// A [`KeyedProcessFunction`] and its key selector.
 pub(crate) struct KeyedProcess<F, S> {
@@ -28,6 +30,12 @@ impl<F: KeyedProcessFunction, S: KeySelector<F::In, Key = F::Key>> KeyedLogic fo
 
     fn open(&mut self, cx: &RuntimeContext) -> Result<()> {
         self.function.open(cx)
+    }
+
+    delegate_hooks!(function);
+
+    fn input_type(&self, _input: usize) -> Arc<dyn BatchType> {
+        Rows::<F::In>::batch_type()
     }
 
     fn process(
@@ -74,6 +82,12 @@ where
 
     fn open(&mut self, cx: &RuntimeContext) -> Result<()> {
         self.function.open(cx)
+    }
+
+    delegate_hooks!(function);
+
+    fn input_type(&self, input: usize) -> Arc<dyn BatchType> {
+        if input == 0 { Rows::<F::In1>::batch_type() } else { Rows::<F::In2>::batch_type() }
     }
 
     fn process(

@@ -2,10 +2,13 @@
 
 use super::emit_rows;
 use crate::function::MapFunction;
+use crate::function::hooks::function_checkpoints;
 use brisk_base::{Error, Result};
-use brisk_core::batch::{AnyBatch, Mark, Rows};
+use brisk_core::batch::{AnyBatch, BatchType, Mark, Rows};
+use brisk_core::function::FunctionInitializationContext;
 use brisk_core::operator::{Budget, Operator, OperatorContext, Rest};
 use brisk_core::types::Record;
+use std::sync::Arc;
 
 /// See the module. Cost per record: the function, one move, one decrement; the results take the place of the records where they fit.
 pub(crate) struct MapOperator<F> {
@@ -36,7 +39,14 @@ impl<F: MapFunction> MapOperator<F> {
 }
 
 impl<F: MapFunction> Operator for MapOperator<F> {
+    function_checkpoints!(function);
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Rows::<F::In>::batch_type())
+    }
+
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.function.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.function.open(cx.runtime)
     }
 

@@ -38,4 +38,6 @@ pub(crate) use with_state::FlatMapWithState;
 #[cfg(test)]
 pub(crate) mod driver;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod tests;

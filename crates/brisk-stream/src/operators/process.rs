@@ -1,10 +1,12 @@
 //! Calls a [`ProcessFunction`] for each row.
 
+use crate::function::hooks::function_checkpoints;
 use crate::function::{ProcessContext, ProcessFunction};
 use brisk_base::{Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Rows};
-use brisk_core::function::Emitter;
+use brisk_core::batch::{AnyBatch, BatchType, Rows};
+use brisk_core::function::{Emitter, FunctionInitializationContext};
 use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
+use std::sync::Arc;
 
 /// See the module.
 pub(crate) struct ProcessOperator<F: ProcessFunction> {
@@ -21,7 +23,14 @@ impl<F: ProcessFunction> ProcessOperator<F> {
 }
 
 impl<F: ProcessFunction> Operator for ProcessOperator<F> {
+    function_checkpoints!(function);
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Rows::<F::In>::batch_type())
+    }
+
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.function.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.function.open(cx.runtime)
     }
 

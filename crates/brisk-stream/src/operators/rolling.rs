@@ -7,18 +7,20 @@
 use super::emit_rows;
 use super::partial::Stride;
 use crate::key_selector::KeySelector;
-use crate::keyed_state::open_store;
+use crate::keyed_state::{Store, open_store};
 use brisk_base::Result;
-use brisk_core::batch::{AnyBatch, Rows};
+use brisk_base::ids::CheckpointId;
+use brisk_core::batch::{AnyBatch, BatchType, Rows};
 use brisk_core::function::ReduceFunction;
-use brisk_core::operator::{Operator, OperatorContext, Rest, RuntimeContext};
-use brisk_core::state::{KeyedTable, Layout, Slot, StateDeclarations};
+use brisk_core::operator::{Operator, OperatorContext, Rest, RuntimeContext, SnapshotContext};
+use brisk_core::state::{KeyedTable, Layout, OperatorSnapshot, Slot, StateDeclarations};
 use brisk_core::types::{Key, Record};
 use brisk_state::heap::HeapTable;
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Folds records into the value of their key.
 pub(crate) trait Rolling<T>: Send {
@@ -109,14 +111,14 @@ fn fold_anywhere<T: Record, K: Key>(
 pub(crate) struct RollingOperator<T, S: KeySelector<T>, R> {
     selector: S,
     rolling: R,
+    /// What the table lies in.
+    store: Store<S::Key>,
     table: Box<dyn KeyedTable<S::Key, (), T>>,
     /// Keys of a chunk; their memory is used again.
     keys: Vec<S::Key>,
     /// Hashes of a chunk that came without.
     hashes: Vec<u64>,
     stride: Stride,
-    /// Whether counting the table's entries is cheap.
-    on_heap: bool,
     /// Keys in the table, where counting them is cheap.
     entries: usize,
 }
@@ -143,7 +145,7 @@ impl<T: Record, S: KeySelector<T>, R: Rolling<T>> RollingOperator<T, S, R> {
             keys: Vec::new(),
             hashes: Vec::new(),
             stride: Stride::default(),
-            on_heap: store.on_heap(),
+            store,
             entries: 0,
         })
     }
@@ -189,15 +191,28 @@ impl<T: Record, S: KeySelector<T>, R: Rolling<T>> RollingOperator<T, S, R> {
         let slots: Vec<_> = keys.iter().zip(hashes).map(|(key, hash)| Slot { hash: *hash, key, namespace: &() }).collect();
         fold_anywhere(&mut *self.table, &mut self.rolling, records, &slots)
     }
+
+    fn count_entries(&mut self) -> Result<()> {
+        if self.store.on_heap() {
+            self.entries = self.table.len()?;
+        }
+        Ok(())
+    }
 }
 
 impl<T: Record, S: KeySelector<T>, R: Rolling<T>> Operator for RollingOperator<T, S, R> {
+    fn open(&mut self, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.count_entries()
+    }
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Rows::<T>::batch_type())
+    }
+
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
         let mut rows = Rows::<T>::from_any(batch)?;
         let done = self.fold(&mut rows, cx)?;
-        if self.on_heap {
-            self.entries = self.table.len()?;
-        }
+        self.count_entries()?;
         let rest = if done < rows.values.len() {
             let front = Rows::from_any(rows.split_front(done))?;
             Rest::More(Box::new(std::mem::replace(&mut rows, front)))
@@ -208,6 +223,19 @@ impl<T: Record, S: KeySelector<T>, R: Rolling<T>> Operator for RollingOperator<T
         rows.hashes = Vec::new();
         emit_rows(rows, cx);
         Ok(rest)
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        self.store.snapshot(snapshot, cx)?;
+        snapshot.freeze(self.table.as_mut())
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.store.checkpoint_complete(checkpoint)
+    }
+
+    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.store.checkpoint_aborted(checkpoint)
     }
 
     fn state_entries(&self) -> usize {

@@ -4,12 +4,13 @@ use super::keyed::{KeyedCore, KeyedLogic};
 use crate::function::KeyedContext;
 use crate::key_selector::KeySelector;
 use brisk_base::{Result, Timestamp};
-use brisk_core::batch::AnyBatch;
+use brisk_core::batch::{AnyBatch, BatchType, Rows};
 use brisk_core::function::Collector;
 use brisk_core::operator::{OperatorContext, Rest, RuntimeContext};
 use brisk_core::state::{StateDeclarations, ValueState};
 use brisk_core::types::Record;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// A closure that makes any number of records of one and of the state of its key.
 pub(crate) struct FlatMapWithState<F, T, St, U, S> {
@@ -38,6 +39,10 @@ where
 
     fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
         Ok(())
+    }
+
+    fn input_type(&self, _input: usize) -> Arc<dyn BatchType> {
+        Rows::<T>::batch_type()
     }
 
     fn process(

@@ -9,22 +9,25 @@
 use super::aligned_rows::{Current, Unread, add_to, add_to_any, add_to_heap};
 use super::assigner::{AlignedWindows, no_timestamp};
 use super::contents::Firing;
+use super::fired::FiredBefore;
 use super::fold::Fold;
 use super::function::{ProcessWindowContext, WindowFunction};
 use super::operator::WindowSettings;
 use super::time_window::Window;
 use crate::key_selector::KeySelector;
 use crate::keyed_state::{Store, open_store};
+use brisk_base::ids::CheckpointId;
 use brisk_base::metrics::Counter;
 use brisk_base::{Millis, Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Mark, Rows};
-use brisk_core::function::Emitter;
-use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
-use brisk_core::state::{KeyedTable, Layout, Slot, StateDeclarations};
+use brisk_core::batch::{AnyBatch, BatchType, Mark, Rows};
+use brisk_core::function::{Emitter, FunctionInitializationContext, FunctionSnapshotContext};
+use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext, SnapshotContext};
+use brisk_core::state::{KeyedTable, Layout, OperatorSnapshot, Slot, StateDeclarations};
 use brisk_core::types::{Key, Record};
 use brisk_state::heap::HeapTable;
 use std::any::Any;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// See the module.
 pub(crate) struct AlignedWindowOperator<T, S, W, F, G>
@@ -49,6 +52,8 @@ where
     watermark: Timestamp,
     /// Windows up to this last timestamp have fired.
     fired: Timestamp,
+    /// What else had fired when the operator was restored.
+    fired_before: FiredBefore<S::Key, W>,
     /// The lowest watermark above `watermark` that fires or ends a window.
     boundary: Timestamp,
     /// Processing time when a window last fired or ended.
@@ -99,6 +104,7 @@ where
             function,
             settings,
             contents: store.take_value(contents)?,
+            fired_before: FiredBefore::restored(cx, store.key_groups())?,
             store,
             emitter: Emitter::new(cx),
             watermark: Timestamp::MIN,
@@ -144,11 +150,12 @@ where
         self.current.windows.clear();
         self.current.places.clear();
         self.current.open = true;
+        let fired = self.watermark.max(self.fired_before.highest());
         let mut start = newest;
         while start > timestamp - size {
             let found = window(start, start + size);
             if self.settings.cleanup_time(&found, true) > self.watermark {
-                self.current.open &= found.max_timestamp() > self.watermark;
+                self.current.open &= found.max_timestamp() > fired;
                 self.current.windows.push(found);
             }
             start = start - slide;
@@ -196,7 +203,7 @@ where
             for window in std::mem::replace(&mut self.current, Current::none()).windows {
                 let slot = Slot { hash, key: &key, namespace: &window };
                 add_to(&mut *self.contents, slot, value.clone(), &mut self.fold)?;
-                if window.max_timestamp() <= self.watermark {
+                if window.max_timestamp() <= self.watermark || self.fired_before.has_fired(hash, &key, &window) {
                     self.fire_key(slot, false, cx)?;
                 }
             }
@@ -298,8 +305,11 @@ where
     fn begin_firing(&mut self, window: W) -> Result<PartlyFired<S::Key, W>> {
         let mut keys = Vec::new();
         if self.drained().is_none() {
+            let fired_before = &self.fired_before;
             self.contents.scan_namespace(&window, &mut |key, _| {
-                keys.push(key.clone());
+                if !fired_before.has_fired(key.key_hash(), key, &window) {
+                    keys.push(key.clone());
+                }
                 Ok(())
             })?;
             keys.reverse();
@@ -359,6 +369,10 @@ where
     /// Passes on what the call has made.
     fn end_call(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
         self.emitter.flush(cx);
+        self.count_entries()
+    }
+
+    fn count_entries(&mut self) -> Result<()> {
         if self.store.on_heap() {
             self.entries = self.contents.len()? + self.store.entries()?;
         }
@@ -374,6 +388,7 @@ where
                 return Ok(false);
             }
             self.fired = self.watermark;
+            self.fired_before.forget_up_to(self.fired);
             self.end_windows(cx)?;
             self.current = Current::none();
             self.boundary = self.next_boundary();
@@ -392,7 +407,13 @@ where
     G: WindowFunction<Key = S::Key, Window = W, In = F::Out>,
 {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.count_entries()?;
+        self.function.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.function.open(cx.runtime)
+    }
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Rows::<T>::batch_type())
     }
 
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
@@ -433,6 +454,28 @@ where
         let done = self.advance(watermark, cx)?;
         self.end_call(cx)?;
         Ok(if done { Progress::Done } else { Progress::More })
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        self.store.snapshot(snapshot, cx)?;
+        snapshot.freeze(&mut *self.contents)?;
+        // Places in a table hold for one generation.
+        self.current = Current::none();
+        if !self.fires_once() {
+            let window = self.firing.as_ref().map(|firing| firing.window.clone());
+            let keys = self.firing.as_ref().map(|firing| firing.keys.clone()).unwrap_or_default();
+            self.fired_before.snapshot(self.fired, window, keys, snapshot);
+        }
+        self.function.snapshot_state(&mut FunctionSnapshotContext::new(snapshot, cx))
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.store.checkpoint_complete(checkpoint)?;
+        self.function.checkpoint_complete(checkpoint)
+    }
+
+    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.store.checkpoint_aborted(checkpoint)
     }
 
     fn state_entries(&self) -> usize {

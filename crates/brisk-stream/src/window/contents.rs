@@ -5,6 +5,7 @@ use super::evictor::{Evictor, EvictorContext, WindowElements};
 use super::fold::Fold;
 use super::function::{ProcessWindowContext, WindowFunction};
 use super::time_window::Window;
+use crate::function::hooks::{checkpointed_hooks, delegate_hooks};
 use crate::keyed_state::Store;
 use brisk_base::{Result, Timestamp};
 use brisk_core::function::Emitter;
@@ -70,6 +71,8 @@ pub(crate) trait Contents<T, K: Key, W: Window>: Send {
     /// Opens the window function.
     fn open(&mut self, runtime: &RuntimeContext) -> Result<()>;
 
+    checkpointed_hooks!();
+
     /// Adds an element to the window at `slot`.
     fn add(&mut self, slot: Slot<'_, K, W>, value: T, timestamp: Timestamp, store: &mut Store<K>) -> Result<()>;
 
@@ -107,6 +110,8 @@ macro_rules! delegate_to_function {
         fn open(&mut self, runtime: &RuntimeContext) -> Result<()> {
             self.function.open(runtime)
         }
+
+        delegate_hooks!(function);
 
         fn clear(
             &mut self,

@@ -1,9 +1,11 @@
 //! What is called with the contents of a window when it fires.
 
 use super::time_window::Window;
+use crate::function::hooks::checkpointed_hooks;
 use crate::keyed_state::Store;
+use brisk_base::ids::CheckpointId;
 use brisk_base::{Result, Timestamp};
-use brisk_core::function::{Collector, OutputTag, SideOutputs};
+use brisk_core::function::{Collector, FunctionInitializationContext, FunctionSnapshotContext, OutputTag, SideOutputs};
 use brisk_core::operator::RuntimeContext;
 use brisk_core::state::{CurrentState, Slot, StateAccess, StateDeclarations};
 use brisk_core::types::{Key, Record};
@@ -34,6 +36,8 @@ pub trait ProcessWindowFunction: Sized + Send + 'static {
     fn open(&mut self, _cx: &RuntimeContext) -> Result<()> {
         Ok(())
     }
+
+    checkpointed_hooks!();
 
     /// Called each time a window fires. What `out` collects carries the last timestamp of the window.
     ///
@@ -196,6 +200,8 @@ pub(crate) trait WindowFunction: Send + 'static {
         Ok(())
     }
 
+    checkpointed_hooks!();
+
     fn process(
         &mut self,
         key: &Self::Key,
@@ -222,6 +228,18 @@ impl<G: ProcessWindowFunction> WindowFunction for G {
 
     fn open(&mut self, cx: &RuntimeContext) -> Result<()> {
         ProcessWindowFunction::open(self, cx)
+    }
+
+    fn initialize_state(&mut self, state: &FunctionInitializationContext<'_>) -> Result<()> {
+        ProcessWindowFunction::initialize_state(self, state)
+    }
+
+    fn snapshot_state(&mut self, state: &mut FunctionSnapshotContext<'_>) -> Result<()> {
+        ProcessWindowFunction::snapshot_state(self, state)
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Result<()> {
+        ProcessWindowFunction::checkpoint_complete(self, checkpoint)
     }
 
     fn process(

@@ -10,6 +10,7 @@ pub mod assigner;
 mod contents;
 mod erased;
 pub mod evictor;
+mod fired;
 mod fold;
 mod function;
 mod merging;

@@ -15,13 +15,15 @@ use super::timers::{Domain, Timers};
 use super::trigger::{TriggerContext, TriggerResult};
 use crate::key_selector::KeySelector;
 use crate::keyed_state::{Store, open_store};
+use brisk_base::ids::CheckpointId;
 use brisk_base::metrics::Counter;
 use brisk_base::{Millis, Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Mark, Rows};
-use brisk_core::function::{Emitter, OutputTag};
-use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
-use brisk_core::state::{Layout, Slot, StateDeclarations, StateId, StateStore};
+use brisk_core::batch::{AnyBatch, BatchType, Mark, Rows};
+use brisk_core::function::{Emitter, FunctionInitializationContext, FunctionSnapshotContext, OutputTag};
+use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext, SnapshotContext};
+use brisk_core::state::{Layout, OperatorSnapshot, Slot, StateDeclarations, StateId, StateStore};
 use brisk_core::types::{Key, Record};
+use std::sync::Arc;
 
 /// What the API knows of a window operator besides its function.
 pub(crate) struct WindowSettings<T> {
@@ -98,14 +100,15 @@ where
         contents.declare(&mut state);
         trigger.declare(&mut state);
         let merging = assigner.merging().map(|_| state.engine_value::<Windows<W>>("merging-windows", Layout::KeyMajor));
+        let store = open_store(cx, state)?;
         Ok(Self {
             selector,
             assigner,
             trigger,
             contents,
             settings,
-            store: open_store(cx, state)?,
-            timers: Timers::default(),
+            timers: Timers::restored(cx, store.key_groups())?,
+            store,
             merging,
             emitter: Emitter::new(cx),
             watermark: Timestamp::MIN,
@@ -393,6 +396,10 @@ where
     /// Passes on what the call has made.
     fn end_call(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
         self.emitter.flush(cx);
+        self.count_entries()
+    }
+
+    fn count_entries(&mut self) -> Result<()> {
         if self.store.on_heap() {
             self.entries = self.store.entries()?;
         }
@@ -408,7 +415,13 @@ where
     C: Contents<T, S::Key, W>,
 {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.count_entries()?;
+        self.contents.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.contents.open(cx.runtime)
+    }
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Rows::<T>::batch_type())
     }
 
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
@@ -451,6 +464,21 @@ where
         let done = self.fire_timers(Domain::Processing, now, cx)?;
         self.end_call(cx)?;
         Ok(if done { Progress::Done } else { Progress::More })
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        self.store.snapshot(snapshot, cx)?;
+        self.timers.snapshot(self.store.key_groups(), snapshot);
+        self.contents.snapshot_state(&mut FunctionSnapshotContext::new(snapshot, cx))
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.store.checkpoint_complete(checkpoint)?;
+        self.contents.checkpoint_complete(checkpoint)
+    }
+
+    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.store.checkpoint_aborted(checkpoint)
     }
 
     fn state_entries(&self) -> usize {

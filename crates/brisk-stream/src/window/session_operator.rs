@@ -16,13 +16,15 @@ use super::time_window::Window;
 use super::timers::{Domain, Timers};
 use crate::key_selector::KeySelector;
 use crate::keyed_state::{Store, open_store};
+use brisk_base::ids::CheckpointId;
 use brisk_base::metrics::Counter;
 use brisk_base::{Millis, Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Mark, Rows};
-use brisk_core::function::Emitter;
-use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
-use brisk_core::state::{KeyedTable, Layout, Slot, StateDeclarations};
+use brisk_core::batch::{AnyBatch, BatchType, Mark, Rows};
+use brisk_core::function::{Emitter, FunctionInitializationContext, FunctionSnapshotContext};
+use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext, SnapshotContext};
+use brisk_core::state::{KeyedTable, Layout, OperatorSnapshot, Slot, StateDeclarations};
 use brisk_core::types::{Key, Record};
+use std::sync::Arc;
 
 /// See the module.
 pub(crate) struct SessionOperator<T, S, W, C>
@@ -90,8 +92,8 @@ where
             contents,
             settings,
             sessions: store.take_value(sessions)?,
+            timers: Timers::restored(cx, store.key_groups())?,
             store,
-            timers: Timers::default(),
             emitter: Emitter::new(cx),
             watermark: Timestamp::MIN,
             now: Timestamp::MIN,
@@ -278,6 +280,10 @@ where
     /// Passes on what the call has made.
     fn end_call(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
         self.emitter.flush(cx);
+        self.count_entries()
+    }
+
+    fn count_entries(&mut self) -> Result<()> {
         if self.store.on_heap() {
             self.entries = self.sessions.len()? + self.store.entries()?;
         }
@@ -293,7 +299,13 @@ where
     C: Contents<T, S::Key, W>,
 {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.count_entries()?;
+        self.contents.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.contents.open(cx.runtime)
+    }
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Rows::<T>::batch_type())
     }
 
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
@@ -325,6 +337,22 @@ where
         let done = self.advance(watermark, cx)?;
         self.end_call(cx)?;
         Ok(if done { Progress::Done } else { Progress::More })
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        self.store.snapshot(snapshot, cx)?;
+        snapshot.freeze(&mut *self.sessions)?;
+        self.timers.snapshot(self.store.key_groups(), snapshot);
+        self.contents.snapshot_state(&mut FunctionSnapshotContext::new(snapshot, cx))
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.store.checkpoint_complete(checkpoint)?;
+        self.contents.checkpoint_complete(checkpoint)
+    }
+
+    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.store.checkpoint_aborted(checkpoint)
     }
 
     fn state_entries(&self) -> usize {

@@ -5,9 +5,10 @@
 use super::time_window::Window;
 use super::trigger::WindowTimers;
 use brisk_base::{Error, Result, Timestamp};
-use brisk_core::state::Slot;
+use brisk_core::operator::RuntimeContext;
+use brisk_core::state::{KeyGroups, OperatorSnapshot, Slot};
 use brisk_core::types::Key;
-use brisk_state::timers::{Timer, TimerQueue};
+use brisk_state::timers::{EVENT_TIMERS, PROCESSING_TIMERS, Timer, TimerQueue};
 
 /// Which clock a timer belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +34,22 @@ impl<K, W> Default for Timers<K, W> {
 }
 
 impl<K: Key, W: Window> Timers<K, W> {
+    /// The timers that a checkpoint left for the operator; none for a fresh start.
+    pub(crate) fn restored(cx: &RuntimeContext, key_groups: KeyGroups) -> Result<Self> {
+        let mut timers = Self::default();
+        if let Some(restored) = &cx.state.restored {
+            timers.event.restore_from(restored, EVENT_TIMERS, key_groups.range)?;
+            timers.processing.restore_from(restored, PROCESSING_TIMERS, key_groups.range)?;
+        }
+        Ok(timers)
+    }
+
+    /// Adds the timers to a snapshot.
+    pub(crate) fn snapshot(&self, key_groups: KeyGroups, snapshot: &mut OperatorSnapshot) {
+        self.event.snapshot(EVENT_TIMERS, key_groups, snapshot);
+        self.processing.snapshot(PROCESSING_TIMERS, key_groups, snapshot);
+    }
+
     const fn queue(&mut self, domain: Domain) -> &mut TimerQueue<K, W> {
         match domain {
             Domain::Event => &mut self.event,

@@ -1,8 +1,8 @@
 //! Broadcast state: written by one side, read by the other.
 
 use crate::function::{
-    BroadcastContext, BroadcastDeclarations, BroadcastProcessFunction, KeyedBroadcastProcessFunction, KeyedReadOnlyContext,
-    MapStateDescriptor, ReadOnlyContext,
+    BroadcastContext, BroadcastDeclarations, BroadcastProcessFunction, BroadcastStates, KeyedBroadcastProcessFunction,
+    KeyedReadOnlyContext, MapStateDescriptor, ReadOnlyContext,
 };
 use crate::key_selector::KeyBy;
 use crate::operators::driver::{Driver, rows};
@@ -59,7 +59,8 @@ impl BroadcastProcessFunction for Limited {
 
 #[test]
 fn rules_hold_from_the_record_that_brings_them() {
-    let mut driver = Driver::new(&["over"], |cx| BroadcastProcessOperator::new(Limited, &declared(), cx)).hurried(true);
+    let mut driver =
+        Driver::new(&["over"], |cx| BroadcastProcessOperator::new(Limited, &declared(), cx).expect("declared once")).hurried(true);
     driver.batch(0, rows(&[11, 21], &[]));
     driver.batch(1, Rows::from(vec![(1i64, Some(15i64)), (2, Some(0))]));
     driver.batch(0, rows(&[11, 21, 33, 12], &[]));
@@ -89,7 +90,7 @@ fn states_that_were_not_declared_are_refused() {
         }
     }
     for (unknown, message) in [(true, "without the state 'other'"), (false, "'limits' was declared with other types")] {
-        let mut driver = Driver::new(&[], |cx| BroadcastProcessOperator::new(Wrong(unknown), &declared(), cx));
+        let mut driver = Driver::new(&[], |cx| BroadcastProcessOperator::new(Wrong(unknown), &declared(), cx).expect("declared once"));
         let error = driver.try_batch(0, Box::new(rows(&[1], &[]))).expect_err("not declared");
         assert!(error.to_string().contains(message), "{error}");
     }
@@ -137,7 +138,8 @@ impl KeyedBroadcastProcessFunction for Counted {
 #[test]
 fn keyed_functions_read_broadcast_state_and_fire_timers_at_marks_of_either_side() {
     let mut driver = Driver::new(&[], |cx| {
-        let logic = |state: &mut StateDeclarations| KeyedBroadcastProcess::new(Counted::declare(state), &declared());
+        let broadcast = BroadcastStates::new(&declared(), cx).expect("declared once");
+        let logic = |state: &mut StateDeclarations| KeyedBroadcastProcess::new(Counted::declare(state), broadcast);
         KeyedOperator::<KeyedBroadcastProcess<Counted, _>>::new(KeyBy(|value: &i64| value % 10), cx, logic).expect("opens")
     });
     driver.batch(1, Rows::from(vec![(1i64, 2i64), (2, 9)]));
