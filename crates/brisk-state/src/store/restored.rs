@@ -194,7 +194,7 @@ fn is_engine(meta: &KeyedStateMeta) -> bool {
 
 /// Whether the store looks after a state at all: timers belong to the operator.
 fn is_carried(meta: &KeyedStateMeta) -> bool {
-    ![crate::timers::EVENT_TIMERS, crate::timers::PROCESSING_TIMERS].contains(&&*meta.name)
+    !(is_engine(meta) && meta.name.ends_with(crate::timers::SUFFIX))
 }
 
 /// Entries of one state, as bytes in memory.

@@ -12,6 +12,8 @@ mod snapshot;
 
 pub use queue::{Timer, TimerQueue};
 
+/// Names under which timers lie in a snapshot begin with `$` and end so; their queues read them, not the store.
+pub const SUFFIX: &str = "-timers";
 /// Name under which event-time timers lie in a snapshot.
 pub const EVENT_TIMERS: &str = "$event-timers";
 /// Name under which processing-time timers lie in a snapshot.

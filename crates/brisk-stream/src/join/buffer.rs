@@ -3,8 +3,8 @@
 //! Invariant: each bucket (the records of one key and timestamp) has one timer, which removes it.
 
 use brisk_base::{Millis, Result, Timestamp};
-use brisk_core::operator::Budget;
-use brisk_core::state::{KeyedMapTable, Slot};
+use brisk_core::operator::{Budget, RuntimeContext};
+use brisk_core::state::{KeyGroups, KeyedMapTable, OperatorSnapshot, Slot};
 use brisk_core::types::{Key, Record};
 use brisk_state::timers::TimerQueue;
 use std::ops::{Bound, ControlFlow};
@@ -24,13 +24,33 @@ pub(super) struct Buffer<K, T> {
     table: Box<dyn KeyedMapTable<K, (), Timestamp, Vec<T>>>,
     /// When buckets go.
     timers: TimerQueue<K, ()>,
+    /// Name under which the timers lie in a snapshot.
+    timers_name: &'static str,
     /// A bucket goes when the watermark has come so far behind its timestamp.
     keep: Millis,
 }
 
 impl<K: Key, T: Record> Buffer<K, T> {
-    pub(super) fn new(table: Box<dyn KeyedMapTable<K, (), Timestamp, Vec<T>>>, keep: Millis) -> Self {
-        Self { table, timers: TimerQueue::default(), keep }
+    /// A buffer over its table, with the timers that a checkpoint left.
+    pub(super) fn new(
+        table: Box<dyn KeyedMapTable<K, (), Timestamp, Vec<T>>>,
+        timers_name: &'static str,
+        keep: Millis,
+        key_groups: KeyGroups,
+        cx: &RuntimeContext,
+    ) -> Result<Self> {
+        let mut timers = TimerQueue::default();
+        if let Some(restored) = &cx.state.restored {
+            timers.restore_from(restored, timers_name, key_groups.range)?;
+        }
+        Ok(Self { table, timers, timers_name, keep })
+    }
+
+    /// Adds records and timers to a snapshot.
+    pub(super) fn snapshot(&mut self, key_groups: KeyGroups, snapshot: &mut OperatorSnapshot) -> Result<()> {
+        snapshot.freeze(&mut *self.table)?;
+        self.timers.snapshot(self.timers_name, key_groups, snapshot);
+        Ok(())
     }
 
     /// Keeps a record for partners to come.

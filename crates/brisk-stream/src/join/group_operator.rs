@@ -6,18 +6,27 @@
 //!
 //! Invariant: `waiting` and `current` are empty between two elements of the input: an element is done only when everything that the window
 //! operator made of it has been passed on. Only a timer of processing time may leave something there, which the next call passes on first.
+//! A barrier that overtakes finds windows there; they become part of the checkpoint. The watermarks between them do not: the window operator
+//! is told its watermark again, and passes it on behind them.
 
 use super::tagged_union::TaggedUnion;
 use super::window_function::{CoGroupFunction, FlatJoinFunction};
+use crate::function::hooks::{checkpointed_hooks, delegate_hooks};
+use brisk_base::ids::CheckpointId;
 use brisk_base::{Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Cursor, Rows, Step};
+use brisk_core::batch::{AnyBatch, BatchType, Cursor, Rows, Step};
 use brisk_core::element::{Element, StreamStatus};
-use brisk_core::function::Collector;
-use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Output, Port, Progress, Rest, RuntimeContext};
+use brisk_core::function::{Collector, FunctionInitializationContext, FunctionSnapshotContext};
+use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Output, Port, Progress, Rest, RuntimeContext, SnapshotContext};
 use brisk_core::source::SourceEvent;
+use brisk_core::state::{OperatorSnapshot, Redistribution};
 use brisk_core::types::Record;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// Name of the operator state with the windows that have fired and not been passed on.
+const PENDING: &str = "$pending-groups";
 
 /// All records of one key and window, in the order of arrival.
 #[derive(Clone, Record)]
@@ -35,6 +44,8 @@ pub(super) trait GroupFunction<A, B>: Send + 'static {
 
     fn open(&mut self, cx: &RuntimeContext) -> Result<()>;
 
+    checkpointed_hooks!();
+
     /// Does step number `step` of a window: the steps of a window are counted from 0. True if there is another one.
     fn step(&mut self, groups: &mut Groups<A, B>, step: usize, out: &mut Collector<Self::Out>) -> Result<bool>;
 
@@ -50,6 +61,8 @@ impl<F: FlatJoinFunction> GroupFunction<F::In1, F::In2> for Pairs<F> {
     fn open(&mut self, cx: &RuntimeContext) -> Result<()> {
         self.0.open(cx)
     }
+
+    delegate_hooks!(0);
 
     #[inline]
     fn step(&mut self, groups: &mut Groups<F::In1, F::In2>, step: usize, out: &mut Collector<F::Out>) -> Result<bool> {
@@ -76,6 +89,8 @@ impl<F: CoGroupFunction> GroupFunction<F::In1, F::In2> for Whole<F> {
         self.0.open(cx)
     }
 
+    delegate_hooks!(0);
+
     fn step(&mut self, groups: &mut Groups<F::In1, F::In2>, _step: usize, out: &mut Collector<F::Out>) -> Result<bool> {
         self.0.co_group(std::mem::take(&mut groups.first), std::mem::take(&mut groups.second), out).map(|()| false)
     }
@@ -86,6 +101,7 @@ impl<F: CoGroupFunction> GroupFunction<F::In1, F::In2> for Whole<F> {
 }
 
 /// A window that has fired, and the step that comes next.
+#[derive(Clone, Record)]
 struct Current<A, B> {
     groups: Groups<A, B>,
     timestamp: Timestamp,
@@ -103,6 +119,8 @@ pub(super) struct GroupOperator<A, B, G: GroupFunction<A, B>> {
     fired: Option<Cursor<Groups<A, B>>>,
     /// The window that is being passed on.
     current: Option<Current<A, B>>,
+    /// Windows that a checkpoint left; they come before all others.
+    restored: VecDeque<Current<A, B>>,
     collector: Collector<G::Out>,
 }
 
@@ -134,11 +152,19 @@ impl Output for Caught {
 
 impl<A: Record, B: Record, G: GroupFunction<A, B>> GroupOperator<A, B, G> {
     pub(super) fn new(window: Box<dyn Operator>, function: G) -> Self {
-        Self { window, function, waiting: VecDeque::new(), fired: None, current: None, collector: Collector::default() }
+        Self {
+            window,
+            function,
+            waiting: VecDeque::new(),
+            fired: None,
+            current: None,
+            restored: VecDeque::new(),
+            collector: Collector::default(),
+        }
     }
 
     fn has_more(&self) -> bool {
-        self.current.is_some() || self.fired.is_some() || !self.waiting.is_empty()
+        self.current.is_some() || !self.restored.is_empty() || self.fired.is_some() || !self.waiting.is_empty()
     }
 
     /// Calls the window operator. What it emits to side outputs goes on at once.
@@ -169,6 +195,10 @@ impl<A: Record, B: Record, G: GroupFunction<A, B>> GroupOperator<A, B, G> {
             if !self.pass_on_window(cx)? || self.collector.is_full() {
                 self.flush(cx);
                 return Ok(false);
+            }
+            if let Some(restored) = self.restored.pop_front() {
+                self.current = Some(restored);
+                continue;
             }
             match self.fired.as_mut().and_then(Iterator::next) {
                 Some(Step::Watermark(watermark)) => self.collector.mark(watermark),
@@ -209,6 +239,25 @@ impl<A: Record, B: Record, G: GroupFunction<A, B>> GroupOperator<A, B, G> {
         Ok(())
     }
 
+    /// The windows that have fired and not been passed on.
+    fn pending(&mut self) -> Result<Vec<Current<A, B>>> {
+        let mut pending: Vec<_> = self.current.iter().chain(&self.restored).cloned().collect();
+        let mut add = |rows: &Rows<Groups<A, B>>| {
+            let windows = rows.values.iter().enumerate();
+            pending.extend(windows.map(|(row, groups)| Current { groups: groups.clone(), timestamp: rows.timestamp(row), step: 0 }));
+        };
+        if let Some(rest) = self.fired.take().and_then(Cursor::into_rest) {
+            add(&rest);
+            self.fired = Some(rest.into_cursor());
+        }
+        for element in &self.waiting {
+            if let Element::Batch(batch) = element.duplicate() {
+                add(&Rows::from_any(batch)?);
+            }
+        }
+        Ok(pending)
+    }
+
     fn flush(&mut self, cx: &mut OperatorContext<'_>) {
         let rows = self.collector.take();
         if !rows.values.is_empty() {
@@ -235,8 +284,14 @@ impl<A: Record, B: Record, G: GroupFunction<A, B>> GroupOperator<A, B, G> {
 
 impl<A: Record, B: Record, G: GroupFunction<A, B>> Operator for GroupOperator<A, B, G> {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.restored = cx.runtime.state.operator_state(PENDING)?.into();
+        self.function.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.function.open(cx.runtime)?;
         self.window.open(cx)
+    }
+
+    fn input_type(&self, input: usize) -> Option<Arc<dyn BatchType>> {
+        self.window.input_type(input)
     }
 
     fn process_batch(&mut self, input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
@@ -278,6 +333,21 @@ impl<A: Record, B: Record, G: GroupFunction<A, B>> Operator for GroupOperator<A,
 
     fn finish(&mut self, cx: &mut OperatorContext<'_>) -> Result<Progress> {
         self.step(cx, |window, cx| window.finish(cx))
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        self.window.snapshot(snapshot, cx)?;
+        snapshot.add_operator_state(PENDING, Redistribution::Split, &self.pending()?);
+        self.function.snapshot_state(&mut FunctionSnapshotContext::new(snapshot, cx))
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.window.checkpoint_complete(checkpoint, cx)?;
+        self.function.checkpoint_complete(checkpoint)
+    }
+
+    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.window.checkpoint_aborted(checkpoint, cx)
     }
 
     fn state_entries(&self) -> usize {

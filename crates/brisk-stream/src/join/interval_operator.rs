@@ -6,20 +6,26 @@
 //!
 //! Invariants: when a row has more partners than one output batch takes, it is given back as the first of the rest, and `resume` says where
 //! its partners go on. Nothing touches the buffers in between: the rest of a batch is processed before any other element of the operator.
+//! A barrier may overtake that rest; then the place is part of the checkpoint, and found again by key and timestamp of the row.
 
 use super::buffer::{Buffer, Position};
 use super::function::{JoinContext, ProcessJoinFunction};
 use crate::key_selector::KeySelector;
-use crate::keyed_state::open_store;
+use crate::keyed_state::{Store, open_store};
 use crate::operators::{replace_key, rest_of};
+use brisk_base::ids::CheckpointId;
 use brisk_base::metrics::Counter;
 use brisk_base::{Error, Millis, Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Cursor, Mark, Rows};
-use brisk_core::function::{Collector, Emitter, OutputTag};
-use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
-use brisk_core::state::{Layout, Slot, StateDeclarations};
+use brisk_core::batch::{AnyBatch, BatchType, Cursor, Mark, Rows};
+use brisk_core::function::{Collector, Emitter, FunctionInitializationContext, FunctionSnapshotContext, OutputTag};
+use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext, SnapshotContext};
+use brisk_core::state::{KeyGroups, Layout, OperatorSnapshot, Redistribution, Slot, StateDeclarations};
 use brisk_core::types::{Key, Record};
 use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Name of the operator state that says where the partners of rows go on.
+const RESUME: &str = "$resume";
 
 /// What the API knows of an interval join besides its function: bounds are inclusive here.
 pub(super) struct IntervalSettings<A, B> {
@@ -58,9 +64,32 @@ struct Joiner<K, F: ProcessJoinFunction> {
     /// The key of the row before, whose memory is used again.
     key: Option<K>,
     /// Where the partners of the next row go on, if some of them have been seen already.
-    resume: Option<Position>,
+    resume: Option<Resume<K>>,
+    /// As `resume`, for rows that come again after the operator was restored.
+    restored: Vec<Resume<K>>,
     /// Late records that went nowhere (Flink's `numLateRecordsDropped`).
     dropped: Counter,
+}
+
+/// Where the partners of a row go on.
+#[derive(Clone, Record)]
+struct Resume<K> {
+    /// Whether the row is one of the left side.
+    is_left: bool,
+    /// Its key.
+    key: K,
+    /// Its timestamp.
+    timestamp: Timestamp,
+    /// Timestamp of the next partner's bucket.
+    bucket: Timestamp,
+    /// The next partner within the bucket.
+    index: u64,
+}
+
+impl<K> Resume<K> {
+    const fn position(&self) -> Position {
+        Position { timestamp: self.bucket, index: self.index as usize }
+    }
 }
 
 /// See the module.
@@ -72,8 +101,8 @@ where
     left: Side<S1::Key, S1, F::In1>,
     right: Side<S1::Key, S2, F::In2>,
     joiner: Joiner<S1::Key, F>,
-    /// Whether buckets can be counted cheaply.
-    on_heap: bool,
+    /// What the buffers lie in.
+    store: Store<S1::Key>,
     /// Buckets and timers.
     entries: usize,
 }
@@ -90,10 +119,12 @@ where
         let left = state.engine_map::<Timestamp, Vec<F::In1>>("left-buffer", Layout::KeyMajor);
         let right = state.engine_map::<Timestamp, Vec<F::In2>>("right-buffer", Layout::KeyMajor);
         let mut store = open_store(cx, state)?;
+        let key_groups = store.key_groups();
+        let (left_keep, right_keep) = (upper.max(Millis::ZERO), (-lower).max(Millis::ZERO));
         Ok(Self {
             left: Side {
                 selector: selectors.0,
-                buffer: Buffer::new(store.take_map(left)?, upper.max(Millis::ZERO)),
+                buffer: Buffer::new(store.take_map(left)?, "$left-timers", left_keep, key_groups, cx)?,
                 late: left_late,
                 lower,
                 upper,
@@ -101,7 +132,7 @@ where
             },
             right: Side {
                 selector: selectors.1,
-                buffer: Buffer::new(store.take_map(right)?, (-lower).max(Millis::ZERO)),
+                buffer: Buffer::new(store.take_map(right)?, "$right-timers", right_keep, key_groups, cx)?,
                 late: right_late,
                 lower: -upper,
                 upper: -lower,
@@ -113,16 +144,17 @@ where
                 watermark: Timestamp::MIN,
                 key: None,
                 resume: None,
+                restored: restored_resumes(cx, key_groups)?,
                 dropped: cx.metrics.counter("numLateRecordsDropped"),
             },
-            on_heap: store.on_heap(),
+            store,
             entries: 0,
         })
     }
 
     fn count_entries(&mut self) -> Result<()> {
         self.entries = self.left.buffer.timers() + self.right.buffer.timers();
-        if self.on_heap {
+        if self.store.on_heap() {
             self.entries += self.left.buffer.buckets()? + self.right.buffer.buckets()?;
         }
         Ok(())
@@ -183,8 +215,9 @@ impl<K: Key, F: ProcessJoinFunction> Joiner<K, F> {
         U: Record,
         S: KeySelector<T, Key = K>,
     {
-        let from = match self.resume.take() {
-            Some(position) => position,
+        let resumed = self.resume.take().or_else(|| self.take_restored(ours, &value, timestamp));
+        let from = match resumed {
+            Some(resume) => resume.position(),
             None if !timestamp.is_set() => return Err(no_timestamp(ours.is_left)),
             None if timestamp < self.watermark => return self.skip(ours, value, timestamp).map(|()| None),
             None => Position { timestamp: timestamp + ours.lower, index: 0 },
@@ -194,7 +227,7 @@ impl<K: Key, F: ProcessJoinFunction> Joiner<K, F> {
         replace_key(&mut self.key, key);
         let Self { function, emitter, watermark, key, resume, .. } = self;
         let slot = Slot { hash, key: key.as_ref().expect("replaced just now"), namespace: &() };
-        *resume = theirs.buffer.visit(slot, from, timestamp + ours.upper, |partner_timestamp, partner| {
+        let next = theirs.buffer.visit(slot, from, timestamp + ours.upper, |partner_timestamp, partner| {
             let (left, right) = if ours.is_left { (timestamp, partner_timestamp) } else { (partner_timestamp, timestamp) };
             let Emitter { collector, sides } = &mut *emitter;
             collector.set_timestamp(left.max(right));
@@ -202,11 +235,24 @@ impl<K: Key, F: ProcessJoinFunction> Joiner<K, F> {
             call(function, &value, partner, &mut ctx, collector)?;
             Ok(if cx.budget.row() || emitter.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
-        if resume.is_some() {
+        if let Some(Position { timestamp: bucket, index }) = next {
+            let (is_left, key) = (ours.is_left, slot.key.clone());
+            *resume = Some(Resume { is_left, key, timestamp, bucket, index: index as u64 });
             return Ok(Some(value));
         }
         ours.buffer.add(slot, timestamp, value)?;
         Ok(None)
+    }
+
+    /// Where the partners of a row go on that was under way at the checkpoint.
+    #[inline]
+    fn take_restored<S: KeySelector<T, Key = K>, T>(&mut self, ours: &Side<K, S, T>, value: &T, timestamp: Timestamp) -> Option<Resume<K>> {
+        if self.restored.is_empty() {
+            return None;
+        }
+        let key = ours.selector.key(value);
+        let is_it = |resume: &Resume<K>| resume.is_left == ours.is_left && resume.timestamp == timestamp && resume.key == *key;
+        self.restored.iter().position(is_it).map(|at| self.restored.remove(at))
     }
 
     /// A row behind the watermark.
@@ -235,6 +281,13 @@ impl<K: Key, F: ProcessJoinFunction> Joiner<K, F> {
         }
         Ok(done)
     }
+}
+
+/// Where the partners of rows go on whose keys are this subtask's.
+fn restored_resumes<K: Key>(cx: &RuntimeContext, key_groups: KeyGroups) -> Result<Vec<Resume<K>>> {
+    let mut resumes: Vec<Resume<K>> = cx.state.operator_state(RESUME)?;
+    resumes.retain(|resume| key_groups.range.contains(key_groups.of(resume.key.key_hash())));
+    Ok(resumes)
 }
 
 #[cold]
@@ -270,7 +323,13 @@ where
     S2: KeySelector<F::In2, Key = S1::Key>,
 {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.count_entries()?;
+        self.joiner.function.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.joiner.function.open(cx.runtime)
+    }
+
+    fn input_type(&self, input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(if input == 0 { Rows::<F::In1>::batch_type() } else { Rows::<F::In2>::batch_type() })
     }
 
     fn process_batch(&mut self, input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
@@ -290,6 +349,24 @@ where
         joiner.emitter.flush(cx);
         self.count_entries()?;
         Ok(if done { Progress::Done } else { Progress::More })
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        let Self { left, right, joiner, store, .. } = self;
+        store.snapshot(snapshot, cx)?;
+        left.buffer.snapshot(store.key_groups(), snapshot)?;
+        right.buffer.snapshot(store.key_groups(), snapshot)?;
+        snapshot.add_operator_state(RESUME, Redistribution::Union, joiner.resume.iter().chain(&joiner.restored));
+        joiner.function.snapshot_state(&mut FunctionSnapshotContext::new(snapshot, cx))
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.store.checkpoint_complete(checkpoint)?;
+        self.joiner.function.checkpoint_complete(checkpoint)
+    }
+
+    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.store.checkpoint_aborted(checkpoint)
     }
 
     fn state_entries(&self) -> usize {
