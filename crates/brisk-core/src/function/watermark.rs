@@ -50,6 +50,14 @@ pub trait WatermarkGenerator<T>: Send {
         false
     }
 
+    /// What the generator has to remember when the job is restored, such as the highest timestamp; `None` for nothing.
+    fn snapshot(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Takes back what [`snapshot`](Self::snapshot) gave; of several generators that have become one, the lowest.
+    fn restore(&mut self, _remembered: Timestamp) {}
+
     /// Looks at the rows `first..` of a batch in turn. Compiled for each generator, so that the inner loop has no virtual call.
     fn on_batch(&mut self, values: &[T], timestamps: &[Timestamp], first: u32, marks: &mut Vec<Mark>) {
         for (row, (value, timestamp)) in (first..).zip(values.iter().zip(timestamps)) {
@@ -72,6 +80,14 @@ impl<T> WatermarkGenerator<T> for BoundedOutOfOrderness {
             self.highest = timestamp;
             output.emit(timestamp - self.bound - Millis(1));
         }
+    }
+
+    fn snapshot(&self) -> Option<Timestamp> {
+        Some(self.highest)
+    }
+
+    fn restore(&mut self, remembered: Timestamp) {
+        self.highest = remembered;
     }
 }
 

@@ -15,6 +15,7 @@ mod backend;
 mod byte_store;
 mod declarations;
 mod descriptor;
+mod event_time;
 mod frozen;
 mod handles;
 mod list_table;
@@ -29,6 +30,7 @@ pub use backend::{StateBackend, StateBackendContext, StateBackendFactory, Store}
 pub use byte_store::{ByteStore, ByteVisitor, FoundVisitor, FrozenBytes, Write};
 pub use declarations::StateDeclarations;
 pub use descriptor::{Layout, StateDescriptor, StateId, StateKind};
+pub use event_time::EventTimeStanding;
 pub use frozen::{EntryVisitor, FrozenTable};
 pub use handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
 pub use list_table::{KeyedListTable, ListView, ListVisitor};

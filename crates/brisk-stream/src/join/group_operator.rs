@@ -240,7 +240,7 @@ impl<A: Record, B: Record, G: GroupFunction<A, B>> GroupOperator<A, B, G> {
     }
 
     /// The windows that have fired and not been passed on.
-    fn pending(&mut self) -> Result<Vec<Current<A, B>>> {
+    fn pending(&mut self) -> Vec<Current<A, B>> {
         let mut pending: Vec<_> = self.current.iter().chain(&self.restored).cloned().collect();
         let mut add = |rows: &Rows<Groups<A, B>>| {
             let windows = rows.values.iter().enumerate();
@@ -251,11 +251,13 @@ impl<A: Record, B: Record, G: GroupFunction<A, B>> GroupOperator<A, B, G> {
             self.fired = Some(rest.into_cursor());
         }
         for element in &self.waiting {
-            if let Element::Batch(batch) = element.duplicate() {
-                add(&Rows::from_any(batch)?);
+            if let Element::Batch(batch) = element
+                && let Some(rows) = batch.as_any().downcast_ref()
+            {
+                add(rows);
             }
         }
-        Ok(pending)
+        pending
     }
 
     fn flush(&mut self, cx: &mut OperatorContext<'_>) {
@@ -284,7 +286,7 @@ impl<A: Record, B: Record, G: GroupFunction<A, B>> GroupOperator<A, B, G> {
 
 impl<A: Record, B: Record, G: GroupFunction<A, B>> Operator for GroupOperator<A, B, G> {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.restored = cx.runtime.state.operator_state(PENDING)?.into();
+        self.restored = cx.runtime.state.operator_state::<Current<A, B>>(PENDING)?.into();
         self.function.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.function.open(cx.runtime)?;
         self.window.open(cx)
@@ -337,7 +339,7 @@ impl<A: Record, B: Record, G: GroupFunction<A, B>> Operator for GroupOperator<A,
 
     fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
         self.window.snapshot(snapshot, cx)?;
-        snapshot.add_operator_state(PENDING, Redistribution::Split, &self.pending()?);
+        snapshot.add_operator_state(PENDING, Redistribution::Split, &self.pending());
         self.function.snapshot_state(&mut FunctionSnapshotContext::new(snapshot, cx))
     }
 

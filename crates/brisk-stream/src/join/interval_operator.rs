@@ -246,7 +246,12 @@ impl<K: Key, F: ProcessJoinFunction> Joiner<K, F> {
 
     /// Where the partners of a row go on that was under way at the checkpoint.
     #[inline]
-    fn take_restored<S: KeySelector<T, Key = K>, T>(&mut self, ours: &Side<K, S, T>, value: &T, timestamp: Timestamp) -> Option<Resume<K>> {
+    fn take_restored<S: KeySelector<T, Key = K>, T: Record>(
+        &mut self,
+        ours: &Side<K, S, T>,
+        value: &T,
+        timestamp: Timestamp,
+    ) -> Option<Resume<K>> {
         if self.restored.is_empty() {
             return None;
         }

@@ -2,16 +2,24 @@
 //!
 //! Futures are polled by the task, each with a waker of its own that names it, so that a wake-up costs one poll. The stream waits when as
 //! many records are under way as the capacity allows, and at its end until all are done.
+//!
+//! A checkpoint holds the records whose results have not left, in order; a restored operator asks for all of them again, before any new
+//! record. It does not hold the watermarks between them: the restored operator is told its watermark again, and passes it on behind them.
 
 use super::async_queue::{AsyncQueue, Completed, Leaving};
 use crate::function::{AsyncFunction, AsyncOptions, AsyncOrder, AsyncResult};
+use brisk_base::ids::CheckpointId;
 use brisk_base::{Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Cursor, Rows};
-use brisk_core::function::Emitter;
-use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
+use brisk_core::batch::{AnyBatch, BatchType, Cursor, Rows};
+use brisk_core::function::{Emitter, FunctionInitializationContext, FunctionSnapshotContext};
+use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext, SnapshotContext};
+use brisk_core::state::{OperatorSnapshot, Redistribution};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+
+/// Name of the operator state with the records under way.
+const REQUESTS: &str = "$requests";
 
 /// Requests that were woken, and the task to wake with them.
 #[derive(Default)]
@@ -73,7 +81,7 @@ pub(crate) struct AsyncWaitOperator<F: AsyncFunction> {
     function: F,
     options: AsyncOptions<F::Out>,
     emitter: Emitter<F::Out>,
-    queue: AsyncQueue<F::Out>,
+    queue: AsyncQueue<F::In, F::Out>,
     /// Records under way, by number.
     requests: BTreeMap<u64, Request<F::In, F::Out>>,
     /// Deadlines and retries: processing time and number of the request.
@@ -146,7 +154,8 @@ impl<F: AsyncFunction> AsyncWaitOperator<F> {
         if let Some(at) = request.retry_at {
             self.timers.remove(&(at, number));
         }
-        self.queue.complete(request.segment, Completed { values, timestamp: request.timestamp });
+        let Request { input, timestamp, segment, .. } = request;
+        self.queue.complete(segment, Completed { number, input, timestamp, values });
     }
 
     /// A request's time has come: it times out, or begins its next try.
@@ -178,6 +187,15 @@ impl<F: AsyncFunction> AsyncWaitOperator<F> {
         }
         self.emitter.flush(cx);
         full
+    }
+
+    /// The records whose results have not left, in the order in which they came.
+    fn in_flight(&self) -> Vec<(F::In, Timestamp)> {
+        let under_way = self.requests.iter().map(|(number, request)| (*number, &request.input, request.timestamp));
+        let done = self.queue.waiting().map(|completed| (completed.number, &completed.input, completed.timestamp));
+        let mut all: Vec<_> = under_way.chain(done).collect();
+        all.sort_unstable_by_key(|(number, ..)| *number);
+        all.into_iter().map(|(_, input, timestamp)| (input.clone(), timestamp)).collect()
     }
 
     /// Starts requests for rows as long as there is room. True when it stopped for lack of it.
@@ -217,7 +235,24 @@ impl<F: AsyncFunction> AsyncWaitOperator<F> {
 
 impl<F: AsyncFunction> Operator for AsyncWaitOperator<F> {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.function.open(cx.runtime)
+        self.function.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
+        self.function.open(cx.runtime)?;
+        let now = cx.now();
+        let restored: Vec<(F::In, Timestamp)> = cx.runtime.state.operator_state(REQUESTS)?;
+        restored.into_iter().try_for_each(|(input, timestamp)| self.start(input, timestamp, now))
+    }
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Rows::<F::In>::batch_type())
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        snapshot.add_operator_state(REQUESTS, Redistribution::Split, &self.in_flight());
+        self.function.snapshot_state(&mut FunctionSnapshotContext::new(snapshot, cx))
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.function.checkpoint_complete(checkpoint)
     }
 
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {

@@ -1,16 +1,18 @@
 //! Assigns timestamps and makes watermarks in the middle of a stream (Flink's `TimestampsAndWatermarksOperator`).
 //!
 //! Watermarks and statuses from upstream are dropped, except for the watermark at the end of the stream. New watermarks are marks at the
-//! rows that caused them.
+//! rows that caused them. A restored operator goes on with the watermark that it had, and so do built-in generators.
 
 use super::partial::Stride;
 use brisk_base::options::core_options::AUTO_WATERMARK_INTERVAL;
 use brisk_base::{Millis, Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Mark, Rows};
+use brisk_core::batch::{AnyBatch, BatchType, Mark, Rows};
 use brisk_core::element::StreamStatus;
 use brisk_core::function::watermark::{TimestampAssigner, WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
-use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Progress, Rest};
+use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Progress, Rest, SnapshotContext};
+use brisk_core::state::{EventTimeStanding, OperatorSnapshot};
 use brisk_core::types::Record;
+use std::sync::Arc;
 
 /// See the module.
 pub(crate) struct TimestampsOperator<T> {
@@ -111,12 +113,25 @@ impl<T: Record> TimestampsOperator<T> {
 
 impl<T: Record> Operator for TimestampsOperator<T> {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        if let Some(standing) = EventTimeStanding::restored(cx.runtime)? {
+            self.watermark = standing.watermark;
+            standing.generator.into_iter().for_each(|remembered| self.generator.restore(remembered));
+        }
         self.last_active = cx.now();
         if self.generator.is_periodic() {
             let every = Millis::from(cx.runtime.config.get(&AUTO_WATERMARK_INTERVAL)?);
             self.periodic_every = Some(every).filter(|every| every.0 > 0);
             self.periodic_at = self.periodic_every.map(|every| cx.now() + every);
         }
+        Ok(())
+    }
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Rows::<T>::batch_type())
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        EventTimeStanding { watermark: self.watermark, generator: self.generator.snapshot() }.snapshot(cx.runtime, snapshot);
         Ok(())
     }
 
