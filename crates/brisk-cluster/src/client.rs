@@ -6,9 +6,10 @@ use crate::transport::Address;
 use brisk_base::ids::JobId;
 use brisk_base::{Error, Result};
 use brisk_core::accumulator::AccumulatorValue;
+use brisk_core::checkpoint::SnapshotKind;
 use brisk_core::job::{JobClient, JobProgress, JobResult, JobStatus};
 use std::collections::BTreeMap;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -151,6 +152,13 @@ impl<K> ClusterJobClient<K> {
         &self.view
     }
 
+    /// Asks for a savepoint; the answer is its folder.
+    pub fn request_savepoint(&self, folder: Option<&str>, kind: SnapshotKind) -> Receiver<Result<String>> {
+        let (reply, answer) = sync_channel(1);
+        self.dispatcher.send(DispatcherMessage::Savepoint { job: self.view.id, folder: folder.map(str::to_owned), kind, reply });
+        answer
+    }
+
     /// Asks how the job stands; of a job that is over, how it stood at the end.
     fn report(&self) -> JobReport {
         let over = self.view.state().result.is_some();
@@ -179,6 +187,14 @@ impl<K: Send + Sync> JobClient for ClusterJobClient<K> {
 
     fn cancel(&self) {
         self.dispatcher.send(DispatcherMessage::Cancel(self.view.id));
+    }
+
+    fn savepoint(&self, folder: Option<&str>, kind: SnapshotKind) -> Result<String> {
+        let answer = self.request_savepoint(folder, kind);
+        if !self.view.driven {
+            return Err(Error::bug("this cluster is driven by its caller, who has to wait for the savepoint itself"));
+        }
+        answer.recv().unwrap_or_else(|_| Err(Error::transient("the cluster was shut down before the savepoint was made")))
     }
 
     fn accumulators(&self) -> BTreeMap<String, AccumulatorValue> {

@@ -1,6 +1,7 @@
 //! A running job as its user sees it: states, client, and the executor seam that the facade fills in.
 
 use crate::accumulator::AccumulatorValue;
+use crate::checkpoint::SnapshotKind;
 use crate::job_graph::StreamGraph;
 use brisk_base::ids::JobId;
 use brisk_base::options::Configuration;
@@ -151,6 +152,31 @@ pub trait JobClient: Send + Sync {
 
     /// Asks for cancellation; [`wait`](Self::wait) tells when it is over.
     fn cancel(&self);
+
+    /// Makes a savepoint, in `folder` or in the configured one (`execution.checkpointing.savepoint-dir`), and waits for it: its folder.
+    ///
+    /// # Errors
+    /// When it could not be made; the job goes on.
+    fn trigger_savepoint(&self, folder: Option<&str>) -> Result<String> {
+        self.savepoint(folder, SnapshotKind::Savepoint)
+    }
+
+    /// Stops the job with a savepoint (Flink's `stopWithSavepoint`), and waits for it: its folder. With `drain`, event time ends first, so
+    /// that all windows and event-time timers fire.
+    ///
+    /// # Errors
+    /// When it could not be made; the job goes on.
+    fn stop_with_savepoint(&self, drain: bool, folder: Option<&str>) -> Result<String> {
+        self.savepoint(folder, SnapshotKind::StopWithSavepoint { drain })
+    }
+
+    /// Makes a savepoint of a kind. See [`trigger_savepoint`](Self::trigger_savepoint).
+    ///
+    /// # Errors
+    /// When it could not be made.
+    fn savepoint(&self, _folder: Option<&str>, _kind: SnapshotKind) -> Result<String> {
+        Err(Error::user("this client cannot ask for savepoints"))
+    }
 
     /// Accumulators as they stand.
     fn accumulators(&self) -> BTreeMap<String, AccumulatorValue>;

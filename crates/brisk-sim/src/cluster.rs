@@ -62,6 +62,11 @@ impl SimCluster {
         Ok((cluster, gateway))
     }
 
+    /// Lets tasks crash so many times, each time within so many polls.
+    pub(crate) fn let_crash(&self, times: u64, spread: u64) {
+        self.launcher.let_crash(times, spread);
+    }
+
     /// What was done so far.
     pub(crate) const fn trace(&self) -> &Trace {
         &self.trace

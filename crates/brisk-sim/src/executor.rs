@@ -2,16 +2,18 @@
 
 use crate::cluster::SimCluster;
 use crate::run::Run;
+use crate::storage::SimStorages;
 use brisk_base::options::Configuration;
 use brisk_base::options::core_options::PARALLELISM_DEFAULT;
 use brisk_base::{Error, Result};
 use brisk_cluster::Gateway;
 use brisk_cluster::client::{ClusterJobClient, JobView};
-use brisk_cluster::services::Services;
+use brisk_cluster::services::{Services, StorageProvider};
 use brisk_core::accumulator::AccumulatorValue;
 use brisk_core::job::{JobClient, JobExecutor, JobProgress, JobResult, JobStatus};
 use brisk_core::job_graph::StreamGraph;
 use brisk_core::registry::OperatorRegistry;
+use brisk_state::checkpoint_storage::layout;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,6 +42,8 @@ pub struct SimExecutor {
     seed: u64,
     registry: OperatorRegistry,
     max_steps: u64,
+    /// Where checkpoints lie.
+    storages: SimStorages,
     /// Made with the first job.
     driven: Mutex<Option<Driven>>,
 }
@@ -54,7 +58,13 @@ struct Driven {
 impl SimExecutor {
     /// An executor whose jobs run as this seed decides.
     pub fn new(seed: u64) -> Self {
-        Self { seed, registry: OperatorRegistry::default(), max_steps: MAX_STEPS, driven: Mutex::default() }
+        Self {
+            seed,
+            registry: OperatorRegistry::default(),
+            max_steps: MAX_STEPS,
+            storages: SimStorages::default(),
+            driven: Mutex::default(),
+        }
     }
 
     /// With operators that are built by name.
@@ -76,8 +86,31 @@ impl SimExecutor {
         if let Some(driven) = &*driven {
             return Ok(driven.clone());
         }
-        let (cluster, gateway) = SimCluster::new(self.seed, &Services::from(self.registry.clone()), self.max_steps)?;
+        let services = Services::from(self.registry.clone()).with_storages(Arc::new(self.storages.clone()));
+        let (cluster, gateway) = SimCluster::new(self.seed, &services, self.max_steps)?;
         Ok(driven.insert(Driven { cluster: Arc::new(Mutex::new(cluster)), gateway }).clone())
+    }
+
+    /// Lets tasks crash so many times, each time within so many polls.
+    pub(crate) fn let_crash(&self, times: u64, spread: u64) -> Result<()> {
+        self.driven()?.cluster.lock().unwrap_or_else(PoisonError::into_inner).let_crash(times, spread);
+        Ok(())
+    }
+
+    /// Lets so many calls of the checkpoint storage fail, one in `one_in` on average.
+    pub(crate) fn let_storage_fail(&self, times: u64, one_in: u64, seed: u64) {
+        self.storages.let_fail(times, one_in, seed);
+    }
+
+    /// The folder of the newest completed checkpoint of any job.
+    pub(crate) fn newest_checkpoint(&self) -> Result<Option<String>> {
+        let root = self.storages.open("memory:/checkpoints")?;
+        let number = |path: &str| {
+            let (folder, file) = path.rsplit_once('/')?;
+            let id = layout::checkpoint_of_folder(folder.rsplit('/').next()?)?;
+            (file == layout::METADATA).then(|| (id, format!("memory:/checkpoints/{folder}")))
+        };
+        Ok(root.list("")?.iter().filter_map(|file| number(&file.path)).max().map(|(_, folder)| folder))
     }
 
     /// Runs one job to its end, cancelling it after so many steps, and looks at what is left of it.

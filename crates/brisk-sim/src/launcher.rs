@@ -56,6 +56,11 @@ impl SimLauncher {
         Arc::strong_count(&self.chaos) - 2
     }
 
+    /// Lets tasks crash so many times, each time within so many polls.
+    pub(crate) fn let_crash(&self, times: u64, spread: u64) {
+        self.chaos.let_crash(times, spread);
+    }
+
     /// Forgets what was started.
     pub(crate) fn forget(&self) {
         self.started().clear();

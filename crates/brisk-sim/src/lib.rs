@@ -20,6 +20,7 @@
 //! | [`SimExecutor`]: runs any program's jobs from one seed | `executor.rs` |
 //! | the cluster that is driven step by step | `cluster.rs` |
 //! | what is disturbed, and how much | `mood.rs` |
+//! | [`Recovery`]: checkpoints, crashes, restarts at other parallelisms | `recovery.rs` |
 //! | jobs with checkers that the project itself runs | [`workloads`] |
 //!
 //! Invariant: nothing here reads the machine's clock or starts a thread, so a seed decides everything.
@@ -29,17 +30,21 @@ mod cluster;
 mod dump;
 mod executor;
 mod fault;
+mod gather;
 mod launcher;
 mod mood;
 mod outputs;
+mod recovery;
 mod run;
 mod simulation;
+mod storage;
 mod trace;
 pub mod workloads;
 
 pub use executor::SimExecutor;
 pub use fault::Fault;
-pub use outputs::Outputs;
+pub use outputs::{Gathered, Outputs};
+pub use recovery::Recovery;
 pub use run::Run;
 pub use simulation::{Simulation, simulate, simulate_seeded};
 pub use trace::{Step, Trace};

@@ -52,16 +52,34 @@ impl Mood {
     }
 }
 
-/// Disturbs the channels of all jobs of a simulation.
+/// Disturbs the channels of all jobs of a simulation, and lets tasks crash.
 pub(crate) struct Chaos {
     mood: Mood,
     rng: Mutex<Rng>,
+    crashes: Mutex<Crashes>,
+}
+
+/// When tasks crash.
+#[derive(Default)]
+struct Crashes {
+    /// How many are still to come.
+    left: u64,
+    /// Polls until the next.
+    polls: u64,
+    /// Polls between two, fewer than this.
+    spread: u64,
 }
 
 impl Chaos {
     /// Disturbs at the rates of `mood`.
     pub(crate) fn new(mood: Mood, rng: Rng) -> Self {
-        Self { mood, rng: Mutex::new(rng) }
+        Self { mood, rng: Mutex::new(rng), crashes: Mutex::default() }
+    }
+
+    /// Lets tasks crash so many times from now on, each time within so many polls of tasks.
+    pub(crate) fn let_crash(&self, times: u64, spread: u64) {
+        let polls = self.rng().below(spread.max(1));
+        *self.crashes.lock().unwrap_or_else(PoisonError::into_inner) = Crashes { left: times, polls, spread: spread.max(1) };
     }
 
     fn rng(&self) -> MutexGuard<'_, Rng> {
@@ -88,6 +106,20 @@ impl Perturb for Chaos {
 
     fn flush_early(&self) -> bool {
         self.one_in(self.mood.flush_early)
+    }
+
+    fn crash(&self) -> bool {
+        let mut crashes = self.crashes.lock().unwrap_or_else(PoisonError::into_inner);
+        if crashes.left == 0 {
+            return false;
+        }
+        if crashes.polls > 0 {
+            crashes.polls -= 1;
+            return false;
+        }
+        crashes.left -= 1;
+        crashes.polls = self.rng().below(crashes.spread);
+        true
     }
 
     fn tire(&self) -> bool {

@@ -1,21 +1,18 @@
 //! What a simulated job gives to its check: the streams that its builder returns.
 
+pub use crate::gather::Gathered;
 use brisk_core::types::Record;
 use brisk_stream::{DataStream, DataStreamSink};
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// Where the records of a stream gather.
-pub struct Gathered<T>(Arc<Mutex<Vec<T>>>);
 
 /// Streams whose records a simulation gathers: a stream, a tuple of streams, or `()` for a job that is checked by other means.
 pub trait Outputs {
     /// What the check sees: a `Vec` per stream.
     type Collected;
-    /// What is held while the job runs.
-    type Gathering;
+    /// What is held while the job runs, and over its restarts.
+    type Gathering: Clone + Default;
 
     /// Adds sinks.
-    fn gather(&self) -> Self::Gathering;
+    fn gather(&self, into: &Self::Gathering);
 
     /// Takes what has arrived.
     fn take(gathering: Self::Gathering) -> Self::Collected;
@@ -25,15 +22,12 @@ impl<T: Record> Outputs for DataStream<T> {
     type Collected = Vec<T>;
     type Gathering = Gathered<T>;
 
-    fn gather(&self) -> Gathered<T> {
-        let gathered = Gathered(Arc::default());
-        let into: Arc<Mutex<Vec<T>>> = Arc::clone(&gathered.0);
-        self.add_sink(move |value| into.lock().unwrap_or_else(PoisonError::into_inner).push(value));
-        gathered
+    fn gather(&self, into: &Gathered<T>) {
+        into.behind(self);
     }
 
     fn take(gathering: Gathered<T>) -> Vec<T> {
-        std::mem::take(&mut gathering.0.lock().unwrap_or_else(PoisonError::into_inner))
+        gathering.take()
     }
 }
 
@@ -41,7 +35,7 @@ impl Outputs for DataStreamSink {
     type Collected = ();
     type Gathering = ();
 
-    fn gather(&self) {}
+    fn gather(&self, (): &()) {}
 
     fn take((): ()) {}
 }
@@ -50,7 +44,7 @@ impl Outputs for () {
     type Collected = ();
     type Gathering = ();
 
-    fn gather(&self) {}
+    fn gather(&self, (): &()) {}
 
     fn take((): ()) {}
 }
@@ -61,8 +55,8 @@ macro_rules! tuple_outputs {
             type Collected = ($($name::Collected,)*);
             type Gathering = ($($name::Gathering,)*);
 
-            fn gather(&self) -> Self::Gathering {
-                ($(self.$at.gather(),)*)
+            fn gather(&self, into: &Self::Gathering) {
+                $(self.$at.gather(&into.$at);)*
             }
 
             fn take(gathering: Self::Gathering) -> Self::Collected {

@@ -150,13 +150,27 @@ where
         });
         let env = StreamEnvironment::new(Arc::new(NoExecutor), Configuration::new());
         env.set_parallelism(parallelism);
-        let gathering = (self.job)(&env, &mut Rng::seeded(rng.next_u64()))?.gather();
+        let gathering = O::Gathering::default();
+        (self.job)(&env, &mut Rng::seeded(rng.next_u64()))?.gather(&gathering);
         let executor = SimExecutor::new(seed).with_registry(self.registry.clone()).with_max_steps(self.max_steps);
         let (graph, config) = (env.stream_graph("simulated")?, env.config());
         // The environment holds user code, too; from here on only the job does.
         drop(env);
         let run = executor.run(graph, &config, cancel_after)?;
         Ok(run.with_output(O::take(gathering)))
+    }
+
+    /// Builds the job.
+    pub(crate) fn build(&self, env: &StreamEnvironment, rng: &mut Rng) -> Result<O> {
+        (self.job)(env, rng)
+    }
+
+    pub(crate) const fn operators(&self) -> &OperatorRegistry {
+        &self.registry
+    }
+
+    pub(crate) const fn most_steps(&self) -> u64 {
+        self.max_steps
     }
 
     /// What holds for every run, whatever the job does: it ends as it should, and nothing of it is left.

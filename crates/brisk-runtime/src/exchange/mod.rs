@@ -27,6 +27,11 @@ pub trait Perturb: Send + Sync {
     /// Whether a writer sends its partly full batches although its input has not drained.
     fn flush_early(&self) -> bool;
 
+    /// Whether the task fails at this poll.
+    fn crash(&self) -> bool {
+        false
+    }
+
     /// Whether a poll is given no time at all, so that operators stop in the middle of their batches.
     fn tire(&self) -> bool;
 }

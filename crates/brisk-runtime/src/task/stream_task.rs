@@ -129,6 +129,9 @@ impl StreamTask {
         if self.shared.cancelled.load(Ordering::Acquire) {
             return Ok(Polled::Cancelled);
         }
+        if self.recipe.environment.exchanges.perturb().is_some_and(|perturb| perturb.crash()) {
+            return Err(Error::transient("the simulator lets the task crash"));
+        }
         if self.running.is_none() {
             self.start(cx)?;
         }

@@ -17,6 +17,7 @@ mod watch;
 mod windows;
 
 use crate::outputs::Outputs;
+use crate::recovery::Recovery;
 use crate::run::Run;
 use crate::simulation::Simulation;
 use brisk_base::world::Rng;
@@ -44,6 +45,7 @@ pub const ALL: &[Workload] = &[
     Workload { name: "columnar", about: "a keyed sum with retraction over columns folds to the plain sums", run: columnar::run },
     Workload { name: "timers", about: "timers of both clocks fire once, in time and in order", run: timers::run },
     Workload { name: "alignment", about: "aligned sources lose nothing and do not get stuck", run: alignment::run },
+    Workload { name: "recovery-numbers", about: "counts per key stay gapless over crashes and rescaled restarts", run: numbers::recover },
     Workload { name: "cancel", about: "a cancelled job ends, and lets go of everything", run: cancel::run },
     Workload { name: "failure", about: "a fault in user code fails the job, and everything is let go", run: failure::run },
 ];
@@ -88,6 +90,21 @@ where
     simulation.sound(&run)?;
     let steps = run.trace.steps();
     check(run)?;
+    Ok(steps)
+}
+
+/// Runs one seed with checkpoints, crashes and restarts, and checks it. A job that its restart strategy gave up proves nothing, and passes.
+fn recovered<F, O>(simulation: &Simulation<F>, seed: u64, check: impl FnOnce(Run<O::Collected>) -> Result<()>) -> Result<u64>
+where
+    F: Fn(&StreamEnvironment, &mut Rng) -> Result<O>,
+    O: Outputs,
+{
+    let run = simulation.run_with_recovery(seed, &Recovery::default())?;
+    simulation.sound(&run)?;
+    let steps = run.trace.steps();
+    if run.result.is_ok() {
+        check(run)?;
+    }
     Ok(steps)
 }
 

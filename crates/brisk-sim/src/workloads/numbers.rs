@@ -1,6 +1,6 @@
 //! Numbers are counted per key: over each exchange and any parallelism, each key's counts must come gapless and in order.
 
-use super::{any_size, checked, parameters, same};
+use super::{any_size, checked, parameters, recovered, same};
 use crate::simulation::simulate;
 use brisk_base::world::Rng;
 use brisk_base::{Error, Result};
@@ -45,19 +45,28 @@ impl Numbers {
         (0..=self.last).for_each(|n| *counts.entry(n % self.keys).or_default() += times);
         counts
     }
-}
 
-pub(super) fn run(seed: u64) -> Result<u64> {
-    let numbers = Numbers::draw(&mut parameters(seed));
-    let simulation = simulate(|env: &StreamEnvironment| Ok(numbers.job(env))).parallelism(1..=5);
-    checked(&simulation, seed, |run| {
+    fn check(&self, output: Vec<(i64, u64)>) -> Result<()> {
         let mut counts = BTreeMap::new();
-        for (key, count) in run.output {
+        for (key, count) in output {
             let last = counts.insert(key, count).unwrap_or(0);
             if count != last + 1 {
                 return Err(Error::bug(format!("key {key}: count {count} follows {last}")));
             }
         }
-        same("counts", numbers.expected().into_iter().collect(), counts.into_iter().collect())
-    })
+        same("counts", self.expected().into_iter().collect(), counts.into_iter().collect())
+    }
+}
+
+pub(super) fn run(seed: u64) -> Result<u64> {
+    let numbers = Numbers::draw(&mut parameters(seed));
+    let simulation = simulate(|env: &StreamEnvironment| Ok(numbers.job(env))).parallelism(1..=5);
+    checked(&simulation, seed, |run| numbers.check(run.output))
+}
+
+/// The same over crashes and restarts.
+pub(super) fn recover(seed: u64) -> Result<u64> {
+    let numbers = Numbers::draw(&mut parameters(seed));
+    let simulation = simulate(|env: &StreamEnvironment| Ok(numbers.job(env))).may_fail();
+    recovered(&simulation, seed, |run| numbers.check(run.output))
 }
