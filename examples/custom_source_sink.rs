@@ -31,13 +31,19 @@ impl SourceSplit for Page {
 impl Source for LogSource {
     type Out = (u64, u64);
     type Split = Page;
+    type EnumeratorState = VecDeque<Page>;
 
     fn boundedness(&self) -> Boundedness {
         Boundedness::Bounded
     }
 
-    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<Page>>> {
+    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<Page, VecDeque<Page>>>> {
         Ok(Box::new(Pages((0..self.pages).map(|number| Page { number, next_line: 0 }).collect())))
+    }
+
+    // The pages that readers had at the checkpoint are theirs again.
+    fn restore_enumerator(&self, pages: VecDeque<Page>) -> Result<Box<dyn SplitEnumerator<Page, VecDeque<Page>>>> {
+        Ok(Box::new(Pages(pages)))
     }
 
     fn create_reader(&self, _cx: &RuntimeContext) -> Result<Box<dyn SourceReader<(u64, u64), Page>>> {
@@ -48,7 +54,7 @@ impl Source for LogSource {
 /// The pages that nobody reads yet.
 struct Pages(VecDeque<Page>);
 
-impl SplitEnumerator<Page> for Pages {
+impl SplitEnumerator<Page, VecDeque<Page>> for Pages {
     fn handle_split_request(&mut self, subtask: u32, cx: &mut EnumeratorContext<'_, Page>) -> Result<()> {
         match self.0.pop_front() {
             Some(page) => cx.assign_split(page, subtask),
@@ -59,6 +65,10 @@ impl SplitEnumerator<Page> for Pages {
 
     fn add_splits_back(&mut self, pages: Vec<Page>, _subtask: u32) {
         self.0.extend(pages);
+    }
+
+    fn snapshot(&mut self) -> Result<VecDeque<Page>> {
+        Ok(self.0.clone())
     }
 }
 

@@ -4,6 +4,7 @@
 use brisk::operator::SourcePoll;
 use brisk::prelude::*;
 use brisk::source::{Boundedness, EnumeratorContext, ReaderContext, Source, SourceOutput, SourceReader, SourceSplit, SplitEnumerator};
+use std::collections::BTreeSet;
 
 /// Numbers of one block.
 const BLOCK: u64 = 500;
@@ -26,16 +27,28 @@ impl SourceSplit for Blocks {
     }
 }
 
-struct InTurn;
+/// Gives each reader its blocks, once.
+struct InTurn {
+    /// Readers that have got theirs.
+    given: BTreeSet<u32>,
+}
 
-impl SplitEnumerator<Blocks> for InTurn {
+impl SplitEnumerator<Blocks, BTreeSet<u32>> for InTurn {
     fn handle_split_request(&mut self, subtask: u32, cx: &mut EnumeratorContext<'_, Blocks>) -> Result<()> {
-        cx.assign_split(Blocks { next_block: u64::from(subtask), of: u64::from(cx.parallelism) }, subtask);
+        if self.given.insert(subtask) {
+            cx.assign_split(Blocks { next_block: u64::from(subtask), of: u64::from(cx.parallelism) }, subtask);
+        }
         cx.signal_no_more_splits(subtask);
         Ok(())
     }
 
-    fn add_splits_back(&mut self, _splits: Vec<Blocks>, _subtask: u32) {}
+    fn add_splits_back(&mut self, _splits: Vec<Blocks>, subtask: u32) {
+        self.given.remove(&subtask);
+    }
+
+    fn snapshot(&mut self) -> Result<BTreeSet<u32>> {
+        Ok(self.given.clone())
+    }
 }
 
 struct Reader {
@@ -72,13 +85,18 @@ impl SourceReader<u64, Blocks> for Reader {
 impl Source for BlockSource {
     type Out = u64;
     type Split = Blocks;
+    type EnumeratorState = BTreeSet<u32>;
 
     fn boundedness(&self) -> Boundedness {
         Boundedness::Bounded
     }
 
-    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<Blocks>>> {
-        Ok(Box::new(InTurn))
+    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<Blocks, BTreeSet<u32>>>> {
+        self.restore_enumerator(BTreeSet::new())
+    }
+
+    fn restore_enumerator(&self, given: BTreeSet<u32>) -> Result<Box<dyn SplitEnumerator<Blocks, BTreeSet<u32>>>> {
+        Ok(Box::new(InTurn { given }))
     }
 
     fn create_reader(&self, _cx: &RuntimeContext) -> Result<Box<dyn SourceReader<u64, Blocks>>> {

@@ -22,6 +22,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Steps of all incarnations together, at most: far more than they should take.
+const MOST_STEPS: u64 = 2_000_000;
+
 /// What is done to a job besides disturbing its channels.
 #[derive(Clone, Debug)]
 pub struct Recovery {
@@ -50,7 +53,7 @@ impl Recovery {
         let millis = |choices: &[u64], rng: &mut Rng| Duration::from_millis(choices[rng.below(choices.len() as u64) as usize]);
         config.set(&CHECKPOINT_INTERVAL, Some(millis(&[1, 3, 10, 50], rng)));
         config.set(&CHECKPOINT_MIN_PAUSE, millis(&[0, 0, 5], rng));
-        config.set(&CHECKPOINT_TIMEOUT, millis(&[20, 1_000, 600_000], rng));
+        config.set(&CHECKPOINT_TIMEOUT, millis(&[10_000, 600_000], rng));
         config.set(&TOLERABLE_FAILED_CHECKPOINTS, [0, 2, 1_000_000][rng.below(3) as usize]);
         config.set(&NUM_RETAINED_CHECKPOINTS, 1 + rng.below(3) as u32);
         config.set(&CHECKPOINT_RETENTION, "RETAIN_ON_CANCELLATION".to_owned());
@@ -88,7 +91,9 @@ where
             let (low, high) = (*recovery.rescales.start(), *recovery.rescales.end());
             let parallelism = low + rng.below(u64::from(high - low) + 1) as u32;
             let mut config = settings.clone();
-            latest.iter().for_each(|path| drop(config.set(&STATE_RECOVERY_PATH, Some(path.clone()))));
+            if let Some(path) = &latest {
+                config.set(&STATE_RECOVERY_PATH, Some(path.clone()));
+            }
             let env = StreamEnvironment::new(Arc::new(NoExecutor), config);
             env.set_parallelism(parallelism);
             self.build(&env, &mut Rng::seeded(job_seed))?.gather(&gathering);
@@ -111,6 +116,6 @@ where
     }
 
     fn executor(&self, seed: u64) -> SimExecutor {
-        SimExecutor::new(seed).with_registry(self.operators().clone()).with_max_steps(self.most_steps())
+        SimExecutor::new(seed).with_registry(self.operators().clone()).with_max_steps(self.most_steps().min(MOST_STEPS))
     }
 }

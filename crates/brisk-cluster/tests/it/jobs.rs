@@ -77,6 +77,10 @@ impl SourceCoordinator for NumbersCoordinator {
 
     fn remove_reader(&mut self, _subtask: u32) {}
 
+    fn snapshot(&mut self) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
     fn group_limit(&mut self, _lowest: Timestamp, _cx: &mut CoordinatorContext) {}
 }
 

@@ -64,13 +64,18 @@ impl<T: Record> DataGeneratorSource<T> {
 impl<T: Record> Source for DataGeneratorSource<T> {
     type Out = T;
     type Split = GeneratorSplit;
+    type EnumeratorState = Vec<GeneratorSplit>;
 
     fn boundedness(&self) -> Boundedness {
         if self.count.is_some() { Boundedness::Bounded } else { Boundedness::ContinuousUnbounded }
     }
 
-    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<GeneratorSplit>>> {
+    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<GeneratorSplit, Vec<GeneratorSplit>>>> {
         Ok(Box::new(GeneratorEnumerator::new(self.count.unwrap_or(u64::MAX))))
+    }
+
+    fn restore_enumerator(&self, unassigned: Vec<GeneratorSplit>) -> Result<Box<dyn SplitEnumerator<GeneratorSplit, Vec<GeneratorSplit>>>> {
+        Ok(Box::new(GeneratorEnumerator::restored(unassigned)))
     }
 
     fn create_reader(&self, _cx: &RuntimeContext) -> Result<Box<dyn SourceReader<T, GeneratorSplit>>> {

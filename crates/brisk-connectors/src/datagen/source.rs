@@ -30,7 +30,8 @@ impl SourceSplit for GeneratorSplit {
 
 /// Gives each subtask one split.
 pub(super) struct GeneratorEnumerator {
-    count: u64,
+    /// Number of indices; `None` for an enumerator that goes on from a checkpoint.
+    count: Option<u64>,
     /// Splits by subtask; `None` when it has been handed out.
     splits: Vec<Option<GeneratorSplit>>,
     /// Splits that came back.
@@ -39,13 +40,18 @@ pub(super) struct GeneratorEnumerator {
 
 impl GeneratorEnumerator {
     pub(super) const fn new(count: u64) -> Self {
-        Self { count, splits: Vec::new(), returned: Vec::new() }
+        Self { count: Some(count), splits: Vec::new(), returned: Vec::new() }
+    }
+
+    pub(super) const fn restored(unassigned: Vec<GeneratorSplit>) -> Self {
+        Self { count: None, splits: Vec::new(), returned: unassigned }
     }
 }
 
-impl SplitEnumerator<GeneratorSplit> for GeneratorEnumerator {
+impl SplitEnumerator<GeneratorSplit, Vec<GeneratorSplit>> for GeneratorEnumerator {
     fn start(&mut self, cx: &mut EnumeratorContext<'_, GeneratorSplit>) -> Result<()> {
-        let (step, end) = (u64::from(cx.parallelism), self.count);
+        let Some(end) = self.count else { return Ok(()) };
+        let step = u64::from(cx.parallelism);
         self.splits = (0..step).map(|first| Some(GeneratorSplit { first, next: first, step, end })).collect();
         Ok(())
     }
@@ -61,6 +67,10 @@ impl SplitEnumerator<GeneratorSplit> for GeneratorEnumerator {
 
     fn add_splits_back(&mut self, splits: Vec<GeneratorSplit>, _subtask: u32) {
         self.returned.extend(splits);
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<GeneratorSplit>> {
+        Ok(self.splits.iter().flatten().chain(&self.returned).cloned().collect())
     }
 }
 

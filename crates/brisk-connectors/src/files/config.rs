@@ -1,6 +1,6 @@
 //! What a user says about files to read and to write.
 
-use super::enumerator::FileEnumerator;
+use super::enumerator::{FileEnumerator, PendingFiles};
 use super::sink::{PartWriter, Target};
 use super::source::FileReader;
 use super::split::FileSplit;
@@ -82,13 +82,18 @@ impl<T: Record> FileSource<T> {
 impl<T: Record> Source for FileSource<T> {
     type Out = T;
     type Split = FileSplit;
+    type EnumeratorState = PendingFiles;
 
     fn boundedness(&self) -> Boundedness {
         if self.discovery.is_some() { Boundedness::ContinuousUnbounded } else { Boundedness::Bounded }
     }
 
-    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<FileSplit>>> {
+    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<FileSplit, PendingFiles>>> {
         Ok(Box::new(FileEnumerator::new(self)))
+    }
+
+    fn restore_enumerator(&self, state: PendingFiles) -> Result<Box<dyn SplitEnumerator<FileSplit, PendingFiles>>> {
+        Ok(Box::new(FileEnumerator::restored(self, state)))
     }
 
     fn create_reader(&self, _cx: &RuntimeContext) -> Result<Box<dyn SourceReader<T, FileSplit>>> {

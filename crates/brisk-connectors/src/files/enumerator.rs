@@ -17,6 +17,15 @@ const MAX_SPLIT_BYTES: u64 = 64 << 20;
 /// Ranges for each reader, so that a slow one can leave some to the others.
 const SPLITS_PER_READER: u64 = 4;
 
+/// What the enumerator of files keeps in checkpoints.
+#[derive(Clone, PartialEq, Eq, Debug, Record)]
+pub struct PendingFiles {
+    /// Files that have been found.
+    pub seen: Vec<String>,
+    /// Splits that no reader has been given.
+    pub unassigned: Vec<FileSplit>,
+}
+
 /// See the module.
 pub(super) struct FileEnumerator {
     paths: Vec<PathBuf>,
@@ -30,6 +39,8 @@ pub(super) struct FileEnumerator {
     open: VecDeque<FileSplit>,
     /// Readers that wait for a split.
     hungry: VecDeque<u32>,
+    /// Whether it goes on from a checkpoint: files that are looked for once have been found then.
+    restored: bool,
 }
 
 impl FileEnumerator {
@@ -42,7 +53,13 @@ impl FileEnumerator {
             seen: BTreeSet::new(),
             open: VecDeque::new(),
             hungry: VecDeque::new(),
+            restored: false,
         }
+    }
+
+    pub(super) fn restored<T: Record>(source: &FileSource<T>, state: PendingFiles) -> Self {
+        let seen = state.seen.into_iter().map(PathBuf::from).collect();
+        Self { seen, open: state.unassigned.into(), restored: true, ..Self::new(source) }
     }
 
     /// Looks for files not seen before.
@@ -83,9 +100,9 @@ impl FileEnumerator {
     }
 }
 
-impl SplitEnumerator<FileSplit> for FileEnumerator {
+impl SplitEnumerator<FileSplit, PendingFiles> for FileEnumerator {
     fn start(&mut self, cx: &mut EnumeratorContext<'_, FileSplit>) -> Result<()> {
-        self.discover(cx)
+        if self.restored && self.discovery.is_none() { Ok(()) } else { self.discover(cx) }
     }
 
     fn handle_split_request(&mut self, subtask: u32, cx: &mut EnumeratorContext<'_, FileSplit>) -> Result<()> {
@@ -100,6 +117,11 @@ impl SplitEnumerator<FileSplit> for FileEnumerator {
     fn add_splits_back(&mut self, splits: Vec<FileSplit>, subtask: u32) {
         self.hungry.retain(|reader| *reader != subtask);
         splits.into_iter().rev().for_each(|split| self.open.push_front(split));
+    }
+
+    fn snapshot(&mut self) -> Result<PendingFiles> {
+        let seen = self.seen.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+        Ok(PendingFiles { seen, unassigned: self.open.iter().cloned().collect() })
     }
 
     fn on_timer(&mut self, cx: &mut EnumeratorContext<'_, FileSplit>) -> Result<()> {

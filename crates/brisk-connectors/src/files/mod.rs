@@ -14,4 +14,5 @@ mod split;
 mod tests;
 
 pub use config::{FileSink, FileSource};
+pub use enumerator::PendingFiles;
 pub use split::FileSplit;

@@ -75,13 +75,18 @@ impl SocketSource {
 impl Source for SocketSource {
     type Out = String;
     type Split = SocketSplit;
+    type EnumeratorState = bool;
 
     fn boundedness(&self) -> Boundedness {
         Boundedness::ContinuousUnbounded
     }
 
-    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<SocketSplit>>> {
+    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<SocketSplit, bool>>> {
         Ok(Box::new(SocketEnumerator::default()))
+    }
+
+    fn restore_enumerator(&self, given: bool) -> Result<Box<dyn SplitEnumerator<SocketSplit, bool>>> {
+        Ok(Box::new(SocketEnumerator { given }))
     }
 
     fn create_reader(&self, _cx: &RuntimeContext) -> Result<Box<dyn SourceReader<String, SocketSplit>>> {

@@ -26,10 +26,10 @@ impl SourceSplit for SocketSplit {
 /// Gives the one split to the first who asks.
 #[derive(Default)]
 pub(super) struct SocketEnumerator {
-    given: bool,
+    pub(super) given: bool,
 }
 
-impl SplitEnumerator<SocketSplit> for SocketEnumerator {
+impl SplitEnumerator<SocketSplit, bool> for SocketEnumerator {
     fn handle_split_request(&mut self, subtask: u32, cx: &mut EnumeratorContext<'_, SocketSplit>) -> Result<()> {
         if !std::mem::replace(&mut self.given, true) {
             cx.assign_split(SocketSplit {}, subtask);
@@ -40,6 +40,10 @@ impl SplitEnumerator<SocketSplit> for SocketEnumerator {
 
     fn add_splits_back(&mut self, splits: Vec<SocketSplit>, _subtask: u32) {
         self.given &= splits.is_empty();
+    }
+
+    fn snapshot(&mut self) -> Result<bool> {
+        Ok(self.given)
     }
 }
 

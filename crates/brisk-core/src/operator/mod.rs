@@ -219,10 +219,13 @@ pub trait OperatorFactory: Send + Sync {
     /// When the configuration or the user's factory refuses.
     fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>>;
 
-    /// The coordinator that runs on the JobMaster, for sources.
+    /// The coordinator that runs on the JobMaster, for sources. `restored` is what [`snapshot`] gave at the checkpoint that the job goes on
+    /// from.
     ///
     /// # Errors
-    /// When the user's enumerator cannot be made.
+    /// When the user's enumerator cannot be made, or the bytes are none of its.
+    ///
+    /// [`snapshot`]: crate::source::SourceCoordinator::snapshot
     fn coordinator(&self, _parallelism: u32, _restored: Option<&[u8]>) -> Result<Option<Box<dyn crate::source::SourceCoordinator>>> {
         Ok(None)
     }

@@ -4,8 +4,8 @@
 
 use super::{SourceEvent, SourceSplit};
 use crate::function::watermark::Alignment;
-use crate::types::{Decoder, Record};
-use brisk_base::{Millis, Result, ResultExt, Timestamp};
+use crate::types::{Decoder, Record, Schema};
+use brisk_base::{Error, Millis, Result, ResultExt, Timestamp};
 use std::collections::BTreeMap;
 
 /// What a coordinator leaves for the JobMaster to do.
@@ -47,16 +47,15 @@ pub trait SourceCoordinator: Send {
     /// Fails the job.
     fn on_timer(&mut self, cx: &mut CoordinatorContext) -> Result<()>;
 
-    /// The coordinator's state for a checkpoint.
-    ///
-    /// # Errors
-    /// Fails the job.
-    fn snapshot(&mut self) -> Result<Vec<u8>> {
-        Ok(Vec::new())
-    }
-
     /// A reader is gone (its subtask finished or failed).
     fn remove_reader(&mut self, subtask: u32);
+
+    /// What is needed to go on from a checkpoint that begins now: before any reader gets its barrier, and with nothing sent to a reader in
+    /// between. Splits that have been sent to readers are theirs.
+    ///
+    /// # Errors
+    /// Fails the checkpoint.
+    fn snapshot(&mut self) -> Result<Vec<u8>>;
 
     /// The lowest watermark in the alignment group, over all of its sources.
     fn group_limit(&mut self, lowest: Timestamp, cx: &mut CoordinatorContext);
@@ -98,9 +97,9 @@ impl<S> EnumeratorContext<'_, S> {
     }
 }
 
-/// Finds splits and hands them out (Flink's `SplitEnumerator`).
-pub trait SplitEnumerator<S>: Send {
-    /// Called once, before any reader registers.
+/// Finds splits and hands them out (Flink's `SplitEnumerator`). `C` is what it keeps in checkpoints.
+pub trait SplitEnumerator<S, C>: Send {
+    /// Called once, before any reader registers; of a restored enumerator, too.
     ///
     /// # Errors
     /// Fails the job.
@@ -125,6 +124,13 @@ pub trait SplitEnumerator<S>: Send {
     /// Splits come back from a reader that failed before they were part of a checkpoint.
     fn add_splits_back(&mut self, splits: Vec<S>, subtask: u32);
 
+    /// What is needed to go on from here, such as the splits that no reader has been given. Those that have been given to readers are part
+    /// of the readers' snapshots.
+    ///
+    /// # Errors
+    /// Fails the checkpoint.
+    fn snapshot(&mut self) -> Result<C>;
+
     /// The time asked for by [`EnumeratorContext::call_at`] has come.
     ///
     /// # Errors
@@ -143,8 +149,8 @@ pub trait SplitEnumerator<S>: Send {
 }
 
 /// Runs a typed enumerator as a [`SourceCoordinator`], and the alignment of its readers.
-pub struct EnumeratorCoordinator<S> {
-    enumerator: Box<dyn SplitEnumerator<S>>,
+pub struct EnumeratorCoordinator<S, C> {
+    enumerator: Box<dyn SplitEnumerator<S, C>>,
     parallelism: u32,
     /// Readers that have registered, ascending.
     readers: Vec<u32>,
@@ -159,9 +165,9 @@ pub struct EnumeratorCoordinator<S> {
     alignment_timer: Option<Timestamp>,
 }
 
-impl<S: SourceSplit> EnumeratorCoordinator<S> {
+impl<S: SourceSplit, C: Record> EnumeratorCoordinator<S, C> {
     /// Coordinates `parallelism` readers.
-    pub fn new(enumerator: Box<dyn SplitEnumerator<S>>, parallelism: u32, alignment: Option<Alignment>) -> Self {
+    pub fn new(enumerator: Box<dyn SplitEnumerator<S, C>>, parallelism: u32, alignment: Option<Alignment>) -> Self {
         Self {
             enumerator,
             parallelism,
@@ -177,7 +183,7 @@ impl<S: SourceSplit> EnumeratorCoordinator<S> {
     fn call(
         &mut self,
         cx: &mut CoordinatorContext,
-        f: impl FnOnce(&mut dyn SplitEnumerator<S>, &mut EnumeratorContext<'_, S>) -> Result<()>,
+        f: impl FnOnce(&mut dyn SplitEnumerator<S, C>, &mut EnumeratorContext<'_, S>) -> Result<()>,
     ) -> Result<()> {
         let mut inner = EnumeratorContext {
             parallelism: self.parallelism,
@@ -219,12 +225,39 @@ impl<S: SourceSplit> EnumeratorCoordinator<S> {
     }
 }
 
+/// The state of an enumerator with its schema, as [`SourceCoordinator::snapshot`] gives it.
+pub fn encode_enumerator_state<C: Record>(state: &C) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    C::schema().encode(&mut bytes);
+    state.encode(&mut bytes);
+    bytes
+}
+
+/// What [`encode_enumerator_state`] encoded.
+///
+/// # Errors
+/// When it was of another type, or is damaged.
+pub fn decode_enumerator_state<C: Record>(bytes: &[u8]) -> Result<C> {
+    let mut input = Decoder::new(bytes);
+    let decode = |input: &mut Decoder<'_>| {
+        let stored = Schema::decode(input)?;
+        if stored != C::schema() {
+            return Err(Error::user(format!(
+                "the checkpoint has it as {stored}, and the program as {}: begin without the checkpoint, or give the source another uid",
+                C::schema()
+            )));
+        }
+        C::decode(input)
+    };
+    decode(&mut input).and_then(|state| input.finish().map(|()| state)).context(|| "state of a split enumerator")
+}
+
 /// A split back from its bytes.
 pub(crate) fn decode_split<S: Record>(bytes: &[u8]) -> Result<S> {
     S::decode(&mut Decoder::new(bytes)).context(|| "source split")
 }
 
-impl<S: SourceSplit> SourceCoordinator for EnumeratorCoordinator<S> {
+impl<S: SourceSplit, C: Record> SourceCoordinator for EnumeratorCoordinator<S, C> {
     fn start(&mut self, cx: &mut CoordinatorContext) -> Result<()> {
         self.align(cx);
         self.call(cx, |enumerator, inner| enumerator.start(inner))
@@ -268,6 +301,10 @@ impl<S: SourceSplit> SourceCoordinator for EnumeratorCoordinator<S> {
     fn remove_reader(&mut self, subtask: u32) {
         self.readers.retain(|reader| *reader != subtask);
         self.watermarks.remove(&subtask);
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<u8>> {
+        self.enumerator.snapshot().map(|state| encode_enumerator_state(&state)).context(|| "split enumerator")
     }
 
     fn group_limit(&mut self, lowest: Timestamp, cx: &mut CoordinatorContext) {

@@ -8,7 +8,10 @@ mod output;
 #[cfg(test)]
 mod tests;
 
-pub use coordinator::{CoordinatorContext, EnumeratorContext, EnumeratorCoordinator, SourceCoordinator, SplitEnumerator};
+pub use coordinator::{
+    CoordinatorContext, EnumeratorContext, EnumeratorCoordinator, SourceCoordinator, SplitEnumerator, decode_enumerator_state,
+    encode_enumerator_state,
+};
 pub use operator::SourceOperatorFactory;
 pub use output::SourceOutput;
 
@@ -56,6 +59,8 @@ pub trait Source: Send + Sync + 'static {
     type Out: Record;
     /// Its splits.
     type Split: SourceSplit;
+    /// What its enumerator keeps in checkpoints: the splits that no reader has been given, say.
+    type EnumeratorState: Record;
 
     /// Whether it ends by itself.
     fn boundedness(&self) -> Boundedness;
@@ -64,7 +69,14 @@ pub trait Source: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the source cannot be reached or its settings are wrong.
-    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<Self::Split>>>;
+    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<Self::Split, Self::EnumeratorState>>>;
+
+    /// The enumerator of a job that goes on from a checkpoint. Splits that readers had been given then are theirs again, and must not be
+    /// handed out a second time.
+    ///
+    /// # Errors
+    /// As [`create_enumerator`](Self::create_enumerator).
+    fn restore_enumerator(&self, state: Self::EnumeratorState) -> Result<Box<dyn SplitEnumerator<Self::Split, Self::EnumeratorState>>>;
 
     /// The reader of one subtask.
     ///
@@ -83,12 +95,18 @@ pub struct ReaderContext<'a> {
     pub(crate) requests: &'a mut u32,
     pub(crate) custom: &'a mut Vec<Vec<u8>>,
     pub(crate) wake_after: &'a mut Option<Duration>,
+    pub(crate) restored_splits: bool,
 }
 
 impl ReaderContext<'_> {
     /// Asks the enumerator for a split.
     pub fn request_split(&mut self) {
         *self.requests += 1;
+    }
+
+    /// Whether the reader has got splits from a checkpoint before it was started.
+    pub const fn has_restored_splits(&self) -> bool {
+        self.restored_splits
     }
 
     /// Sends the enumerator a message of the source's own.
@@ -114,12 +132,15 @@ impl ReaderContext<'_> {
 
 /// Reads the splits of one subtask (Flink's `SourceReader`). It never blocks: it says [`SourcePoll::Waiting`] and wakes its task.
 pub trait SourceReader<T, S>: Send {
-    /// Called once; asks for the first split by default.
+    /// Called once, after the splits of a checkpoint have been added. By default a reader that got none asks for its first. One that is
+    /// through with those of a checkpoint, and has not asked for more by then, is taken to ask.
     ///
     /// # Errors
     /// Fails the task.
     fn start(&mut self, cx: &mut ReaderContext<'_>) -> Result<()> {
-        cx.request_split();
+        if !cx.has_restored_splits() {
+            cx.request_split();
+        }
         Ok(())
     }
 
@@ -138,7 +159,7 @@ pub trait SourceReader<T, S>: Send {
     /// There will be no more splits: [`SourcePoll::Finished`] follows when the present ones are read.
     fn no_more_splits(&mut self);
 
-    /// The splits with how far they have been read, to go on from there.
+    /// The splits that are not read to their end, with how far they have been read, to go on from there.
     fn snapshot(&self) -> Vec<S>;
 
     /// Splits that must not be read on for now, because they are ahead of the others (alignment). A reader of one split at a time may

@@ -1,18 +1,26 @@
 //! The operator at the head of a source task: drives a reader, its watermarks, idleness and alignment.
 //!
+//! A checkpoint holds the reader's splits, and where event time stood in each of them.
+//!
 //! Invariants: a status comes before the rows or the watermark that it holds for; nothing comes after the final watermark.
 
-use super::coordinator::decode_split;
+use super::coordinator::{decode_enumerator_state, decode_split};
 use super::{EnumeratorCoordinator, ReaderContext, Source, SourceCoordinator, SourceEvent, SourceOutput, SourceReader, SourceSplit};
 use crate::batch::AnyBatch;
 use crate::element::StreamStatus;
 use crate::function::watermark::WatermarkStrategy;
-use crate::operator::{MAIN_PORT, Operator, OperatorContext, OperatorFactory, Progress, Rest, RuntimeContext, SourcePoll};
+use crate::operator::{MAIN_PORT, Operator, OperatorContext, OperatorFactory, Progress, Rest, RuntimeContext, SnapshotContext, SourcePoll};
+use crate::state::{EventTimeStanding, OperatorSnapshot, Redistribution};
 use crate::types::Record;
 use brisk_base::options::core_options::AUTO_WATERMARK_INTERVAL;
 use brisk_base::{Error, Millis, Result, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Name of the operator state with the reader's splits.
+const SPLITS: &str = "$splits";
+/// Name of the operator state with the event time of splits.
+const SPLIT_TIMES: &str = "$split-times";
 
 /// Makes source operators and their coordinator from a [`Source`].
 pub struct SourceOperatorFactory<S: Source> {
@@ -44,12 +52,17 @@ impl<S: Source> OperatorFactory for SourceOperatorFactory<S> {
             periodic_at: None,
             limit: Timestamp::MAX,
             held_since: None,
+            owes_request: false,
         }))
     }
 
-    fn coordinator(&self, parallelism: u32, _restored: Option<&[u8]>) -> Result<Option<Box<dyn SourceCoordinator>>> {
+    fn coordinator(&self, parallelism: u32, restored: Option<&[u8]>) -> Result<Option<Box<dyn SourceCoordinator>>> {
         let alignment = self.strategy().alignment().cloned();
-        Ok(Some(Box::new(EnumeratorCoordinator::new(self.source.create_enumerator()?, parallelism, alignment))))
+        let enumerator = match restored {
+            Some(bytes) => self.source.restore_enumerator(decode_enumerator_state(bytes)?)?,
+            None => self.source.create_enumerator()?,
+        };
+        Ok(Some(Box::new(EnumeratorCoordinator::new(enumerator, parallelism, alignment))))
     }
 }
 
@@ -69,6 +82,8 @@ struct SourceOperator<T, S> {
     limit: Timestamp,
     /// Since when alignment holds the whole reader back.
     held_since: Option<Timestamp>,
+    /// The reader began with splits of a checkpoint and has not asked for more.
+    owes_request: bool,
 }
 
 impl<T: Record, S: SourceSplit> SourceOperator<T, S> {
@@ -86,11 +101,13 @@ impl<T: Record, S: SourceSplit> SourceOperator<T, S> {
             requests: &mut requests,
             custom: &mut custom,
             wake_after: &mut wake_after,
+            restored_splits: self.owes_request,
         };
         let result = f(self.reader.as_mut(), &mut reader_cx, &mut self.output)?;
         if let Some(span) = wake_after {
             cx.wake_after(span);
         }
+        self.owes_request &= requests == 0;
         (0..requests).for_each(|_| cx.send_event(SourceEvent::RequestSplit));
         custom.into_iter().for_each(|message| cx.send_event(SourceEvent::Custom(message)));
         Ok(result)
@@ -105,6 +122,34 @@ impl<T: Record, S: SourceSplit> SourceOperator<T, S> {
             cx.emit(MAIN_PORT, Box::new(rows));
         } else if let Some(last) = rows.marks.last() {
             cx.emit_watermark(last.watermark);
+        }
+    }
+
+    /// Goes on from what a checkpoint left.
+    fn restore(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        let Some(standing) = EventTimeStanding::restored(cx.runtime)? else { return Ok(()) };
+        self.output.restore(standing, cx.runtime.state.operator_state(SPLIT_TIMES)?);
+        if standing.idle {
+            cx.emit_status(StreamStatus::Idle);
+        }
+        let splits: Vec<S> = cx.runtime.state.operator_state(SPLITS)?;
+        self.owes_request = !splits.is_empty();
+        if self.owes_request { self.add_splits(splits, cx.now()) } else { Ok(()) }
+    }
+
+    fn add_splits(&mut self, splits: Vec<S>, now: Timestamp) -> Result<()> {
+        self.output.begin(now);
+        for split in &splits {
+            self.output.register_split(&split.split_id());
+        }
+        self.reader.add_splits(splits)
+    }
+
+    /// A reader that is through with the splits of a checkpoint is taken to ask for more.
+    fn request_for_reader(&mut self, poll: SourcePoll, cx: &mut OperatorContext<'_>) {
+        if self.owes_request && poll == SourcePoll::Waiting && self.reader.snapshot().is_empty() {
+            self.owes_request = false;
+            cx.send_event(SourceEvent::RequestSplit);
         }
     }
 
@@ -146,6 +191,7 @@ impl<T: Record, S: SourceSplit> Operator for SourceOperator<T, S> {
             self.periodic_at = self.periodic_every.map(|every| cx.now() + every);
         }
         self.report_at = self.report_every.map(|every| cx.now() + every);
+        self.restore(cx)?;
         self.with_reader(cx, |reader, reader_cx, _| reader.start(reader_cx))
     }
 
@@ -161,6 +207,7 @@ impl<T: Record, S: SourceSplit> Operator for SourceOperator<T, S> {
         self.output.reserve();
         let poll = self.with_reader(cx, |reader, reader_cx, output| reader.poll_next(reader_cx, output))?;
         self.emit(cx);
+        self.request_for_reader(poll, cx);
         if poll == SourcePoll::Finished {
             self.finish(cx);
         } else if self.limit < Timestamp::MAX {
@@ -173,11 +220,7 @@ impl<T: Record, S: SourceSplit> Operator for SourceOperator<T, S> {
         match event {
             SourceEvent::AddSplits(splits) => {
                 let splits = splits.iter().map(|bytes| decode_split(bytes)).collect::<Result<Vec<S>>>()?;
-                self.output.begin(cx.now());
-                for split in &splits {
-                    self.output.register_split(&split.split_id());
-                }
-                self.reader.add_splits(splits)
+                self.add_splits(splits, cx.now())
             }
             SourceEvent::NoMoreSplits => {
                 self.reader.no_more_splits();
@@ -191,6 +234,13 @@ impl<T: Record, S: SourceSplit> Operator for SourceOperator<T, S> {
             SourceEvent::Custom(message) => self.with_reader(cx, |reader, _, _| reader.handle_custom_event(message)),
             other => Err(Error::bug(format!("a coordinator sent {other:?}, which only a reader sends"))),
         }
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        snapshot.add_operator_state(SPLITS, Redistribution::Split, &self.reader.snapshot());
+        snapshot.add_operator_state(SPLIT_TIMES, Redistribution::Union, &self.output.split_times());
+        self.output.standing().snapshot(cx.runtime, snapshot);
+        Ok(())
     }
 
     fn next_processing_time(&self) -> Option<Timestamp> {

@@ -6,6 +6,7 @@
 
 use crate::batch::{Mark, Rows};
 use crate::function::watermark::{TimestampAssigner, WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
+use crate::state::EventTimeStanding;
 use crate::types::Record;
 use brisk_base::{Millis, Timestamp};
 use std::time::Duration;
@@ -22,6 +23,9 @@ struct SplitTime<T> {
     /// Alignment pauses it.
     paused: bool,
 }
+
+/// Event time of one split, as a checkpoint keeps it: id, watermark, what the generator remembers, whether the split is idle.
+pub(crate) type StoredSplitTime = (String, Timestamp, Option<Timestamp>, bool);
 
 /// Takes the records of a reader (Flink's `ReaderOutput`).
 pub struct SourceOutput<T> {
@@ -51,6 +55,10 @@ pub struct SourceOutput<T> {
     last_batch: (usize, bool),
     marks: Vec<Mark>,
     scratch: Vec<Timestamp>,
+    /// Event time of splits that a checkpoint left and that have not been added.
+    restored: Vec<StoredSplitTime>,
+    /// What the generator of the records of no split remembered, if there were any.
+    restored_main: Option<Timestamp>,
 }
 
 impl<T: Record> SourceOutput<T> {
@@ -73,6 +81,8 @@ impl<T: Record> SourceOutput<T> {
             last_batch: (0, false),
             marks: Vec::new(),
             scratch: Vec::new(),
+            restored: Vec::new(),
+            restored_main: None,
         }
     }
 
@@ -127,8 +137,34 @@ impl<T: Record> SourceOutput<T> {
         if let Some(at) = self.splits.iter().position(|split| split.id == id) {
             return at;
         }
-        self.splits.push(self.split_time(id));
+        let mut time = self.split_time(id);
+        if let Some(at) = self.restored.iter().position(|stored| stored.0 == id) {
+            let (_, watermark, generator, idle) = self.restored.swap_remove(at);
+            (time.watermark, time.idle) = (watermark, idle);
+            generator.into_iter().for_each(|remembered| time.generator.restore(remembered));
+        }
+        self.splits.push(time);
         self.splits.len() - 1
+    }
+
+    /// Where event time stands in all.
+    pub(crate) fn standing(&self) -> EventTimeStanding {
+        let generator = self.main.as_ref().map_or(self.restored_main, |main| main.generator.snapshot());
+        EventTimeStanding { watermark: self.watermark, generator, idle: self.idle }
+    }
+
+    /// Where event time stands in each split.
+    pub(crate) fn split_times(&self) -> Vec<StoredSplitTime> {
+        let stored = |split: &SplitTime<T>| (split.id.clone(), split.watermark, split.generator.snapshot(), split.idle);
+        self.splits.iter().map(stored).collect()
+    }
+
+    /// Goes on from a checkpoint. To be called before any split is added.
+    pub(crate) fn restore(&mut self, standing: EventTimeStanding, splits: Vec<StoredSplitTime>) {
+        self.watermark = standing.watermark;
+        self.idle = standing.idle;
+        self.restored_main = standing.generator;
+        self.restored = splits;
     }
 
     fn split_time(&self, id: &str) -> SplitTime<T> {
@@ -148,7 +184,10 @@ impl<T: Record> SourceOutput<T> {
             Some(at) => &mut self.splits[at],
             None => {
                 if self.main.is_none() {
-                    self.main = Some(self.split_time(""));
+                    let mut main = self.split_time("");
+                    main.watermark = self.watermark;
+                    self.restored_main.take().into_iter().for_each(|remembered| main.generator.restore(remembered));
+                    self.main = Some(main);
                 }
                 self.main.as_mut().expect("made above")
             }

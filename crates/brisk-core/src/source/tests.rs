@@ -42,23 +42,31 @@ impl SourceSplit for String {
 
 struct NoEnumerator;
 
-impl SplitEnumerator<String> for NoEnumerator {
+impl SplitEnumerator<String, ()> for NoEnumerator {
     fn handle_split_request(&mut self, _: u32, _: &mut EnumeratorContext<'_, String>) -> Result<()> {
         Ok(())
     }
     fn add_splits_back(&mut self, _: Vec<String>, _: u32) {}
+    fn snapshot(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Source for Scripted {
     type Out = i64;
     type Split = String;
+    type EnumeratorState = ();
 
     fn boundedness(&self) -> Boundedness {
         Boundedness::Bounded
     }
 
-    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<String>>> {
+    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<String, ()>>> {
         Ok(Box::new(NoEnumerator))
+    }
+
+    fn restore_enumerator(&self, (): ()) -> Result<Box<dyn SplitEnumerator<String, ()>>> {
+        self.create_enumerator()
     }
 
     fn create_reader(&self, _: &RuntimeContext) -> Result<Box<dyn SourceReader<i64, String>>> {

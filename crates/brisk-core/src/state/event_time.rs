@@ -10,8 +10,8 @@ use brisk_base::{Result, Timestamp};
 /// Name of the operator state.
 const NAME: &str = "$event-time";
 
-/// As stored: subtask, parallelism, watermark, what the generator remembers.
-type Item = (u32, u32, Timestamp, Option<Timestamp>);
+/// As stored: subtask, parallelism, watermark, what the generator remembers, whether idle.
+type Item = (u32, u32, Timestamp, Option<Timestamp>, bool);
 
 /// Where event time stands in one subtask.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,13 +20,15 @@ pub struct EventTimeStanding {
     pub watermark: Timestamp,
     /// What the watermark generator remembers.
     pub generator: Option<Timestamp>,
+    /// Whether the subtask has said that it is idle; a restored one says so again.
+    pub idle: bool,
 }
 
 impl EventTimeStanding {
     /// Adds the standing of this subtask to a snapshot. The end of event time is not stored: an operator that is restored behind it has
     /// finished, or was drained and goes on.
     pub fn snapshot(self, runtime: &RuntimeContext, snapshot: &mut OperatorSnapshot) {
-        let item: Item = (runtime.task.subtask, runtime.task.parallelism, self.watermark, self.generator);
+        let item: Item = (runtime.task.subtask, runtime.task.parallelism, self.watermark, self.generator, self.idle);
         let items = Some(item).filter(|_| self.watermark < Timestamp::MAX);
         snapshot.add_operator_state(NAME, Redistribution::Union, &items);
     }
@@ -39,11 +41,12 @@ impl EventTimeStanding {
         let items: Vec<Item> = runtime.state.operator_state(NAME)?;
         let own = items.iter().find(|item| (item.0, item.1) == (runtime.task.subtask, runtime.task.parallelism));
         Ok(match own {
-            Some((.., watermark, generator)) => Some(Self { watermark: *watermark, generator: *generator }),
+            Some((_, _, watermark, generator, idle)) => Some(Self { watermark: *watermark, generator: *generator, idle: *idle }),
             None => items.iter().map(|item| item.2).min().map(|watermark| Self {
                 watermark,
                 // `None` is the lowest.
                 generator: items.iter().map(|item| item.3).min().flatten(),
+                idle: false,
             }),
         })
     }

@@ -105,7 +105,9 @@ impl Checkpoints {
         if barrier.alignment == Alignment::Unaligned {
             self.overtake(barrier, chain, false, cx)?;
         } else {
-            chain.wiring.push(0, 0, Element::Barrier(barrier));
+            chain.begin_barrier(barrier, cx.0)?;
+            self.collect(chain, None, cx.1);
+            self.hand_over(chain);
         }
         Ok(ended)
     }

@@ -115,6 +115,10 @@ impl<T: Record> Operator for TimestampsOperator<T> {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
         if let Some(standing) = EventTimeStanding::restored(cx.runtime)? {
             self.watermark = standing.watermark;
+            self.idle = standing.idle;
+            if self.idle {
+                cx.emit_status(StreamStatus::Idle);
+            }
             standing.generator.into_iter().for_each(|remembered| self.generator.restore(remembered));
         }
         self.last_active = cx.now();
@@ -131,7 +135,8 @@ impl<T: Record> Operator for TimestampsOperator<T> {
     }
 
     fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
-        EventTimeStanding { watermark: self.watermark, generator: self.generator.snapshot() }.snapshot(cx.runtime, snapshot);
+        let (watermark, generator, idle) = (self.watermark, self.generator.snapshot(), self.idle);
+        EventTimeStanding { watermark, generator, idle }.snapshot(cx.runtime, snapshot);
         Ok(())
     }
 

@@ -37,13 +37,18 @@ impl<T: Record> CollectionSource<T> {
 impl<T: Record> Source for CollectionSource<T> {
     type Out = T;
     type Split = RangeSplit;
+    type EnumeratorState = Vec<RangeSplit>;
 
     fn boundedness(&self) -> Boundedness {
         Boundedness::Bounded
     }
 
-    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<RangeSplit>>> {
+    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<RangeSplit, Vec<RangeSplit>>>> {
         Ok(Box::new(RangeEnumerator::new(self.records.offsets.len() as u64 - 1)))
+    }
+
+    fn restore_enumerator(&self, unassigned: Vec<RangeSplit>) -> Result<Box<dyn SplitEnumerator<RangeSplit, Vec<RangeSplit>>>> {
+        Ok(Box::new(RangeEnumerator::restored(unassigned)))
     }
 
     fn create_reader(&self, _cx: &RuntimeContext) -> Result<Box<dyn SourceReader<T, RangeSplit>>> {

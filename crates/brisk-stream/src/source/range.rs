@@ -42,26 +42,45 @@ impl SourceSplit for RangeSplit {
 
 /// Cuts a range into one split per reader; reader i gets split i.
 pub(crate) struct RangeEnumerator {
-    /// Indexes in all.
-    pub(crate) len: u64,
+    /// Where it begins.
+    begin: Begin,
     /// What waits for each reader.
     waiting: Vec<Vec<RangeSplit>>,
 }
 
+/// Where an enumerator begins.
+enum Begin {
+    /// With this many indexes.
+    Fresh(u64),
+    /// With the splits that nobody had when the checkpoint was taken.
+    Restored(Vec<RangeSplit>),
+}
+
 impl RangeEnumerator {
     pub(crate) const fn new(len: u64) -> Self {
-        Self { len, waiting: Vec::new() }
+        Self { begin: Begin::Fresh(len), waiting: Vec::new() }
+    }
+
+    pub(crate) const fn restored(unassigned: Vec<RangeSplit>) -> Self {
+        Self { begin: Begin::Restored(unassigned), waiting: Vec::new() }
     }
 }
 
-impl SplitEnumerator<RangeSplit> for RangeEnumerator {
+impl SplitEnumerator<RangeSplit, Vec<RangeSplit>> for RangeEnumerator {
     fn start(&mut self, cx: &mut EnumeratorContext<'_, RangeSplit>) -> Result<()> {
         let readers = u128::from(cx.parallelism);
-        let bound = |number: u32| (u128::from(self.len) * u128::from(number) / readers) as u64;
-        self.waiting = (0..cx.parallelism)
-            .map(|number| RangeSplit { number, next: bound(number), end: bound(number + 1) })
-            .map(|split| if split.next == split.end { Vec::new() } else { vec![split] })
-            .collect();
+        let splits = match &mut self.begin {
+            Begin::Restored(unassigned) => std::mem::take(unassigned),
+            Begin::Fresh(len) => {
+                let bound = |number: u32| (u128::from(*len) * u128::from(number) / readers) as u64;
+                let split = |number| RangeSplit { number, next: bound(number), end: bound(number + 1) };
+                (0..cx.parallelism).map(split).filter(|split| split.next < split.end).collect()
+            }
+        };
+        self.waiting = vec![Vec::new(); cx.parallelism as usize];
+        for split in splits {
+            self.waiting[(split.number % cx.parallelism) as usize].push(split);
+        }
         Ok(())
     }
 
@@ -77,5 +96,9 @@ impl SplitEnumerator<RangeSplit> for RangeEnumerator {
         if let Some(waiting) = self.waiting.get_mut(subtask as usize) {
             waiting.extend(splits);
         }
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<RangeSplit>> {
+        Ok(self.waiting.concat())
     }
 }

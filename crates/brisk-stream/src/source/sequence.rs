@@ -26,13 +26,18 @@ impl SequenceSource {
 impl Source for SequenceSource {
     type Out = i64;
     type Split = RangeSplit;
+    type EnumeratorState = Vec<RangeSplit>;
 
     fn boundedness(&self) -> Boundedness {
         Boundedness::Bounded
     }
 
-    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<RangeSplit>>> {
+    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<RangeSplit, Vec<RangeSplit>>>> {
         Ok(Box::new(RangeEnumerator::new(self.len())))
+    }
+
+    fn restore_enumerator(&self, unassigned: Vec<RangeSplit>) -> Result<Box<dyn SplitEnumerator<RangeSplit, Vec<RangeSplit>>>> {
+        Ok(Box::new(RangeEnumerator::restored(unassigned)))
     }
 
     fn create_reader(&self, _cx: &RuntimeContext) -> Result<Box<dyn SourceReader<i64, RangeSplit>>> {

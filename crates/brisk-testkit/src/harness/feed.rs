@@ -118,12 +118,17 @@ fn never_runs<R>() -> Result<R> {
 impl<T: Record> Source for Placeholder<T> {
     type Out = T;
     type Split = NoSplit;
+    type EnumeratorState = ();
 
     fn boundedness(&self) -> Boundedness {
         Boundedness::Bounded
     }
 
-    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<NoSplit>>> {
+    fn create_enumerator(&self) -> Result<Box<dyn SplitEnumerator<NoSplit, ()>>> {
+        never_runs()
+    }
+
+    fn restore_enumerator(&self, (): ()) -> Result<Box<dyn SplitEnumerator<NoSplit, ()>>> {
         never_runs()
     }
 

@@ -51,6 +51,20 @@ impl Chain {
         Ok(())
     }
 
+    /// A barrier begins at this task. A source hands over its snapshot at once, so that splits that come behind the barrier are not in it.
+    ///
+    /// # Errors
+    /// The operator's, with its place.
+    pub fn begin_barrier(&mut self, barrier: Barrier, waker: &Waker) -> Result<()> {
+        if !self.wiring.from_source {
+            self.wiring.push(0, 0, Element::Barrier(barrier));
+            return Ok(());
+        }
+        self.hand_over(0, barrier, waker)?;
+        self.wiring.emit_to_all_ports(0, &Element::Barrier(barrier));
+        Ok(())
+    }
+
     /// A barrier overtakes: every operator that it has not come to hands over its snapshot now, and what waits in front of it is copied.
     ///
     /// # Errors

@@ -31,7 +31,13 @@ impl SplitAssigner {
     }
 }
 
-impl SplitEnumerator<GeneratorSplit> for SplitAssigner {
+impl From<Vec<GeneratorSplit>> for SplitAssigner {
+    fn from(unassigned: Vec<GeneratorSplit>) -> Self {
+        Self { unassigned }
+    }
+}
+
+impl SplitEnumerator<GeneratorSplit, Vec<GeneratorSplit>> for SplitAssigner {
     fn add_reader(&mut self, subtask: u32, cx: &mut EnumeratorContext<'_, GeneratorSplit>) -> Result<()> {
         let parallelism = cx.parallelism;
         for split in self.unassigned.extract_if(.., |split| split.index % parallelism == subtask) {
@@ -48,5 +54,9 @@ impl SplitEnumerator<GeneratorSplit> for SplitAssigner {
 
     fn add_splits_back(&mut self, splits: Vec<GeneratorSplit>, _subtask: u32) {
         self.unassigned.extend(splits);
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<GeneratorSplit>> {
+        Ok(self.unassigned.clone())
     }
 }

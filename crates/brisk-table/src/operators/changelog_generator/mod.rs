@@ -16,7 +16,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use brisk_base::{Error, Millis, Result};
 use brisk_core::batch::Columns;
 use brisk_core::operator::{Operator, OperatorFactory, RuntimeContext};
-use brisk_core::source::{EnumeratorCoordinator, SourceCoordinator};
+use brisk_core::source::{EnumeratorCoordinator, SourceCoordinator, decode_enumerator_state};
 use brisk_core::types::Record;
 use enumerator::SplitAssigner;
 use reader::ChangelogReader;
@@ -112,8 +112,11 @@ impl OperatorFactory for ChangelogGenerator {
         Ok(Box::new(ChangelogReader::new(self.0.clone())))
     }
 
-    fn coordinator(&self, parallelism: u32, _restored: Option<&[u8]>) -> Result<Option<Box<dyn SourceCoordinator>>> {
-        let assigner = SplitAssigner::new(self.0.splits);
+    fn coordinator(&self, parallelism: u32, restored: Option<&[u8]>) -> Result<Option<Box<dyn SourceCoordinator>>> {
+        let assigner = match restored {
+            Some(bytes) => SplitAssigner::from(decode_enumerator_state::<Vec<GeneratorSplit>>(bytes)?),
+            None => SplitAssigner::new(self.0.splits),
+        };
         Ok(Some(Box::new(EnumeratorCoordinator::new(Box::new(assigner), parallelism, None))))
     }
 }

@@ -6,10 +6,14 @@ use super::{ChangelogGeneratorConfig, GeneratorSplit, OrderChange, OrderChanges}
 use arrow_array::{ArrayRef, Float64Array, Int64Array, StringArray, TimestampMillisecondArray};
 use brisk_base::{Error, Result, ResultExt, Timestamp};
 use brisk_core::batch::{AnyBatch, Columns, RowKind};
-use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Rest, SourcePoll};
+use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Rest, SnapshotContext, SourcePoll};
 use brisk_core::source::{SourceEvent, SourceSplit};
+use brisk_core::state::{OperatorSnapshot, Redistribution};
 use brisk_core::types::{Decoder, Record};
 use std::sync::Arc;
+
+/// Name of the operator state that holds the splits with how far they were read.
+const SPLITS: &str = "splits";
 
 /// A split that is being read.
 struct ReadSplit {
@@ -35,8 +39,7 @@ impl ChangelogReader {
         Self { config, splits: Vec::new(), no_more_splits: false, watermark: Timestamp::MIN }
     }
 
-    fn add_split(&mut self, bytes: &[u8]) -> Result<()> {
-        let split = GeneratorSplit::decode(&mut Decoder::new(bytes)).context(|| "source split")?;
+    fn add_split(&mut self, split: GeneratorSplit) -> Result<()> {
         let mut changes = OrderChanges::new(&self.config, split.index);
         let skipped = (0..split.read).map_while(|_| changes.next()).last();
         let watermark = skipped.map_or(Timestamp::MIN, |change| change.watermark);
@@ -77,6 +80,16 @@ impl ChangelogReader {
 }
 
 impl Operator for ChangelogReader {
+    fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        let restored: Vec<GeneratorSplit> = cx.runtime.state.operator_state(SPLITS)?;
+        restored.into_iter().try_for_each(|split| self.add_split(split))
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, _cx: &mut SnapshotContext<'_>) -> Result<()> {
+        snapshot.add_operator_state(SPLITS, Redistribution::Split, self.splits.iter().map(|split| &split.split));
+        Ok(())
+    }
+
     fn process_batch(&mut self, _input: usize, _batch: Box<dyn AnyBatch>, _cx: &mut OperatorContext<'_>) -> Result<Rest> {
         Err(Error::bug("a source has no input"))
     }
@@ -96,7 +109,10 @@ impl Operator for ChangelogReader {
 
     fn handle_event(&mut self, event: SourceEvent, _cx: &mut OperatorContext<'_>) -> Result<()> {
         match event {
-            SourceEvent::AddSplits(splits) => splits.iter().try_for_each(|split| self.add_split(split)),
+            SourceEvent::AddSplits(splits) => splits.iter().try_for_each(|bytes| {
+                let split = GeneratorSplit::decode(&mut Decoder::new(bytes)).context(|| "source split")?;
+                self.add_split(split)
+            }),
             SourceEvent::NoMoreSplits => {
                 self.no_more_splits = true;
                 Ok(())
