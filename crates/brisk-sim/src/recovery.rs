@@ -53,7 +53,7 @@ impl Recovery {
         let millis = |choices: &[u64], rng: &mut Rng| Duration::from_millis(choices[rng.below(choices.len() as u64) as usize]);
         config.set(&CHECKPOINT_INTERVAL, Some(millis(&[1, 3, 10, 50], rng)));
         config.set(&CHECKPOINT_MIN_PAUSE, millis(&[0, 0, 5], rng));
-        config.set(&CHECKPOINT_TIMEOUT, millis(&[10_000, 600_000], rng));
+        config.set(&CHECKPOINT_TIMEOUT, Duration::from_secs(3_600));
         config.set(&TOLERABLE_FAILED_CHECKPOINTS, [0, 2, 1_000_000][rng.below(3) as usize]);
         config.set(&NUM_RETAINED_CHECKPOINTS, 1 + rng.below(3) as u32);
         config.set(&CHECKPOINT_RETENTION, "RETAIN_ON_CANCELLATION".to_owned());
@@ -75,11 +75,12 @@ where
     F: Fn(&StreamEnvironment, &mut Rng) -> Result<O>,
     O: Outputs,
 {
-    /// Runs one seed with checkpoints, crashes and restarts; the run is that of the last incarnation, with all that was given.
+    /// Runs one seed with checkpoints, crashes and restarts; the run is that of the last incarnation, with all that was given, and what was
+    /// done to the job in words.
     ///
     /// # Errors
     /// When the job cannot be built or submitted, or an incarnation that was ended did not end as it should.
-    pub fn run_with_recovery(&self, seed: u64, recovery: &Recovery) -> Result<Run<O::Collected>> {
+    pub fn run_with_recovery(&self, seed: u64, recovery: &Recovery) -> Result<(Run<O::Collected>, String)> {
         let mut rng = Rng::seeded(seed ^ 0x2EC0_7E21);
         let job_seed = rng.next_u64();
         let gathering = O::Gathering::default();
@@ -87,6 +88,7 @@ where
         let count = 1 + rng.below(recovery.incarnations);
         let settings = recovery.config(&mut rng);
         let mut latest: Option<String> = None;
+        let mut story: Vec<String> = settings.iter().map(|(key, value)| format!("{key}: {value}")).collect();
         for incarnation in 0..count {
             let (low, high) = (*recovery.rescales.start(), *recovery.rescales.end());
             let parallelism = low + rng.below(u64::from(high - low) + 1) as u32;
@@ -100,14 +102,20 @@ where
             let (graph, config) = (env.stream_graph("simulated")?, env.config());
             drop(env);
             let magnitude = 4 + rng.below(12);
-            executor.let_crash(rng.below(recovery.crashes + 1), 1 << magnitude)?;
-            executor.let_storage_fail(rng.below(recovery.storage_faults + 1), 1 + rng.below(40), rng.next_u64());
+            let (crashes, faults) = (rng.below(recovery.crashes + 1), rng.below(recovery.storage_faults + 1));
+            executor.let_crash(crashes, 1 << magnitude)?;
+            executor.let_storage_fail(faults, 1 + rng.below(40), rng.next_u64());
             let is_last = incarnation + 1 == count;
-            let magnitude = 6 + rng.below(12);
-            let cancel_after = (!is_last).then(|| rng.below(1 << magnitude));
+            let steps = 6 + rng.below(12);
+            let cancel_after = (!is_last).then(|| rng.below(1 << steps));
             let run = executor.run(graph, &config, cancel_after)?;
+            story.push(format!(
+                "parallelism {parallelism} from {latest:?}, {crashes} crashes in {} polls each, {faults} faults of the storage, ended after {cancel_after:?} steps: {}",
+                1 << magnitude,
+                run.status
+            ));
             if is_last || run.status == JobStatus::Finished {
-                return Ok(run.with_output(O::take(gathering)));
+                return Ok((run.with_output(O::take(gathering)), story.join("\n  ")));
             }
             run.sound(false).map_err(|error| Error::bug(format!("incarnation {incarnation}: {error}")))?;
             latest = executor.newest_checkpoint()?.or(latest);

@@ -21,7 +21,7 @@ pub enum Step {
     /// All barriers have come: the barrier goes through the chain, behind everything that was read.
     Pass(Barrier),
     /// The snapshot is taken now, and the barrier overtakes everything; what is under way belongs to it, also what comes from now on until
-    /// each channel's barrier has come or been announced.
+    /// each channel's barrier has come or been announced. [`BarrierTracker::copied`] is to follow.
     Overtake(Barrier),
     /// Nothing of this channel belongs to the overtaking checkpoint from here on.
     EndOfInFlight(usize),
@@ -108,11 +108,12 @@ impl BarrierTracker {
         out
     }
 
-    /// The barrier of a checkpoint that has overtaken is among the elements of this channel that wait, which have been copied.
-    pub fn found(&mut self, channel: usize, checkpoint: CheckpointId, now: Timestamp) -> Outcome {
+    /// After [`Step::Overtake`]: what waits in the [overtaken channels](Self::overtaken_channels) has been copied. In the channels `found`
+    /// the barrier was among it.
+    pub fn copied(&mut self, checkpoint: CheckpointId, found: &[usize], now: Timestamp) -> Outcome {
         let mut out = Vec::new();
         if let Some(pending) = self.pending.get_mut(&checkpoint) {
-            pending.announced[channel] = true;
+            found.iter().for_each(|channel| pending.announced[*channel] = true);
             self.advance(checkpoint, now, &mut out);
         }
         out
@@ -232,6 +233,7 @@ impl BarrierTracker {
             }
             pending.overtaken = true;
             out.push(Step::Overtake(pending.barrier));
+            return self.unblock(out);
         }
         let open = |(at, channel): (usize, &Channel)| channel.overtakable && !channel.ended && !pending.announced[at];
         if channels.clone().any(open) {

@@ -167,15 +167,17 @@ impl Barriers {
             found.extend(is_there.then_some(channel));
         }
         self.capture = Some(capture);
-        for channel in found {
-            let outcome = self.tracker.found(channel, checkpoint, now);
-            self.follow(outcome, now);
-        }
+        let outcome = self.tracker.copied(checkpoint, &found, now);
+        self.follow(outcome, now);
     }
 
     fn end_capture(&mut self, channel: usize) {
         let Some(capture) = &mut self.capture else { return };
-        let (more, _) = self.queue.copy_ahead_of(channel as u32, capture.checkpoint, capture.ahead[channel]);
+        let (more, is_there) = self.queue.copy_ahead_of(channel as u32, capture.checkpoint, capture.ahead[channel]);
+        if !is_there {
+            // It has been read: so has everything in front of it.
+            return;
+        }
         capture.ahead[channel] += more.len();
         capture.elements[channel].extend(more);
     }

@@ -132,6 +132,9 @@ impl Checkpoints {
                 BarrierEvent::Pass(barrier) => chain.wiring.push(0, 0, Element::Barrier(barrier)),
                 BarrierEvent::Overtake(barrier) => {
                     self.overtake(barrier, chain, true, (waker, world))?;
+                    if let Some(open) = &mut self.open {
+                        open.snapshot.in_flight.head.extend(inputs.pending());
+                    }
                     self.describe(inputs, world.now());
                 }
                 BarrierEvent::Whole(checkpoint) => {

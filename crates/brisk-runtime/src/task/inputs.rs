@@ -107,6 +107,11 @@ impl Inputs {
         self.queue.watch(waker)
     }
 
+    /// Copies of what has been received and not been given to the chain, by input.
+    pub(super) fn pending(&self) -> impl Iterator<Item = (u32, Element)> {
+        self.pending.iter().map(|(input, element)| (*input as u32, element.duplicate()))
+    }
+
     /// Where the channels stand.
     pub(super) fn standings(&self) -> Vec<ChannelStanding> {
         let standing = |(channel, (input, place)): (&InputChannel, &(u8, u32))| {

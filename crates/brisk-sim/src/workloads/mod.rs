@@ -99,13 +99,13 @@ where
     F: Fn(&StreamEnvironment, &mut Rng) -> Result<O>,
     O: Outputs,
 {
-    let run = simulation.run_with_recovery(seed, &Recovery::default())?;
-    simulation.sound(&run)?;
+    let (run, story) = simulation.run_with_recovery(seed, &Recovery::default())?;
     let steps = run.trace.steps();
-    if run.result.is_ok() {
-        check(run)?;
-    }
-    Ok(steps)
+    let checked = match simulation.sound(&run) {
+        Ok(()) if run.result.is_ok() => check(run),
+        sound => sound,
+    };
+    checked.map(|()| steps).map_err(|error| Error::bug(format!("{error}\n  {story}")))
 }
 
 /// Compares two collections without regard to order.

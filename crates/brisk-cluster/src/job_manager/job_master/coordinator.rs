@@ -40,13 +40,22 @@ pub enum CoordinatorMessage {
     Stop,
 }
 
+/// One life of a source's coordinator. What an earlier one still has to say is of no interest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CoordinatorRun {
+    /// Index of the source in its job.
+    pub source: usize,
+    /// Number of the life.
+    pub run: u64,
+}
+
 /// The shortest time between two calls that a coordinator can ask for.
 const SHORTEST_TIMER: Duration = Duration::from_millis(1);
 
 /// See the module.
 pub struct CoordinatorActor {
-    /// Index of the source in its job.
-    source: usize,
+    /// Which coordinator it is.
+    me: CoordinatorRun,
     /// Name of the operator, for errors.
     operator: String,
     spec: OperatorSpec,
@@ -68,14 +77,14 @@ pub struct CoordinatorActor {
 impl CoordinatorActor {
     /// The coordinator of a source; it is made when the actor starts.
     pub fn new(
-        source: usize,
+        me: CoordinatorRun,
         (operator, spec): (String, OperatorSpec),
         registry: OperatorRegistry,
         (parallelism, restored): (u32, Option<Vec<u8>>),
         job_master: Address<JobMasterMessage>,
     ) -> Self {
         Self {
-            source,
+            me,
             operator,
             spec,
             registry,
@@ -133,7 +142,7 @@ impl CoordinatorActor {
             None => Ok(Vec::new()),
         };
         match taken {
-            Ok(state) => cx.send(&self.job_master, JobMasterMessage::CoordinatorState { source: self.source, checkpoint, state }),
+            Ok(state) => cx.send(&self.job_master, JobMasterMessage::CoordinatorState { from: self.me, checkpoint, state }),
             Err(error) => self.fail(error, cx),
         }
     }
@@ -148,7 +157,7 @@ impl CoordinatorActor {
         }
         let CoordinatorContext { to_subtasks, call_at, group_watermark, .. } = inner;
         if !to_subtasks.is_empty() || group_watermark.is_some() {
-            let message = JobMasterMessage::FromCoordinator { source: self.source, to_subtasks, group_watermark };
+            let message = JobMasterMessage::FromCoordinator { from: self.me, to_subtasks, group_watermark };
             cx.send(&self.job_master, message);
         }
         self.wanted = call_at;
@@ -177,7 +186,7 @@ impl CoordinatorActor {
         self.failed = true;
         self.wanted = None;
         let error = error.context(format!("coordinator of operator '{}'", self.operator));
-        cx.send(&self.job_master, JobMasterMessage::CoordinatorFailed(error));
+        cx.send(&self.job_master, JobMasterMessage::CoordinatorFailed { from: self.me, error });
     }
 }
 

@@ -563,7 +563,7 @@ impl JobMaster {
         if !source.running {
             return;
         }
-        if self.checkpoints.holds_back() {
+        if self.checkpoints.holds_back(index) {
             // Splits that are given now are in the coordinator's state, or not; the readers must not have them before the barrier.
             self.held.push((index, messages));
             return self.take_group_watermark(index, group_watermark);

@@ -23,7 +23,7 @@ mod tests;
 use self::checkpoint::completed::CompletedCheckpoint;
 use self::checkpoint::coordinator::SavepointRequest;
 use self::checkpoint::store::{self, CheckpointStore, StoreMessage};
-use self::coordinator::{CoordinatorActor, CoordinatorMessage};
+use self::coordinator::{CoordinatorActor, CoordinatorMessage, CoordinatorRun};
 use self::machine::{JobAction, JobEvent, JobMaster};
 use self::reporting::Reporting;
 use super::{DispatcherMessage, ResourceManagerMessage, SlotOffer};
@@ -73,19 +73,24 @@ pub enum JobMasterMessage {
     },
     /// A coordinator has messages for its readers.
     FromCoordinator {
-        /// Index of the source.
-        source: usize,
+        /// Which.
+        from: CoordinatorRun,
         /// Messages by subtask.
         to_subtasks: Vec<(u32, SourceEvent)>,
         /// Alignment group, and the source's lowest watermark.
         group_watermark: Option<(String, Timestamp)>,
     },
     /// A coordinator has failed.
-    CoordinatorFailed(Error),
+    CoordinatorFailed {
+        /// Which.
+        from: CoordinatorRun,
+        /// Why.
+        error: Error,
+    },
     /// A coordinator has handed over its state.
     CoordinatorState {
-        /// Index of the source.
-        source: usize,
+        /// Which.
+        from: CoordinatorRun,
         /// The checkpoint.
         checkpoint: CheckpointId,
         /// The state.
@@ -176,8 +181,10 @@ pub struct JobMasterShell {
     armed: Option<Timestamp>,
     /// TaskManagers that have given slots and not forgotten the job yet.
     hosts: BTreeMap<TaskManagerId, Host>,
-    /// Coordinators that run, by source.
-    coordinators: BTreeMap<usize, Address<CoordinatorMessage>>,
+    /// Coordinators that run, by source, each with the number of its life.
+    coordinators: BTreeMap<usize, (u64, Address<CoordinatorMessage>)>,
+    /// Number of the next life of a coordinator.
+    next_run: u64,
     /// Clients that wait for figures.
     reporting: Reporting,
     /// When the job began.
@@ -219,6 +226,7 @@ impl JobMasterShell {
             armed: None,
             hosts: BTreeMap::new(),
             coordinators: BTreeMap::new(),
+            next_run: 0,
             reporting: Reporting::default(),
             began: MonoTime::default(),
             over: false,
@@ -292,12 +300,12 @@ impl JobMasterShell {
             }
             JobAction::StartCoordinator(source, state) => self.start_coordinator(source, state, cx),
             JobAction::CallCoordinator(source, call) => {
-                if let Some(coordinator) = self.coordinators.get(&source) {
+                if let Some((_, coordinator)) = self.coordinators.get(&source) {
                     cx.send(coordinator, CoordinatorMessage::Call(call));
                 }
             }
             JobAction::StopCoordinator(source) => {
-                if let Some(coordinator) = self.coordinators.remove(&source) {
+                if let Some((_, coordinator)) = self.coordinators.remove(&source) {
                     cx.send(&coordinator, CoordinatorMessage::Stop);
                 }
             }
@@ -343,16 +351,23 @@ impl JobMasterShell {
         }
     }
 
+    /// Whether a coordinator is the one that runs, and not one of an earlier attempt.
+    fn is_current(&self, from: CoordinatorRun) -> bool {
+        self.coordinators.get(&from.source).is_some_and(|(run, _)| *run == from.run)
+    }
+
     fn start_coordinator(&mut self, source: usize, restored: Option<Vec<u8>>, cx: &mut ActorContext<'_>) {
         let vertex = &self.job.graph.vertices[self.machine.sources()[source].vertex];
         let id = self.machine.sources()[source].operator;
         let Some(operator) = vertex.operators.iter().find(|operator| operator.id == id) else { return };
         let what = (operator.name.clone(), operator.spec.clone());
         let with = (vertex.parallelism, restored);
-        let actor = CoordinatorActor::new(source, what, self.services.operators.clone(), with, cx.address());
+        let me = CoordinatorRun { source, run: self.next_run };
+        self.next_run += 1;
+        let actor = CoordinatorActor::new(me, what, self.services.operators.clone(), with, cx.address());
         let address = cx.spawn_isolated(format!("coordinator of {}", operator.name), actor);
         cx.send(&address, CoordinatorMessage::Start);
-        self.coordinators.insert(source, address);
+        self.coordinators.insert(source, (me.run, address));
     }
 
     fn done(&mut self, outcome: JobOutcome, cx: &mut ActorContext<'_>) {
@@ -427,18 +442,26 @@ impl Actor for JobMasterShell {
             JobMasterMessage::FromReader { attempt, operator, event } => {
                 self.step(JobEvent::FromReader { attempt, operator, event }, cx);
             }
-            JobMasterMessage::FromCoordinator { source, to_subtasks, group_watermark } => {
-                self.step(JobEvent::FromCoordinator { source, to_subtasks, group_watermark }, cx);
+            JobMasterMessage::FromCoordinator { from, to_subtasks, group_watermark } => {
+                if self.is_current(from) {
+                    self.step(JobEvent::FromCoordinator { source: from.source, to_subtasks, group_watermark }, cx);
+                }
             }
-            JobMasterMessage::CoordinatorFailed(error) => self.step(JobEvent::CoordinatorFailed(error), cx),
+            JobMasterMessage::CoordinatorFailed { from, error } => {
+                if self.is_current(from) {
+                    self.step(JobEvent::CoordinatorFailed(error), cx);
+                }
+            }
             JobMasterMessage::Cancel => self.step(JobEvent::Cancel, cx),
             JobMasterMessage::Tick => {
                 self.armed = None;
                 self.step(JobEvent::Time, cx);
             }
             JobMasterMessage::Savepoint { folder, kind, reply } => self.savepoint(folder.as_deref(), kind, reply, cx),
-            JobMasterMessage::CoordinatorState { source, checkpoint, state } => {
-                self.step(JobEvent::CoordinatorState { source, checkpoint, state }, cx);
+            JobMasterMessage::CoordinatorState { from, checkpoint, state } => {
+                if self.is_current(from) {
+                    self.step(JobEvent::CoordinatorState { source: from.source, checkpoint, state }, cx);
+                }
             }
             JobMasterMessage::Acknowledged { attempt, checkpoint, ack } => self.step(JobEvent::Acknowledged(attempt, checkpoint, ack), cx),
             JobMasterMessage::Declined { attempt, checkpoint, error } => {
@@ -463,7 +486,7 @@ impl Actor for JobMasterShell {
     fn crashed(&mut self, error: Error, cx: &mut ActorContext<'_>) {
         self.publisher.refuse(error.context(self.job.place()));
         let stop = std::mem::take(&mut self.coordinators);
-        stop.values().for_each(|coordinator| cx.send(coordinator, CoordinatorMessage::Stop));
+        stop.values().for_each(|(_, coordinator)| cx.send(coordinator, CoordinatorMessage::Stop));
         for host in self.hosts.values() {
             cx.send(&host.task_manager, TaskManagerMessage::CloseHost { job: self.job.id, job_master: cx.address() });
         }

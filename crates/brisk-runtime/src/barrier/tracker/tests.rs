@@ -62,6 +62,8 @@ fn an_unaligned_barrier_overtakes_at_once() {
     let mut tracker = BarrierTracker::new([true, true]);
     let first = barrier(1, Alignment::Unaligned);
     assert_eq!(tracker.announce(0, first, NOW), [Step::Overtake(first)]);
+    assert_eq!(tracker.overtaken_channels(first.checkpoint), [0, 1]);
+    assert_eq!(tracker.copied(first.checkpoint, &[0], NOW), []);
     assert_eq!((tracker.captures(0), tracker.captures(1)), (None, Some(CheckpointId(1))));
     assert_eq!(tracker.arrive(0, first, NOW), [], "blocks nothing");
     assert_eq!(tracker.announce(1, first, NOW), [Step::EndOfInFlight(1), Step::Whole(CheckpointId(1))]);
@@ -78,7 +80,9 @@ fn channels_that_cannot_be_overtaken_are_waited_for() {
     assert_eq!(steps, [Step::Block(1), Step::Pass(first), Step::Unblock], "all have come: nothing is under way");
     let second = barrier(2, Alignment::Unaligned);
     assert_eq!(tracker.announce(0, second, NOW), []);
-    assert_eq!(tracker.arrive(1, second, NOW), [Step::Block(1), Step::Overtake(second), Step::Whole(CheckpointId(2)), Step::Unblock]);
+    assert_eq!(tracker.arrive(1, second, NOW), [Step::Block(1), Step::Overtake(second), Step::Unblock]);
+    assert_eq!(tracker.overtaken_channels(second.checkpoint), [0], "although its barrier has been announced");
+    assert_eq!(tracker.copied(second.checkpoint, &[0], NOW), [Step::Whole(CheckpointId(2))]);
 }
 
 #[test]
@@ -91,7 +95,7 @@ fn alignment_times_out() {
     assert_eq!(tracker.on_time(Timestamp(1_009)), []);
     assert_eq!(tracker.on_time(Timestamp(1_010)), [Step::Overtake(first.unaligned()), Step::Unblock]);
     assert_eq!(tracker.captures(1), Some(CheckpointId(1)));
-    assert_eq!(tracker.found(1, CheckpointId(1), NOW), [Step::Whole(CheckpointId(1))]);
+    assert_eq!(tracker.copied(CheckpointId(1), &[1], NOW), [Step::Whole(CheckpointId(1))]);
 }
 
 proptest! {
@@ -117,7 +121,11 @@ proptest! {
                 next[at] += 1;
                 tracker.arrive(at, barrier(next[at] - 1, alignment), NOW)
             };
-            for step in steps {
+            let mut steps = std::collections::VecDeque::from(steps);
+            while let Some(step) = steps.pop_front() {
+                if let Step::Overtake(barrier) = step {
+                    steps.extend(tracker.copied(barrier.checkpoint, &[], NOW));
+                }
                 match step {
                     Step::Block(channel) => blocked[channel] = true,
                     Step::Unblock => blocked.fill(false),

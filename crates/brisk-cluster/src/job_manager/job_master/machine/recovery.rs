@@ -242,9 +242,7 @@ impl JobMaster {
 
     /// Passes on what source coordinators had for their readers.
     fn let_go(&mut self) {
-        if self.checkpoints.holds_back() {
-            return;
-        }
+        // Those that have to wait on are held again.
         for (source, messages) in std::mem::take(&mut self.held) {
             self.messages_from_coordinator(source, messages, None);
         }
