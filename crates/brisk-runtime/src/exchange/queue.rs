@@ -213,7 +213,11 @@ impl GateQueue {
         }
         let at = match &self.perturb {
             None => 0,
-            Some(perturb) if perturb.hold_back() => return Received::HeldBack,
+            Some(perturb) if perturb.hold_back() => {
+                drop(state);
+                freed.into_values().for_each(Waker::wake);
+                return Received::HeldBack;
+            }
             Some(perturb) => state.pick(perturb.as_ref()),
         };
         let Some((channel, bytes, element)) = state.items.remove(at) else { return Received::Nothing };

@@ -187,6 +187,8 @@ pub struct JobMaster {
     restored: Option<CompletedCheckpoint>,
     /// Dropped checkpoints whose shared files stay until the next one is complete.
     dropped: Vec<CompletedCheckpoint>,
+    /// When the checkpoint that the job begins from is read again.
+    read_at: Option<Timestamp>,
     /// What source coordinators have for their readers while a checkpoint begins.
     held: Vec<(usize, Vec<(u32, SourceEvent)>)>,
 }
@@ -226,6 +228,7 @@ impl JobMaster {
             completed: CompletedCheckpoints::default(),
             restored: None,
             dropped: Vec::new(),
+            read_at: None,
             held: Vec::new(),
             now: Timestamp(0),
             slots: SlotPlan::new(&job.graph),
@@ -278,7 +281,7 @@ impl JobMaster {
         if self.status.is_globally_terminal() {
             return None;
         }
-        self.regions.iter().filter_map(|region| region.restart_at).chain(self.checkpoints.next_time()).min()
+        self.regions.iter().filter_map(|region| region.restart_at).chain(self.checkpoints.next_time()).chain(self.read_at).min()
     }
 
     /// The checkpoints that are kept, the newest last.

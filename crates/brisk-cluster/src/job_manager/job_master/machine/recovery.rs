@@ -8,7 +8,7 @@ use crate::job_manager::job_master::checkpoint::settings::Retention;
 use crate::job_manager::job_master::coordinator::CoordinatorCall;
 use brisk_base::ids::{AttemptId, CheckpointId, OperatorId, TaskManagerId};
 use brisk_base::options::checkpoint_options::{IGNORE_UNCLAIMED_STATE, STATE_CLAIM_MODE, STATE_RECOVERY_PATH};
-use brisk_base::{Error, Result};
+use brisk_base::{Error, ErrorKind, Result};
 use brisk_core::checkpoint::Barrier;
 use brisk_core::job::JobStatus;
 use brisk_state::checkpoint_storage::layout;
@@ -105,7 +105,7 @@ impl JobMaster {
         let now = self.now;
         match event {
             JobEvent::CheckpointRead(Ok(checkpoint)) => self.begin_from(*checkpoint),
-            JobEvent::CheckpointRead(Err(error)) => self.fail_for_good(error),
+            JobEvent::CheckpointRead(Err(error)) => self.read_again(error),
             JobEvent::CoordinatorState { source, checkpoint, state } => self.checkpoints.coordinator_state(source, checkpoint, state),
             JobEvent::Acknowledged(attempt, checkpoint, ack) => self.checkpoints.acknowledge(attempt, checkpoint, *ack),
             JobEvent::Declined(checkpoint, why) => self.checkpoints.decline(checkpoint, why),
@@ -122,12 +122,35 @@ impl JobMaster {
                 self.checkpoints.request_savepoint(request, now, || standing);
             }
             JobEvent::Time => {
+                self.read_if_due();
                 if self.checkpoints.next_time().is_some_and(|at| at <= now) {
                     let standing = self.standing();
                     self.checkpoints.on_time(now, || standing);
                 }
             }
             other => self.fail(Error::bug(format!("a JobMaster does not know what to do about {other:?}")), None),
+        }
+    }
+
+    /// The storage may be back later; what is damaged stays so.
+    fn read_again(&mut self, error: Error) {
+        let delay = if error.kind() == ErrorKind::Transient { self.restart.on_failure(self.now) } else { None };
+        match delay {
+            Some(delay) => {
+                self.actions.push(JobAction::Recovers(format!("{error}; reading again in {delay:?}")));
+                self.read_at = Some(self.now + delay.into());
+            }
+            None => self.fail_for_good(error),
+        }
+    }
+
+    /// Reads the checkpoint that the job begins from again, when it is time.
+    fn read_if_due(&mut self) {
+        if self.read_at.take_if(|at| *at <= self.now).is_none() || self.status != JobStatus::Running {
+            return;
+        }
+        if let Ok(Some((path, claim))) = self.recovery_path() {
+            self.actions.push(JobAction::ReadCheckpoint(path, claim));
         }
     }
 
