@@ -28,8 +28,8 @@ enum Spread {
     All,
     /// All rows to the first of several channels.
     First,
-    /// By key group; the table gives each key group's target.
-    Hash { hasher: Arc<dyn KeyHasher>, target_of_group: Vec<u32>, max_parallelism: u32 },
+    /// By key group.
+    Hash { hasher: Arc<dyn KeyHasher>, targets: TargetsOfHashes },
     /// In turn.
     RoundRobin { next: u32 },
     /// At random.
@@ -75,6 +75,8 @@ pub struct RecordWriter {
     next_marker: u32,
     /// The last checkpoint whose barrier was written.
     last_barrier: CheckpointId,
+    /// The target of the same number as this subtask, which tends to be polled by the same worker; for exchanges by key.
+    home: Option<usize>,
 }
 
 /// Elements that a barrier has overtaken, with their channels.
@@ -93,17 +95,14 @@ impl RecordWriter {
         let count = channels.len() as u32;
         let spread = match partitioner {
             Partitioner::Broadcast => Spread::All,
-            Partitioner::Hash(hasher) => Spread::Hash {
-                hasher: Arc::clone(hasher),
-                target_of_group: (0..max_parallelism).map(|group| KeyGroup(group as u16).subtask(max_parallelism, count)).collect(),
-                max_parallelism,
-            },
+            Partitioner::Hash(hasher) => Spread::Hash { hasher: Arc::clone(hasher), targets: TargetsOfHashes::new(max_parallelism, count) },
             Partitioner::Global if count > 1 => Spread::First,
             Partitioner::Rebalance | Partitioner::Rescale if count > 1 => Spread::RoundRobin { next: subtask % count },
             Partitioner::Shuffle if count > 1 => Spread::Random { rng: world.rng() },
             Partitioner::Custom(selector) => Spread::Custom { selector: Arc::clone(selector) },
             _ => Spread::One,
         };
+        let home = (matches!(spread, Spread::Hash { .. }) && count > 1 && subtask < count).then_some(subtask as usize);
         Self {
             channels,
             spread,
@@ -119,6 +118,7 @@ impl RecordWriter {
             quiet: IDLE_WATERMARK_PER_TARGET * count * (count / MANY_TARGETS).max(1),
             next_marker: 0,
             last_barrier: CheckpointId(0),
+            home,
         }
     }
 
@@ -171,9 +171,10 @@ impl RecordWriter {
             batch.set_hashes(Vec::new());
         }
         let lanes = self.lanes();
-        let early = &mut self.early;
+        let (early, home) = (&mut self.early, self.home);
         let scatter = self.scatter.get_or_insert_with(|| {
             let mut scatter = batch.new_scatter(lanes);
+            home.into_iter().for_each(|home| scatter.set_home(home));
             early.take().into_iter().for_each(|watermark| scatter.advance(watermark));
             scatter
         });
@@ -200,10 +201,7 @@ impl RecordWriter {
         match &mut self.spread {
             Spread::One | Spread::All | Spread::First => self.targets.resize(rows, 0),
             Spread::Hash { .. } if count == 1 => self.targets.resize(rows, 0),
-            Spread::Hash { target_of_group, max_parallelism, .. } => {
-                let target = |hash: &u64| target_of_group[key_group(*hash, *max_parallelism).0 as usize];
-                self.targets.extend(batch.hashes().iter().map(target));
-            }
+            Spread::Hash { targets, .. } => targets.select(batch.hashes(), &mut self.targets),
             Spread::RoundRobin { next } => self.targets.extend((0..rows).map(|_| {
                 let target = *next;
                 *next = if target + 1 == count { 0 } else { target + 1 };
@@ -376,6 +374,51 @@ impl RecordWriter {
     pub fn flush_now(&mut self) {
         self.flush_all();
     }
+}
+
+/// Which target has the key group of a hash.
+enum TargetsOfHashes {
+    /// The lowest hash of each target but the first: key groups are ranges of hashes, and targets ranges of key groups. For few targets,
+    /// because this compares each hash with all of them.
+    From(Vec<u64>),
+    /// The target of each key group.
+    OfGroups(Vec<u32>),
+}
+
+impl TargetsOfHashes {
+    /// Most targets that are found by comparing.
+    const COMPARED: u32 = 8;
+
+    fn new(max_parallelism: u32, targets: u32) -> Self {
+        let of_groups: Vec<_> = (0..max_parallelism).map(|group| KeyGroup(group as u16).subtask(max_parallelism, targets)).collect();
+        if targets > Self::COMPARED.min(max_parallelism) {
+            return Self::OfGroups(of_groups);
+        }
+        let lowest = |target| lowest_hash(of_groups.partition_point(|of_group| *of_group < target) as u64, max_parallelism);
+        Self::From((1..targets).map(lowest).collect())
+    }
+
+    /// Replaces `targets` by those of the hashes.
+    fn select(&self, hashes: &[u64], targets: &mut Vec<u32>) {
+        targets.clear();
+        match self {
+            Self::From(lowest) => {
+                targets.resize(hashes.len(), 0);
+                for lowest in lowest {
+                    targets.iter_mut().zip(hashes).for_each(|(target, hash)| *target += u32::from(hash >= lowest));
+                }
+            }
+            Self::OfGroups(of_groups) => {
+                let max_parallelism = of_groups.len() as u32;
+                targets.extend(hashes.iter().map(|hash| of_groups[key_group(*hash, max_parallelism).0 as usize]));
+            }
+        }
+    }
+}
+
+/// The lowest hash whose key group is `group`: see [`key_group`].
+fn lowest_hash(group: u64, max_parallelism: u32) -> u64 {
+    (group << 24).div_ceil(u64::from(max_parallelism)) << 40
 }
 
 /// A user's choice must be one target for each row, each one that exists.

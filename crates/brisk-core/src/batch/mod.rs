@@ -84,6 +84,9 @@ pub trait Scatter: Send {
     /// When the batch is not of this scatter's type (a defect of the graph).
     fn scatter(&mut self, batch: Box<dyn AnyBatch>, targets: &[u32]) -> Result<()>;
 
+    /// Names the target that is probably read by the core that writes here.
+    fn set_home(&mut self, _target: usize) {}
+
     /// Notes that the watermark has advanced.
     fn advance(&mut self, watermark: Timestamp);
 

@@ -3,8 +3,11 @@
 //! Cost: one push per row and one comparison for the watermark; nothing per target unless something waits for it. Long runs of rows between
 //! two watermarks are moved with less, but with a look at each target before and after. A buffer holds no memory until its first row, and
 //! then makes room for as many rows as the last batch had.
+//!
+//! Rows for the home target, which is probably read by the same core, stay in the memory of their batch where they are many: it is in that
+//! core's cache, and only the others are written to memory that another core has used.
 
-use super::{AnyBatch, Rows, Scatter, Scattered};
+use super::{AnyBatch, Mark, Rows, Scatter, Scattered};
 use crate::types::Record;
 use brisk_base::{Result, Timestamp};
 use std::ops::Range;
@@ -23,8 +26,10 @@ pub struct RowScatter<T> {
     full: Vec<u32>,
     /// Rows in all buffers.
     rows: usize,
-    /// Rows of the largest of the last batches: a guess at the next.
+    /// Rows of the largest of the last batches, those for the home target left out: a guess at the next.
     guess: usize,
+    /// The target whose rows may stay where they are.
+    home: Option<usize>,
 }
 
 impl<T: Record> RowScatter<T> {
@@ -38,6 +43,7 @@ impl<T: Record> RowScatter<T> {
             full: Vec::new(),
             rows: 0,
             guess: 0,
+            home: None,
         }
     }
 
@@ -60,9 +66,67 @@ impl<T: Record> RowScatter<T> {
         }
     }
 
-    /// Adds the rows `run`, the next ones of `values`, between which there is no watermark.
-    fn push_run(&mut self, values: &mut std::vec::IntoIter<T>, run: Range<usize>, of: &Columns<'_>) {
-        let (timestamped, hashed) = (!of.timestamps.is_empty(), !of.hashes.is_empty());
+    /// Adds rows one by one.
+    fn scatter_rows(&mut self, rows: Rows<T>, targets: &[u32], marks: &[Mark]) {
+        let mut marks = marks.iter().peekable();
+        for (row, (value, target)) in rows.values.into_iter().zip(targets).enumerate() {
+            while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
+                self.advance(mark.watermark);
+            }
+            let timestamp = rows.timestamps.get(row).copied().unwrap_or(Timestamp::MIN);
+            self.push(*target as usize, value, timestamp, rows.hashes.get(row).copied());
+        }
+        marks.for_each(|mark| self.advance(mark.watermark));
+    }
+
+    /// Adds the runs of rows between the marks.
+    fn scatter_runs(&mut self, mut rows: Rows<T>, targets: &[u32], marks: &[Mark]) {
+        let source = Source {
+            values: rows.values.as_ptr(),
+            timestamps: (!rows.timestamps.is_empty()).then_some(rows.timestamps.as_ptr()),
+            hashes: (!rows.hashes.is_empty()).then_some(rows.hashes.as_ptr()),
+        };
+        assert!(source.timestamps.is_none() || rows.timestamps.len() == targets.len(), "a timestamp for each row");
+        assert!(source.hashes.is_none() || rows.hashes.len() == targets.len(), "a hash for each row");
+        let home = self.stays_home(targets);
+        // SAFETY: no length is less than nothing. What is not moved out below, should that panic, leaks.
+        unsafe { rows.values.set_len(0) };
+        rows.timestamps.clear();
+        rows.hashes.clear();
+        if let Some(home) = home {
+            // A watermark may wait there.
+            rows.marks = std::mem::take(&mut self.buffers[home].marks);
+            std::mem::swap(&mut self.buffers[home], &mut rows);
+        }
+        let mut row = 0;
+        for (end, watermark) in marks.iter().map(|mark| (mark.row as usize, Some(mark.watermark))).chain([(targets.len(), None)]) {
+            // SAFETY: the source lives in `rows` or in the buffer of the home target, which has room for all of its rows and so does not
+            // move. The runs follow one another.
+            unsafe { self.push_run(row..end, targets, &source) };
+            row = end;
+            watermark.into_iter().for_each(|watermark| self.advance(watermark));
+        }
+        let home = home.filter(|home| !self.full.contains(&(*home as u32)));
+        self.full.extend(home.map(|home| home as u32));
+    }
+
+    /// Whether the rows of a batch for the home target are to stay in its memory: they are so many that they are worth sending on their own, and
+    /// nothing waits there before them.
+    fn stays_home(&self, targets: &[u32]) -> Option<usize> {
+        let home = self.home.filter(|home| self.buffers[*home].values.is_empty())?;
+        let enough = self.full_at / HOME_SHARE;
+        (targets.len() >= enough && targets.iter().filter(|target| **target as usize == home).count() >= enough).then_some(home)
+    }
+
+    /// Adds the rows `run`, between which there is no watermark.
+    ///
+    /// # Safety
+    /// As of [`push_chunk`]; the columns are those of the whole batch.
+    unsafe fn push_run(&mut self, run: Range<usize>, targets: &[u32], of: &Source<T>) {
+        if run.is_empty() {
+            return;
+        }
+        let (timestamped, hashed) = (of.timestamps.is_some(), of.hashes.is_some());
         for (buffer, marked) in self.buffers.iter_mut().zip(&mut self.marked) {
             if buffer.values.capacity() == 0 {
                 make_room(buffer, self.guess + CHUNK, timestamped, hashed);
@@ -76,9 +140,8 @@ impl<T: Record> RowScatter<T> {
         while row < run.end {
             let chunk = row..run.end.min(row + CHUNK);
             row = chunk.end;
-            let timestamps = of.timestamps.get(chunk.clone()).unwrap_or_default();
-            let hashes = of.hashes.get(chunk.clone()).unwrap_or_default();
-            push_chunk(&mut self.buffers, values, &of.targets[chunk], timestamps, hashes);
+            // SAFETY: as the caller promises; each row is in one chunk.
+            unsafe { push_chunk(&mut self.buffers, chunk, targets, of) };
         }
         for (target, buffer) in (0..).zip(&mut self.buffers) {
             if !timestamped && !buffer.timestamps.is_empty() {
@@ -99,13 +162,22 @@ struct Lane<T> {
     len: usize,
 }
 
-/// Moves the next values to the buffers that `targets` names, with their timestamps and hashes, where there are any: then there is one for
-/// each. One pass with one length per target: three lengths, as pushes have, are three chains of stores and loads, and take twice the time
-/// (3.9 against 8 ns a row of 24 bytes for two targets on two cores, with the misses of the caches).
-fn push_chunk<T>(buffers: &mut [Rows<T>], values: &mut std::vec::IntoIter<T>, targets: &[u32], timestamps: &[Timestamp], hashes: &[u64]) {
-    let count = targets.len().min(values.len());
-    let (timestamped, hashed) = (!timestamps.is_empty(), !hashes.is_empty());
-    assert!((!timestamped || timestamps.len() >= count) && (!hashed || hashes.len() >= count), "a column is shorter than the batch");
+/// The columns of a batch that is being moved row by row. The vectors they lie in have been emptied, so that no row is dropped twice, and
+/// live for as long as this; one of them may be the buffer of the home target, which never has more rows than were taken before.
+struct Source<T> {
+    values: *const T,
+    timestamps: Option<*const Timestamp>,
+    hashes: Option<*const u64>,
+}
+
+/// Moves `rows` of a batch to the buffers that `targets` names. One pass with one length per target: three lengths, as pushes have, are
+/// three chains of stores and loads, and take twice the time (3.9 against 8 ns a row of 24 bytes for two targets on two cores).
+///
+/// # Safety
+/// `rows` are rows of the source that have not been taken; they are taken in order.
+unsafe fn push_chunk<T>(buffers: &mut [Rows<T>], rows: Range<usize>, targets: &[u32], source: &Source<T>) {
+    let count = rows.len();
+    let (timestamped, hashed) = (source.timestamps.is_some(), source.hashes.is_some());
     let lane = |buffer: &mut Rows<T>| {
         let len = buffer.values.len();
         buffer.values.reserve(count);
@@ -120,17 +192,18 @@ fn push_chunk<T>(buffers: &mut [Rows<T>], values: &mut std::vec::IntoIter<T>, ta
         Lane { values: buffer.values.as_mut_ptr(), timestamps: buffer.timestamps.as_mut_ptr(), hashes: buffer.hashes.as_mut_ptr(), len }
     };
     let mut lanes: Vec<_> = buffers.iter_mut().map(lane).collect();
-    for (row, (value, target)) in values.take(count).zip(targets).enumerate() {
+    for (row, target) in rows.clone().zip(&targets[rows]) {
         let lane = &mut lanes[*target as usize];
-        // SAFETY: all vectors of a lane had `len` items and room for `count` more, and this happens at most `count` times; the vectors
-        // are not touched in between, so they do not move.
+        // SAFETY: the source has this row. All vectors of a lane had `len` items and room for `count` more, and this happens at most
+        // `count` times; the vectors are not touched in between, so they do not move. Where the lane lies in the source's own memory, it
+        // is not ahead of the row that is read: what it overwrites was taken before.
         unsafe {
-            lane.values.add(lane.len).write(value);
-            if timestamped {
-                lane.timestamps.add(lane.len).write(timestamps[row]);
+            lane.values.add(lane.len).write(source.values.add(row).read());
+            if let Some(timestamps) = source.timestamps {
+                lane.timestamps.add(lane.len).write(*timestamps.add(row));
             }
-            if hashed {
-                lane.hashes.add(lane.len).write(hashes[row]);
+            if let Some(hashes) = source.hashes {
+                lane.hashes.add(lane.len).write(*hashes.add(row));
             }
         }
         lane.len += 1;
@@ -149,14 +222,9 @@ fn push_chunk<T>(buffers: &mut [Rows<T>], values: &mut std::vec::IntoIter<T>, ta
     }
 }
 
-/// What a batch says of its rows.
-struct Columns<'a> {
-    targets: &'a [u32],
-    timestamps: &'a [Timestamp],
-    hashes: &'a [u64],
-}
-
-/// A run of rows is long when it has this many per target.
+/// Rows for the home target that are this part of a full batch are sent on their own.
+const HOME_SHARE: usize = 4;
+/// Runs of rows are long when they have this many per target.
 const LONG_RUN: usize = 8;
 /// Rows of a long run that are moved at a time: each target must have room for all of them.
 const CHUNK: usize = 256;
@@ -171,27 +239,20 @@ fn make_room<T>(buffer: &mut Rows<T>, rows: usize, timestamps: bool, hashes: boo
 
 impl<T: Record> Scatter for RowScatter<T> {
     fn scatter(&mut self, batch: Box<dyn AnyBatch>, targets: &[u32]) -> Result<()> {
-        let rows = Rows::<T>::from_any(batch)?;
-        debug_assert_eq!(rows.values.len(), targets.len());
+        let mut rows = Rows::<T>::from_any(batch)?;
+        assert_eq!(rows.values.len(), targets.len(), "one target for each row");
         self.rows += targets.len();
-        let Rows { values, timestamps, hashes, marks } = rows;
-        let of = Columns { targets, timestamps: &timestamps, hashes: &hashes };
-        let mut values = values.into_iter();
-        let mut row = 0;
-        let ends = marks.iter().map(|mark| (mark.row as usize, Some(mark.watermark)));
-        for (end, watermark) in ends.chain([(targets.len(), None)]) {
-            if end - row >= LONG_RUN * self.buffers.len() {
-                self.push_run(&mut values, row..end, &of);
-            } else {
-                for (row, value) in (row..end).zip(values.by_ref()) {
-                    let timestamp = timestamps.get(row).copied().unwrap_or(Timestamp::MIN);
-                    self.push(targets[row] as usize, value, timestamp, hashes.get(row).copied());
-                }
-            }
-            row = end;
-            watermark.into_iter().for_each(|watermark| self.advance(watermark));
+        let marks = std::mem::take(&mut rows.marks);
+        if targets.len() >= LONG_RUN * self.buffers.len() * (marks.len() + 1) {
+            self.scatter_runs(rows, targets, &marks);
+        } else {
+            self.scatter_rows(rows, targets, &marks);
         }
         Ok(())
+    }
+
+    fn set_home(&mut self, target: usize) {
+        self.home = Some(target);
     }
 
     fn advance(&mut self, watermark: Timestamp) {
@@ -215,7 +276,9 @@ impl<T: Record> Scatter for RowScatter<T> {
             buffer.mark(self.watermark);
         }
         let taken = std::mem::take(buffer);
-        self.guess = taken.values.len().max(self.guess - self.guess / 16);
+        if self.home != Some(target) {
+            self.guess = taken.values.len().max(self.guess - self.guess / 16);
+        }
         self.rows -= taken.values.len();
         Scattered::Batch(Box::new(taken))
     }
@@ -240,7 +303,7 @@ impl<T: Record> Scatter for RowScatter<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Mark, Step};
+    use super::super::Step;
     use super::*;
     use proptest::prelude::*;
 
@@ -255,8 +318,9 @@ mod tests {
     proptest! {
         /// Each target sees its rows in order, and before each row the newest watermark of the whole stream.
         #[test]
-        fn targets_see_their_rows_under_the_right_watermark(targets in proptest::collection::vec(0u32..4, 0..200), cut in 1usize..100, at in proptest::collection::btree_set(0u32..200, 0..20), timestamped in proptest::collection::vec(any::<bool>(), 4)) {
+        fn targets_see_their_rows_under_the_right_watermark(targets in proptest::collection::vec(0u32..4, 0..200), cut in 1usize..100, at in proptest::collection::btree_set(0u32..200, 0..20), timestamped in proptest::collection::vec(any::<bool>(), 4), home in proptest::option::of(0usize..4)) {
             let mut scatter = RowScatter::<i64>::new(4, 7);
+            home.into_iter().for_each(|home| scatter.set_home(home));
             let mut seen: Vec<Vec<Step<i64>>> = vec![Vec::new(); 4];
             let mut full = Vec::new();
             for (chunk, part) in targets.chunks(cut).enumerate() {

@@ -433,3 +433,42 @@ proptest! {
         prop_assert_eq!(rows, if matches!(partitioner, Partitioner::Broadcast) { row * targets as i64 } else { row });
     }
 }
+
+#[test]
+fn targets_found_by_comparing_are_those_of_the_key_groups() {
+    for (max_parallelism, targets) in [(128, 2), (128, 3), (128, 8), (100, 7), (8, 8), (2, 2), (32_768, 5), (1, 1)] {
+        let by_comparing = TargetsOfHashes::new(max_parallelism, targets);
+        assert!(matches!(by_comparing, TargetsOfHashes::From(_)));
+        // Those at the edges of key groups, too.
+        let edges = (0..u64::from(max_parallelism)).map(|group| lowest_hash(group, max_parallelism));
+        let edges = edges.flat_map(|edge| [edge, edge.wrapping_sub(1)]);
+        let hashes: Vec<u64> = edges.chain((0..1000).map(|_| World::real().random())).collect();
+        let expected: Vec<u32> = hashes.iter().map(|hash| key_group(*hash, max_parallelism).subtask(max_parallelism, targets)).collect();
+        let mut found = Vec::new();
+        by_comparing.select(&hashes, &mut found);
+        assert_eq!(found, expected, "{targets} targets of {max_parallelism} key groups");
+    }
+}
+
+/// Many rows at once for the target of the same number go without waiting for more; in order, and behind what waited there.
+#[test]
+fn many_rows_for_the_home_target_go_at_once() {
+    let partitioner = Partitioner::Hash(Arc::new(ByValue));
+    let at_home = |value: &i64| key_group(hash_of(*value), MAX_PARALLELISM).subtask(MAX_PARALLELISM, 2) == 0;
+    let full = Rows::<i64>::FULL as i64;
+    let home = |from: i64| (from..from + full).filter(at_home).map(Row).collect::<Vec<_>>();
+    let mut fixture = Fixture::new(&partitioner, 2);
+    let batch = |from: i64| (from..from + full).collect::<Vec<_>>();
+    fixture.watermark(5).rows(&batch(0), &[(7, 9)]);
+    let before = (0..7).filter(at_home).count();
+    let mut expected = home(0);
+    expected.insert(before, Seen::Watermark(9));
+    expected.insert(0, Seen::Watermark(5));
+    assert_eq!(fixture.all_seen(), [expected, vec![]]);
+    // One row waits: the others wait behind it.
+    let first = (full..).find(at_home).expect("half of them are");
+    fixture.rows(&[first], &[]).rows(&batch(first + 1), &[]);
+    let seen = fixture.flush(0).seen(0);
+    let seen: Vec<_> = seen.into_iter().filter(|seen| matches!(seen, Row(_))).collect();
+    assert_eq!(seen, (first..=first + full).filter(at_home).map(Row).collect::<Vec<_>>());
+}
