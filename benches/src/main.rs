@@ -70,8 +70,17 @@ impl Outcome {
     }
 }
 
-const BENCHMARKS: [Benchmark; 6] =
-    [window::BENCHMARK, words::BENCHMARK, sum::BENCHMARK, latency::BENCHMARK, wide::BENCHMARK, steady::BENCHMARK];
+const BENCHMARKS: [Benchmark; 9] = [
+    window::BENCHMARK,
+    window::KEYS,
+    window::OVERLAP,
+    window::SUBTASKS,
+    words::BENCHMARK,
+    sum::BENCHMARK,
+    latency::BENCHMARK,
+    wide::BENCHMARK,
+    steady::BENCHMARK,
+];
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {

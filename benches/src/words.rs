@@ -3,7 +3,7 @@
 use crate::digest_sink::DigestSink;
 use crate::{Benchmark, Outcome, Spec, engine, no_engine, text};
 use anyhow::{Context as _, Result, ensure};
-use brisk::prelude::{Collector, EnvironmentExt as _, Str};
+use brisk::prelude::{Collector, EnvironmentExt as _, Key, Str};
 use hashbrown::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -13,10 +13,13 @@ use std::sync::atomic::Ordering;
 /// As many words as the peer counts in its gigabyte of text.
 const WORDS: u64 = 143_178_890;
 
+/// The engine with words as `String`s, each with memory of its own.
+const STRINGS: &str = "strings";
+
 pub(crate) const BENCHMARK: Benchmark = Benchmark {
     name: "words",
     records: WORDS,
-    engines: &[("brisk", 1), ("brisk", 2), ("loop", 1)],
+    engines: &[("brisk", 1), ("brisk", 2), (STRINGS, 2), ("loop", 1)],
     prepare: |spec| text::make(spec.records).map(drop),
     run,
 };
@@ -24,22 +27,23 @@ pub(crate) const BENCHMARK: Benchmark = Benchmark {
 fn run(spec: &Spec) -> Result<Outcome> {
     let path = text::path(spec.records);
     match spec.engine.as_str() {
-        "brisk" => by_engine(spec, &path),
+        "brisk" => by_engine::<Str>(spec, &path),
+        STRINGS => by_engine::<String>(spec, &path),
         "loop" => by_hand(&path),
         _ => Err(no_engine(spec)),
     }
 }
 
 /// Lines -> words -> running count per word; the sum of all running counts is the digest.
-fn by_engine(spec: &Spec, path: &Path) -> Result<Outcome> {
+fn by_engine<W: Key + for<'a> From<&'a str>>(spec: &Spec, path: &Path) -> Result<Outcome> {
     let env = engine::environment(spec)?;
-    let (sink, total) = DigestSink::new(|(_, count): &(Str, u64), _| *count);
+    let (sink, total) = DigestSink::new(|(_, count): &(W, u64), _| *count);
     env.read_text_file(path)
-        .flat_map(|line: String, out: &mut Collector<(Str, u64)>| {
+        .flat_map(|line: String, out: &mut Collector<(W, u64)>| {
             let mut from = 0;
             for to in memchr::memchr_iter(b' ', line.as_bytes()).chain([line.len()]) {
                 if to > from {
-                    out.collect((Str::from(&line[from..to]), 1));
+                    out.collect((W::from(&line[from..to]), 1));
                 }
                 from = to + 1;
             }
