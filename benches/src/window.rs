@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_loop_sums_every_window() {
-        let records = 2_500_123;
+        let records = 2_500_123_u64;
         for shape in [PLAIN, MORE_KEYS, Shape { overlap: 3, ..PLAIN }] {
             let mut sums = BTreeMap::new();
             for (n, x) in (0..records).map(|n| (n, n * 3 + 1)).filter(|(_, x)| x % 7 != 0) {

@@ -121,7 +121,7 @@ pub(super) const fn hash_short(low: u64, high: u64, len: usize) -> u64 {
     let shift = 8 * (len as u32 & 7);
     let last_8 = low >> shift | high << 1 << (63 - shift);
     let last_4 = low >> (8 * (len.saturating_sub(4) as u32 & 7)) & 0xFFFF_FFFF;
-    let middle = low >> (8 * (len as u32 / 2 & 7)) & 0xFF;
+    let middle = low >> (8 * ((len as u32 / 2) & 7)) & 0xFF;
     let last = low >> (8 * (len.saturating_sub(1) as u32 & 7)) & 0xFF;
     let few = low & 0xFF | middle << 8 | last << 16;
     let (a_wide, a_long) = (low & 0xFFFF_FFFF, low);

@@ -20,9 +20,9 @@ impl<F: MapFunction> MapOperator<F> {
         Self { function }
     }
 
-    /// Maps values until the time is used up, and gives the others back.
-    fn map(&mut self, values: Vec<F::In>, budget: &mut Budget) -> Result<(Vec<F::Out>, Vec<F::In>)> {
-        let (mut rest, mut failure, mut stopped) = (Vec::new(), None::<Error>, false);
+    /// Maps values until the time is used up, and puts the others into `rest`.
+    fn map(&mut self, values: Vec<F::In>, rest: &mut Vec<F::In>, budget: &mut Budget) -> Result<Vec<F::Out>> {
+        let (mut failure, mut stopped) = (None::<Error>, false);
         // The standard library collects this into the memory of `values`, if an output is as large as an input.
         let mapped = values.into_iter().filter_map(|value| {
             if stopped {
@@ -34,7 +34,7 @@ impl<F: MapFunction> MapOperator<F> {
             mapped
         });
         let mapped = mapped.collect();
-        failure.map_or(Ok((mapped, rest)), Err)
+        failure.map_or(Ok(mapped), Err)
     }
 }
 
@@ -52,13 +52,9 @@ impl<F: MapFunction> Operator for MapOperator<F> {
 
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
         let mut rows = Rows::<F::In>::from_any(batch)?;
-        let (mapped, unread) = self.map(std::mem::take(&mut rows.values), cx.budget)?;
-        let rest = if unread.is_empty() {
-            Rest::Consumed
-        } else {
-            rows.values = unread;
-            Rest::More(Box::new(split_off_rest(&mut rows, mapped.len())))
-        };
+        let values = std::mem::take(&mut rows.values);
+        let mapped = self.map(values, &mut rows.values, cx.budget)?;
+        let rest = if rows.values.is_empty() { Rest::Consumed } else { Rest::More(Box::new(split_off_rest(&mut rows, mapped.len()))) };
         emit_rows(rows.with_values(mapped), cx);
         Ok(rest)
     }
