@@ -330,7 +330,7 @@ mod tests {
         let letters = "abcdefghijklmnopqrst";
         for len in 0..=letters.len() {
             let text = Str::from(&letters[..len]);
-            assert_eq!((text.as_str(), text.as_bytes()), (&letters[..len], letters[..len].as_bytes()));
+            assert_eq!((text.as_str(), text.as_bytes()), (&letters[..len], &letters.as_bytes()[..len]));
             assert_eq!(text.heap_bytes() == 0, len <= Str::INLINE, "{text}");
             assert_eq!(text, Str::from(letters[..len].to_owned()));
         }
@@ -351,7 +351,8 @@ mod tests {
         drop(text);
         assert_eq!(again, "longer than fifteen bytes");
         let (copy, other) = (Str::from("longer than fifteen bytes"), Str::from("longer than fifteen letters"));
-        assert!(copy == again && copy != other && copy != Str::from("longer"));
+        let short = Str::from("longer");
+        assert!(copy == again && copy != other && copy != short);
     }
 
     proptest! {
