@@ -127,10 +127,11 @@ impl<T: Record, S: SourceSplit> SourceOperator<T, S> {
 
     /// Goes on from what a checkpoint left.
     fn restore(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
-        let Some(standing) = EventTimeStanding::restored(cx.runtime)? else { return Ok(()) };
-        self.output.restore(standing, cx.runtime.state.operator_state(SPLIT_TIMES)?);
-        if standing.idle {
-            cx.emit_status(StreamStatus::Idle);
+        if let Some(standing) = EventTimeStanding::restored(cx.runtime)? {
+            self.output.restore(standing, cx.runtime.state.operator_state(SPLIT_TIMES)?);
+            if standing.idle {
+                cx.emit_status(StreamStatus::Idle);
+            }
         }
         let splits: Vec<S> = cx.runtime.state.operator_state(SPLITS)?;
         self.owes_request = !splits.is_empty();

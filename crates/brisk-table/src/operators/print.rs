@@ -2,11 +2,12 @@
 
 use crate::cell::cells;
 use brisk_base::Result;
-use brisk_core::batch::{AnyBatch, Columns};
+use brisk_core::batch::{AnyBatch, BatchType, Columns};
 use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, Rest, RuntimeContext};
 use brisk_core::types::Record;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::Arc;
 
 /// Its name in the registry.
 pub const NAME: &str = "print";
@@ -49,6 +50,10 @@ impl Operator for PrintOperator {
         std::io::stdout().lock().write_all(text.as_bytes())?;
         Ok(Rest::Consumed)
     }
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Columns::batch_type())
+    }
 }
 
 /// One line per row: `+I[EWR, 5, null]`.
@@ -70,7 +75,6 @@ mod tests {
     use super::*;
     use arrow_array::{ArrayRef, Float64Array, StringArray, TimestampMillisecondArray};
     use brisk_core::batch::RowKind;
-    use std::sync::Arc;
 
     #[test]
     fn rows_look_as_flink_prints_them() {

@@ -1,6 +1,7 @@
 //! Reads the splits of one subtask in turn, a batch at a time.
 //!
-//! The watermark is the minimum over the splits that are not read to their end; it is marked at the row after which it advances.
+//! The watermark is the minimum over the splits that are not read to their end; it is marked at the row after which it advances. A
+//! checkpoint holds the splits with how far they have been read.
 
 use super::{ChangelogGeneratorConfig, GeneratorSplit, OrderChange, OrderChanges};
 use arrow_array::{ArrayRef, Float64Array, Int64Array, StringArray, TimestampMillisecondArray};
@@ -8,12 +9,12 @@ use brisk_base::{Error, Result, ResultExt, Timestamp};
 use brisk_core::batch::{AnyBatch, Columns, RowKind};
 use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Rest, SnapshotContext, SourcePoll};
 use brisk_core::source::{SourceEvent, SourceSplit};
-use brisk_core::state::{OperatorSnapshot, Redistribution};
+use brisk_core::state::{EventTimeStanding, OperatorSnapshot, Redistribution};
 use brisk_core::types::{Decoder, Record};
 use std::sync::Arc;
 
-/// Name of the operator state that holds the splits with how far they were read.
-const SPLITS: &str = "splits";
+/// Name of the operator state with the splits.
+const SPLITS: &str = "$splits";
 
 /// A split that is being read.
 struct ReadSplit {
@@ -81,12 +82,16 @@ impl ChangelogReader {
 
 impl Operator for ChangelogReader {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
-        let restored: Vec<GeneratorSplit> = cx.runtime.state.operator_state(SPLITS)?;
-        restored.into_iter().try_for_each(|split| self.add_split(split))
+        if let Some(standing) = EventTimeStanding::restored(cx.runtime)? {
+            self.watermark = standing.watermark;
+        }
+        let splits: Vec<GeneratorSplit> = cx.runtime.state.operator_state(SPLITS)?;
+        splits.into_iter().try_for_each(|split| self.add_split(split))
     }
 
-    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, _cx: &mut SnapshotContext<'_>) -> Result<()> {
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
         snapshot.add_operator_state(SPLITS, Redistribution::Split, self.splits.iter().map(|split| &split.split));
+        EventTimeStanding { watermark: self.watermark, generator: None, idle: false }.snapshot(cx.runtime, snapshot);
         Ok(())
     }
 

@@ -93,11 +93,12 @@ pub struct GroupAggregateConfig {
 /// Makes the operator.
 pub struct GroupAggregate {
     config: GroupAggregateConfig,
-    backend: Arc<dyn StateBackend>,
+    /// Takes the place of the worker's backend.
+    backend: Option<Arc<dyn StateBackend>>,
 }
 
 impl GroupAggregate {
-    /// An aggregation with this configuration, state on the heap.
+    /// An aggregation with this configuration, state in the worker's backend.
     ///
     /// # Errors
     /// When there is nothing to compute.
@@ -105,22 +106,23 @@ impl GroupAggregate {
         if config.aggregates.is_empty() && config.key.columns().is_empty() {
             return Err(Error::user(format!("{NAME}: neither key nor aggregates are given")));
         }
-        Ok(Self { config, backend: Arc::new(HashMapStateBackend) })
+        Ok(Self { config, backend: None })
     }
 
     /// The same aggregation with its state in another backend.
     #[must_use]
     pub fn with_backend(mut self, backend: Arc<dyn StateBackend>) -> Self {
-        self.backend = backend;
+        self.backend = Some(backend);
         self
     }
 }
 
 impl OperatorFactory for GroupAggregate {
     fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
+        let backend = self.backend.as_deref().or(cx.state.backend.as_deref()).unwrap_or(&HashMapStateBackend);
         Ok(match self.config.key {
-            GroupKey::Number { .. } => Box::new(GroupAggregateOperator::<Option<i64>>::new(&self.config, self.backend.as_ref(), cx)?),
-            GroupKey::Row { .. } => Box::new(GroupAggregateOperator::<RowKey>::new(&self.config, self.backend.as_ref(), cx)?),
+            GroupKey::Number { .. } => Box::new(GroupAggregateOperator::<Option<i64>>::new(&self.config, backend, cx)?),
+            GroupKey::Row { .. } => Box::new(GroupAggregateOperator::<RowKey>::new(&self.config, backend, cx)?),
         })
     }
 }

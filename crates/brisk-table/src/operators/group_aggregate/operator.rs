@@ -6,12 +6,14 @@ use super::key::ColumnKey;
 use super::output::Output;
 use super::{Aggregate, GroupAggregateConfig};
 use arrow_array::ArrayRef;
+use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result};
-use brisk_core::batch::{AnyBatch, Columns, RowKind};
-use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Rest, RuntimeContext};
-use brisk_core::state::{KeyedTable, Layout, Slot, StateBackend, StateBackendContext, StateDeclarations};
+use brisk_core::batch::{AnyBatch, BatchType, Columns, RowKind};
+use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Rest, RuntimeContext, SnapshotContext};
+use brisk_core::state::{KeyedTable, Layout, OperatorSnapshot, Slot, StateBackend, StateBackendContext, StateDeclarations};
 use brisk_core::types::{hash, hash_columns};
 use brisk_state::KeyedStateStore;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// The aggregation of one subtask, over keys of type `K`.
@@ -20,6 +22,8 @@ pub(super) struct GroupAggregateOperator<K> {
     key_columns: Vec<usize>,
     aggregates: Vec<Aggregate>,
     row_exact: bool,
+    /// What `groups` lies in.
+    store: KeyedStateStore<K>,
     /// State of each key.
     groups: Box<dyn KeyedTable<K, (), GroupState>>,
     /// Keys of the batch at hand.
@@ -44,6 +48,7 @@ impl<K: ColumnKey> GroupAggregateOperator<K> {
             aggregates: config.aggregates.clone(),
             row_exact: config.row_exact,
             groups: store.take_value(groups)?,
+            store,
             keys: Vec::new(),
             hashes: Vec::new(),
             signs: Vec::new(),
@@ -145,6 +150,23 @@ impl<K: ColumnKey> Operator for GroupAggregateOperator<K> {
         emit(changes, cx);
         cx.budget.check();
         Ok(Rest::Consumed)
+    }
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Columns::batch_type())
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        self.store.snapshot(snapshot, cx)?;
+        snapshot.freeze(&mut *self.groups)
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.store.checkpoint_complete(checkpoint)
+    }
+
+    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.store.checkpoint_aborted(checkpoint)
     }
 }
 
