@@ -84,6 +84,8 @@ pub struct OperatorStateContext {
     pub backend: Option<Arc<dyn StateBackend>>,
     /// What a checkpoint left; `None` for a fresh start, and for an operator that the checkpoint does not know.
     pub restored: Option<Arc<OperatorRestore>>,
+    /// Whether the job takes checkpoints: then what must be visible once only waits for one.
+    pub checkpointing: bool,
 }
 
 impl OperatorStateContext {

@@ -144,7 +144,11 @@ impl Recipe {
             job_parameters: Arc::clone(&self.job_parameters),
             metrics: self.descriptor.metrics.operator(operator.id, &operator.name),
             accumulators: shared.accumulators.clone(),
-            state: OperatorStateContext { backend: self.descriptor.state_backend.clone(), restored },
+            state: OperatorStateContext {
+                backend: self.descriptor.state_backend.clone(),
+                restored,
+                checkpointing: self.descriptor.checkpointing,
+            },
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{DataStream, DataStreamSink};
 use crate::data_stream::transform::boxed;
 use crate::graph::NewNode;
-use crate::operators::{CollectOperator, Handoff, SinkOperator};
+use crate::operators::{CollectOperator, GlobalCommitOperator, Handoff, SinkOperator};
 use crate::sink::{Collected, FnSink, PrintSink};
 use brisk_base::Result;
 use brisk_core::job_graph::NodeKind;
@@ -14,9 +14,19 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 impl<T: Record> DataStream<T> {
-    /// Adds a sink.
+    /// Adds a sink. One with a global committer has a second operator, which has parallelism 1.
     pub fn sink_to<S: Sink<In = T>>(&self, sink: S) -> DataStreamSink {
-        self.add_sink_node("Writer", move |cx: &RuntimeContext| boxed(SinkOperator::new(sink.create_writer(cx)?)))
+        if !sink.has_global_committer() {
+            let make = move |cx: &RuntimeContext| boxed(SinkOperator::new(sink.create_writer(cx)?, sink.create_committer(cx)?));
+            return self.add_sink_node("Writer", make);
+        }
+        let sink = Arc::new(sink);
+        let writers = Arc::clone(&sink);
+        let make = move |cx: &RuntimeContext| boxed(SinkOperator::with_global_committer(writers.create_writer(cx)?));
+        let prepared = self.transform::<Vec<u8>>("Sink: Writer", make);
+        let committer = move |cx: &RuntimeContext| boxed(GlobalCommitOperator::new(sink.create_global_committer(cx)?));
+        prepared.global().add_sink_node("Global Committer", committer).set_parallelism(1);
+        DataStreamSink { env: self.env.clone(), node: prepared.upstreams[0].from }
     }
 
     /// Calls `f` for each record.
@@ -70,7 +80,7 @@ impl<T: Record> DataStream<T> {
     pub fn collect_async(&self) -> Collected<T> {
         let handoff = Handoff::new();
         let collected = Collected::new(Arc::clone(&handoff));
-        self.add_sink_node("Collect", move |_: &RuntimeContext| boxed(CollectOperator::new(Arc::clone(&handoff))));
+        self.add_sink_node("Collect", move |cx: &RuntimeContext| boxed(CollectOperator::new(Arc::clone(&handoff), cx)));
         collected
     }
 

@@ -1,8 +1,14 @@
-//! Hands batches over to the program, through a bounded queue in memory.
+//! Hands batches over to the program, through a queue in memory.
+//!
+//! Without checkpoints the queue is bounded and batches are handed over as they come. With checkpoints they are held back until the one
+//! behind them is complete, so that the program sees each result once, whatever fails in between.
 
 use brisk_base::Result;
-use brisk_core::batch::{AnyBatch, Rows};
-use brisk_core::operator::{Operator, OperatorContext, Progress, Rest};
+use brisk_base::ids::CheckpointId;
+use brisk_core::batch::{AnyBatch, BatchType, Rows};
+use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext, SnapshotContext};
+use brisk_core::sink::{GivenOut, HeldBack, Sealed};
+use brisk_core::state::{OperatorSnapshot, Redistribution};
 use brisk_core::types::Record;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,6 +17,10 @@ use std::time::Duration;
 
 /// Batches that may wait for the program.
 const MAX_BATCHES: usize = 64;
+/// Results of one subtask that may wait for a checkpoint.
+const MAX_HELD_BACK: usize = 10_000_000;
+/// Name of the operator state with results that are held back.
+const RESULTS: &str = "$results";
 
 /// The queue between the subtasks that collect and the program.
 pub(crate) struct Handoff<T> {
@@ -25,11 +35,13 @@ struct State<T> {
     blocked: Vec<Waker>,
     /// Whether the program has stopped reading: then everything is dropped.
     abandoned: bool,
+    /// Results of which checkpoints the program has got.
+    given: GivenOut,
 }
 
 impl<T> Handoff<T> {
     pub(crate) fn new() -> Arc<Self> {
-        let state = State { batches: VecDeque::new(), blocked: Vec::new(), abandoned: false };
+        let state = State { batches: VecDeque::new(), blocked: Vec::new(), abandoned: false, given: GivenOut::default() };
         Arc::new(Self { state: Mutex::new(state), changed: Condvar::new() })
     }
 
@@ -83,21 +95,71 @@ impl<T> Handoff<T> {
     }
 }
 
+impl<T> Handoff<T> {
+    /// Hands results of a complete checkpoint over, if the program has not got them.
+    fn give_out(&self, sealed: Sealed<Vec<T>>) {
+        let mut state = self.state();
+        if state.given.is_new(&sealed) && !state.abandoned {
+            state.batches.extend(sealed.results);
+            drop(state);
+            self.changed.notify_all();
+        }
+    }
+}
+
 /// See the module.
 pub(crate) struct CollectOperator<T> {
     handoff: Arc<Handoff<T>>,
+    /// Results that wait for a checkpoint; `None` where there are no checkpoints.
+    held: Option<HeldBack<Vec<T>>>,
     /// Whether a batch was given back because there was no room.
     blocked: bool,
 }
 
 impl<T: Record> CollectOperator<T> {
-    pub(crate) const fn new(handoff: Arc<Handoff<T>>) -> Self {
-        Self { handoff, blocked: false }
+    pub(crate) fn new(handoff: Arc<Handoff<T>>, cx: &RuntimeContext) -> Self {
+        let held = cx.state.checkpointing.then(|| HeldBack::new(cx.task.subtask, MAX_HELD_BACK));
+        Self { handoff, held, blocked: false }
     }
 }
 
 impl<T: Record> Operator for CollectOperator<T> {
+    /// Results that a checkpoint left are those of a checkpoint that is complete.
+    fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        let restored: Vec<(u32, u64, Vec<T>)> = cx.runtime.state.operator_state(RESULTS)?;
+        for (subtask, checkpoint, values) in restored {
+            self.handoff.give_out(Sealed { subtask, checkpoint: CheckpointId(checkpoint), results: vec![values] });
+        }
+        Ok(())
+    }
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Rows::<T>::batch_type())
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        let Some(held) = &mut self.held else { return Ok(()) };
+        held.seal(cx.barrier.checkpoint);
+        let items: Vec<_> = held.waiting().map(|sealed| (sealed.subtask, sealed.checkpoint.0, sealed.results.concat())).collect();
+        snapshot.add_operator_state(RESULTS, Redistribution::Split, &items);
+        Ok(())
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        let due = self.held.as_mut().map(|held| held.complete(checkpoint)).unwrap_or_default();
+        due.into_iter().for_each(|sealed| self.handoff.give_out(sealed));
+        Ok(())
+    }
+
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
+        if let Some(held) = &mut self.held {
+            let rows = Rows::<T>::from_any(batch)?;
+            let count = rows.values.len();
+            if count > 0 {
+                held.push(rows.values, count)?;
+            }
+            return Ok(Rest::Consumed);
+        }
         if !self.handoff.has_room(cx.waker) {
             self.blocked = true;
             return Ok(Rest::Blocked(batch));

@@ -1,13 +1,19 @@
-//! A sink that keeps rows in memory, for tests and small results.
+//! A sink that keeps rows in memory, for tests and small results. With checkpoints, rows come into the collection when the checkpoint behind
+//! them is complete, so that each is there once, whatever fails in between.
 
+use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result};
-use brisk_core::batch::{AnyBatch, Columns};
-use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, OperatorSpec, Rest, RuntimeContext};
+use brisk_core::batch::{AnyBatch, BatchType, Columns};
+use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, OperatorSpec, Rest, RuntimeContext, SnapshotContext};
 use brisk_core::registry::OperatorRegistry;
+use brisk_core::sink::{GivenOut, HeldBack, Sealed};
+use brisk_core::state::{OperatorSnapshot, Redistribution};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rows that a sink may keep unless it is told otherwise.
 const MAX_ROWS: usize = 10_000_000;
+/// Name of the operator state with rows that wait for a checkpoint.
+const RESULTS: &str = "$results";
 
 /// What the sinks of one job have collected. Clones are the same collection.
 #[derive(Clone)]
@@ -22,6 +28,8 @@ struct Kept {
     batches: Vec<Columns>,
     /// Rows in all batches.
     rows: usize,
+    /// Rows of which checkpoints are there.
+    given: GivenOut,
 }
 
 impl Default for Collected {
@@ -55,28 +63,85 @@ impl Collected {
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl OperatorFactory for Collected {
-    fn create(&self, _cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
-        Ok(Box::new(CollectOperator(self.clone())))
+    fn add(&self, batches: Vec<Columns>) -> Result<()> {
+        let mut kept = self.lock();
+        kept.rows += batches.iter().map(|batch| batch.rows).sum::<usize>();
+        if kept.rows > self.max_rows {
+            return Err(Error::user(format!("more than {} rows to collect in memory: write large results to a real sink", self.max_rows)));
+        }
+        kept.batches.extend(batches);
+        Ok(())
+    }
+
+    /// Adds the rows of a complete checkpoint, if they are not there.
+    fn give_out(&self, sealed: Sealed<Columns>) -> Result<()> {
+        let is_new = self.lock().given.is_new(&sealed);
+        if is_new { self.add(sealed.results) } else { Ok(()) }
     }
 }
 
-struct CollectOperator(Collected);
+impl OperatorFactory for Collected {
+    fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
+        let held = cx.state.checkpointing.then(|| HeldBack::new(cx.task.subtask, self.max_rows));
+        Ok(Box::new(CollectOperator { collected: self.clone(), held }))
+    }
+}
+
+struct CollectOperator {
+    collected: Collected,
+    /// Rows that wait for a checkpoint; `None` where there are no checkpoints.
+    held: Option<HeldBack<Columns>>,
+}
+
+fn encoded(batch: &Columns) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    batch.encode(&mut bytes);
+    bytes
+}
 
 impl Operator for CollectOperator {
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, _cx: &mut OperatorContext<'_>) -> Result<Rest> {
         let batch = Columns::from_any(batch)?;
-        let mut kept = self.0.lock();
-        kept.rows += batch.rows;
-        if kept.rows > self.0.max_rows {
-            return Err(Error::user(format!(
-                "more than {} rows to collect in memory: write large results to a real sink",
-                self.0.max_rows
-            )));
+        match &mut self.held {
+            Some(held) => {
+                let rows = batch.rows;
+                held.push(batch, rows)?;
+            }
+            None => self.collected.add(vec![batch])?,
         }
-        kept.batches.push(batch);
         Ok(Rest::Consumed)
+    }
+
+    /// Rows that a checkpoint left are those of a checkpoint that is complete.
+    fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        let restored: Vec<(u32, u64, Vec<Vec<u8>>)> = cx.runtime.state.operator_state(RESULTS)?;
+        for (subtask, checkpoint, batches) in restored {
+            let read = |bytes: &Vec<u8>| Columns::batch_type().decode(bytes).and_then(Columns::from_any);
+            let results = batches.iter().map(read).collect::<Result<Vec<_>>>()?;
+            self.collected.give_out(Sealed { subtask, checkpoint: CheckpointId(checkpoint), results })?;
+        }
+        Ok(())
+    }
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Columns::batch_type())
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        let Some(held) = &mut self.held else { return Ok(()) };
+        held.seal(cx.barrier.checkpoint);
+        let item = |sealed: &Sealed<Columns>| {
+            let batches: Vec<_> = sealed.results.iter().map(encoded).collect();
+            (sealed.subtask, sealed.checkpoint.0, batches)
+        };
+        let items: Vec<_> = held.waiting().map(item).collect();
+        snapshot.add_operator_state(RESULTS, Redistribution::Split, &items);
+        Ok(())
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        let due = self.held.as_mut().map(|held| held.complete(checkpoint)).unwrap_or_default();
+        due.into_iter().try_for_each(|sealed| self.collected.give_out(sealed))
     }
 }
