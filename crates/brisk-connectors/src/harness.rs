@@ -24,6 +24,12 @@ use std::time::Duration;
 #[derive(Default)]
 pub(crate) struct HandClock(AtomicU64);
 
+impl HandClock {
+    pub(crate) fn advance(&self, span: Duration) {
+        self.0.fetch_add(span.as_nanos() as u64, Ordering::SeqCst);
+    }
+}
+
 impl Clock for HandClock {
     fn now(&self) -> Timestamp {
         Timestamp((self.0.load(Ordering::SeqCst) / 1_000_000) as i64)
@@ -157,7 +163,7 @@ impl<T: Record> SourceHarness<T> {
 
     /// Moves the clock and calls the enumerator if it asked for it.
     pub(crate) fn advance(&mut self, span: Duration) -> Result<()> {
-        self.clock.0.fetch_add(span.as_nanos() as u64, Ordering::SeqCst);
+        self.clock.advance(span);
         if self.call_at.is_some_and(|at| at <= self.clock.now()) {
             self.coordinate(|coordinator, cx| coordinator.on_timer(cx))?;
         }

@@ -58,6 +58,11 @@ pub trait WriteFormat<T>: Send + Sync {
     /// A writer into `out`.
     fn open(&self, out: Box<dyn Write + Send>) -> Box<dyn RecordWriter<T>>;
 
+    /// A writer into `out` that goes on behind records: it writes nothing that belongs to the beginning of a file only, such as a header.
+    fn reopen(&self, out: Box<dyn Write + Send>) -> Box<dyn RecordWriter<T>> {
+        self.open(out)
+    }
+
     /// What names of files in this format end in, without the dot.
     fn extension(&self) -> &str;
 }

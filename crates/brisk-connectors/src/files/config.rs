@@ -1,18 +1,14 @@
-//! What a user says about files to read and to write.
+//! What a user says about files to read.
 
 use super::enumerator::{FileEnumerator, PendingFiles};
-use super::sink::{PartWriter, Target};
 use super::source::FileReader;
 use super::split::FileSplit;
 use brisk_base::{Millis, Result};
 use brisk_core::operator::RuntimeContext;
-use brisk_core::sink::{Sink, SinkWriter};
 use brisk_core::source::{Boundedness, Source, SourceReader, SplitEnumerator};
 use brisk_core::types::Record;
-use brisk_formats::{Csv, DisplayLines, ReadFormat, TextLines, WriteFormat};
-use serde::Serialize;
+use brisk_formats::{Csv, ReadFormat, TextLines};
 use serde::de::DeserializeOwned;
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -98,56 +94,5 @@ impl<T: Record> Source for FileSource<T> {
 
     fn create_reader(&self, _cx: &RuntimeContext) -> Result<Box<dyn SourceReader<T, FileSplit>>> {
         Ok(Box::new(FileReader::new(Arc::clone(&self.format))))
-    }
-}
-
-/// Writes files (Flink's `FileSink`): a folder with one part for each subtask that had records, `part-0.csv` and so on.
-///
-/// A file appears under its name only when it is complete: at the end of the input. Parts of an earlier job in the same folder are
-/// replaced; other files are left alone.
-pub struct FileSink<T> {
-    /// The folder, or the file of [`single_file`](Self::single_file).
-    path: PathBuf,
-    /// How records become bytes.
-    format: Arc<dyn WriteFormat<T>>,
-    /// Whether there is one file instead of a folder.
-    single: bool,
-}
-
-impl<T: Serialize> FileSink<T> {
-    /// Csv with a header made of the field names.
-    pub fn csv(path: impl AsRef<Path>) -> Self {
-        Self::with_format(path, Csv::new())
-    }
-}
-
-impl<T: Display> FileSink<T> {
-    /// A line for each record, as it displays itself.
-    pub fn text(path: impl AsRef<Path>) -> Self {
-        Self::with_format(path, DisplayLines)
-    }
-}
-
-impl<T> FileSink<T> {
-    /// Files in any format.
-    pub fn with_format(path: impl AsRef<Path>, format: impl WriteFormat<T> + 'static) -> Self {
-        Self { path: path.as_ref().to_owned(), format: Arc::new(format), single: false }
-    }
-
-    /// Writes one file at the path instead of a folder. The sink's parallelism has to be 1.
-    #[must_use]
-    pub fn single_file(mut self) -> Self {
-        self.single = true;
-        self
-    }
-}
-
-impl<T: Record> Sink for FileSink<T> {
-    type In = T;
-
-    fn create_writer(&self, cx: &RuntimeContext) -> Result<Box<dyn SinkWriter<T>>> {
-        let target =
-            if self.single { Target::single(&self.path, &cx.task)? } else { Target::part(&self.path, self.format.extension(), &cx.task)? };
-        Ok(Box::new(PartWriter::new(target, Arc::clone(&self.format), self.single)?))
     }
 }

@@ -13,6 +13,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 
-pub use config::{FileSink, FileSource};
+pub use config::FileSource;
 pub use enumerator::PendingFiles;
+pub use sink::{BasePathBuckets, BucketAssigner, BucketContext, DateTimeBuckets, FileSink, PendingPart, RollingPolicy};
 pub use split::FileSplit;

@@ -1,16 +1,12 @@
-//! Files read by several readers, watched folders, and what sinks leave behind.
+//! Files read by several readers, and watched folders.
 
 use super::*;
-use crate::harness::{HandClock, SourceHarness, runtime};
+use crate::harness::SourceHarness;
+use brisk_base::Result;
 use brisk_base::time::seconds;
-use brisk_base::{Result, Timestamp};
-use brisk_core::batch::Rows;
-use brisk_core::sink::{Sink, SinkWriter};
 use brisk_core::types::Record;
 use proptest::prelude::*;
 use std::fs;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -82,49 +78,4 @@ fn a_watched_folder_gives_new_files_as_they_come() {
     harness.advance(Duration::from_millis(1)).unwrap();
     assert!(!harness.run().unwrap());
     assert_eq!(harness.take(0), ["2"], "the old file is not read again");
-}
-
-fn writer<T: Record>(sink: &FileSink<T>, subtask: u32, parallelism: u32) -> Result<Box<dyn SinkWriter<T>>> {
-    sink.create_writer(&runtime(subtask, parallelism, &Arc::new(HandClock::default())))
-}
-
-fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort_unstable();
-    names
-}
-
-#[test]
-fn parts_appear_when_they_are_complete_and_replace_older_ones() {
-    let dir = folder(&[("part-0.csv", "old"), ("part-1.csv", "old"), ("part-7.csv", "old"), ("part-7.txt", "other")]);
-    let sink = FileSink::<(u32, String)>::csv(dir.path());
-    let mut writers: Vec<_> = (0..3).map(|subtask| writer(&sink, subtask, 3).unwrap()).collect();
-    writers[0].write((1, "a,b".into()), Timestamp::MIN).unwrap();
-    writers[2].write_batch(Rows::from(vec![(2, "c".into())])).unwrap();
-    assert_eq!(
-        names(dir.path()),
-        [".part-0.csv.inprogress", ".part-2.csv.inprogress", "part-0.csv", "part-1.csv", "part-7.csv", "part-7.txt"]
-    );
-    for writer in &mut writers {
-        writer.flush(true).unwrap();
-        writer.close().unwrap();
-    }
-    assert_eq!(names(dir.path()), ["part-0.csv", "part-2.csv", "part-7.txt"]);
-    assert_eq!(fs::read_to_string(dir.path().join("part-0.csv")).unwrap(), "1,\"a,b\"\n");
-}
-
-#[test]
-fn what_is_not_finished_leaves_nothing_behind() {
-    let dir = folder(&[]);
-    let path = dir.path().join("deep/out.txt");
-    let sink = FileSink::<u32>::text(&path).single_file();
-    let mut unfinished = writer(&sink, 0, 1).unwrap();
-    unfinished.write(1, Timestamp::MIN).unwrap();
-    unfinished.close().unwrap();
-    assert!(names(path.parent().unwrap()).is_empty());
-    let mut finished = writer(&sink, 0, 1).unwrap();
-    finished.flush(true).unwrap();
-    assert_eq!(fs::read_to_string(&path).unwrap(), "", "one file, even without records");
-    let error = writer(&sink, 0, 2).err().unwrap().to_string();
-    assert!(error.contains("2 subtasks cannot write the one file") && error.contains("parallelism to 1"), "{error}");
 }

@@ -88,6 +88,10 @@ impl<T: Serialize> WriteFormat<T> for Csv {
         Box::new(write::CsvWriter::new(self, out))
     }
 
+    fn reopen(&self, out: Box<dyn Write + Send>) -> Box<dyn RecordWriter<T>> {
+        Box::new(write::CsvWriter::new(&Self { header: false, ..self.clone() }, out))
+    }
+
     fn extension(&self) -> &str {
         "csv"
     }

@@ -236,7 +236,7 @@ impl SinkWriter<i64> for Log {
 fn sinks_get_every_row_once_and_are_flushed_at_the_end() {
     for hurried in [false, true] {
         let log = Log::default();
-        let mut driver = Driver::new(&[], |_| SinkOperator::new(Box::new(log.clone()))).hurried(hurried);
+        let mut driver = Driver::new(&[], |_| SinkOperator::new(Box::new(log.clone()), None)).hurried(hurried);
         let values: Vec<i64> = (0..500).collect();
         driver.batch(0, rows(&values, &[(500, 77)]));
         driver.end(1);
@@ -250,7 +250,7 @@ fn sinks_get_every_row_once_and_are_flushed_at_the_end() {
 #[test]
 fn collecting_waits_for_the_reader_and_wakes() {
     let handoff = Handoff::new();
-    let mut driver = Driver::new(&[], |_| CollectOperator::new(Arc::clone(&handoff)));
+    let mut driver = Driver::new(&[], |cx| CollectOperator::new(Arc::clone(&handoff), cx));
     let mut given = 0;
     let blocked = loop {
         let Some(rest) = driver.try_batch(0, Box::new(rows(&[given], &[]))).expect("no failure") else {
