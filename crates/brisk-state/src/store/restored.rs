@@ -161,14 +161,16 @@ impl RestoredStates {
     /// Entries that wait in memory or in the byte store.
     pub(super) fn entries(&self, store: Option<&SharedByteStore>, groups: KeyGroups) -> Result<usize> {
         let mut count = 0;
-        let mut visit = |_: KeyGroup, _: &[u8], _: &[u8]| {
-            count += 1;
-            Ok(())
-        };
         for Waiting { meta, place } in &self.waiting {
             match (place, store) {
-                (Place::Memory(entries), _) => entries.scan(groups.range, &mut visit)?,
-                (Place::Store(id), Some(store)) => bytes::freeze_untyped(store, *id, meta, groups)?.scan(groups.range, &mut visit)?,
+                (Place::Memory(entries), _) => count += entries.count,
+                (Place::Store(id), Some(store)) => {
+                    let visit = &mut |_: KeyGroup, _: &[u8], _: &[u8]| {
+                        count += 1;
+                        Ok(())
+                    };
+                    bytes::freeze_untyped(store, *id, meta, groups)?.scan(groups.range, visit)?;
+                }
                 (Place::Store(_) | Place::Checkpoint(_), _) => {}
             }
         }
@@ -201,12 +203,16 @@ fn is_carried(meta: &KeyedStateMeta) -> bool {
 struct Entries {
     /// Key group, and its entries: of each the key and the value, with their lengths.
     groups: Vec<(KeyGroup, Vec<u8>)>,
+    /// How many there are.
+    count: usize,
 }
 
 impl Entries {
     fn read(keyed: &dyn RestoredKeyedState, name: &str, range: KeyGroupRange) -> Result<Self> {
         let mut groups: Vec<(KeyGroup, Vec<u8>)> = Vec::new();
+        let mut count = 0;
         keyed.scan(name, range, &mut |group, key, value| {
+            count += 1;
             if groups.last().is_none_or(|(last, _)| *last != group) {
                 groups.push((group, Vec::new()));
             }
@@ -218,7 +224,7 @@ impl Entries {
         })?;
         groups.sort_by_key(|(group, _)| *group);
         groups.iter_mut().for_each(|(_, bytes)| bytes.shrink_to_fit());
-        Ok(Self { groups })
+        Ok(Self { groups, count })
     }
 
     fn scan(&self, range: KeyGroupRange, visit: &mut EntryVisitor<'_>) -> Result<()> {

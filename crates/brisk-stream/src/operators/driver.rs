@@ -14,7 +14,7 @@ use brisk_core::operator::{
     Budget, Operator, OperatorContext, Output, Port, Progress, Rest, RuntimeContext, SideOutputPort, SnapshotContext, TaskInfo,
 };
 use brisk_core::source::SourceEvent;
-use brisk_core::state::{OperatorRestore, OperatorSnapshot, OperatorStateContext};
+use brisk_core::state::{OperatorRestore, OperatorSnapshot};
 use brisk_core::types::Record;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -130,9 +130,19 @@ impl Driver {
         config: Configuration,
         make: impl FnOnce(&RuntimeContext) -> O,
     ) -> Self {
+        Self::with_runtime(tags, |runtime| runtime.config = Arc::new(config), |cx| Box::new(make(cx)))
+    }
+
+    /// Opens the operator that `make` gives in a runtime context that `adapt` has changed.
+    pub(crate) fn with_runtime(
+        tags: &[&str],
+        adapt: impl FnOnce(&mut RuntimeContext),
+        make: impl FnOnce(&RuntimeContext) -> Box<dyn Operator>,
+    ) -> Self {
         let clock = Arc::new(HandClock { now: AtomicI64::new(0), looks: AtomicU64::new(0) });
-        let runtime = RuntimeContext { config: Arc::new(config), ..runtime(&clock, tags) };
-        let operator = Box::new(make(&runtime));
+        let mut runtime = runtime(&clock, tags);
+        adapt(&mut runtime);
+        let operator = make(&runtime);
         let output = Recorded { ports: 1 + tags.len(), elements: Vec::new() };
         let budget = Budget::new(clock.clone());
         let (woken, watermark) = (Arc::default(), Timestamp::MIN);
@@ -141,12 +151,17 @@ impl Driver {
         driver
     }
 
+    /// The barrier of the next checkpoint.
+    pub(crate) fn barrier(&mut self) -> Barrier {
+        self.checkpoints += 1;
+        let (kind, alignment) = (SnapshotKind::Savepoint, Alignment::Unaligned);
+        Barrier { checkpoint: CheckpointId(self.checkpoints), timestamp: self.clock.now(), kind, alignment }
+    }
+
     /// What a checkpoint leaves that is taken now: through bytes, and in the form that all backends share.
     pub(crate) fn snapshot(&mut self) -> OperatorRestore {
-        self.checkpoints += 1;
-        let checkpoint = CheckpointId(self.checkpoints);
-        let (kind, alignment) = (SnapshotKind::Savepoint, Alignment::Unaligned);
-        let barrier = Barrier { checkpoint, timestamp: self.clock.now(), kind, alignment };
+        let barrier = self.barrier();
+        let checkpoint = barrier.checkpoint;
         self.call(|operator, cx| operator.prepare_snapshot(checkpoint, cx)).expect("no failure");
         let mut snapshot = OperatorSnapshot::default();
         self.operator.snapshot(&mut snapshot, &mut SnapshotContext { barrier, runtime: &self.runtime }).expect("no failure");
@@ -160,20 +175,24 @@ impl Driver {
     }
 
     /// Goes on with the operator that `make` gives from what a snapshot left, as a runtime does. What was emitted before stays.
-    pub(crate) fn restored<O: Operator + 'static>(mut self, restored: OperatorRestore, make: impl FnOnce(&RuntimeContext) -> O) -> Self {
+    pub(crate) fn restored(mut self, restored: OperatorRestore, make: impl FnOnce(&RuntimeContext) -> Box<dyn Operator>) -> Self {
         let watermark = restored.watermark;
         self.operator.close().expect("closes");
-        self.runtime.state = OperatorStateContext { restored: Some(Arc::new(restored)), ..OperatorStateContext::default() };
-        self.operator = Box::new(make(&self.runtime));
+        self.runtime.state.restored = Some(Arc::new(restored));
+        self.operator = make(&self.runtime);
         self.call(|operator, cx| operator.open(cx)).expect("opens");
         if watermark > Timestamp::MIN {
+            let before = self.output.elements.split_off(0);
             self.watermark(watermark.0);
+            // Those behind the operator know it.
+            self.output.elements.retain(|(_, element)| !matches!(element, Element::Watermark(again) if *again == watermark));
+            self.output.elements.splice(0..0, before);
         }
         self
     }
 
     /// Takes a snapshot and goes on from it.
-    pub(crate) fn restart<O: Operator + 'static>(mut self, make: impl FnOnce(&RuntimeContext) -> O) -> Self {
+    pub(crate) fn restart(mut self, make: impl FnOnce(&RuntimeContext) -> Box<dyn Operator>) -> Self {
         let snapshot = self.snapshot();
         self.restored(snapshot, make)
     }

@@ -13,14 +13,14 @@ use std::sync::Arc;
 const ALL: KeyGroupRange = KeyGroupRange::new(0, 128);
 
 /// The keyed states of a snapshot.
-pub(super) struct Kept {
+pub(crate) struct Kept {
     metas: Vec<KeyedStateMeta>,
     rows: BTreeMap<Arc<str>, Vec<(KeyGroup, Vec<u8>, Vec<u8>)>>,
 }
 
 impl Kept {
     /// What is left of a snapshot.
-    pub(super) fn restore(snapshot: OperatorSnapshot, checkpoint: CheckpointId, watermark: Timestamp) -> OperatorRestore {
+    pub(crate) fn restore(snapshot: OperatorSnapshot, checkpoint: CheckpointId, watermark: Timestamp) -> OperatorRestore {
         let mut kept = Self { metas: Vec::new(), rows: BTreeMap::new() };
         for state in snapshot.keyed {
             let mut rows = Vec::new();

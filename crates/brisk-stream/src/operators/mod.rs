@@ -40,6 +40,6 @@ pub(crate) use with_state::FlatMapWithState;
 #[cfg(test)]
 pub(crate) mod driver;
 #[cfg(test)]
-mod kept;
+pub(crate) mod kept;
 #[cfg(test)]
 mod tests;

@@ -68,6 +68,9 @@ pub(crate) trait Contents<T, K: Key, W: Window>: Send {
     /// Declares the state of the contents.
     fn declare(&mut self, state: &mut StateDeclarations);
 
+    /// Takes over what a checkpoint left, before the window function is opened.
+    fn claim(&mut self, store: &mut Store<K>) -> Result<()>;
+
     /// Opens the window function.
     fn open(&mut self, runtime: &RuntimeContext) -> Result<()>;
 
@@ -162,6 +165,10 @@ where
         self.state = state.engine_value::<F::Acc>("window-contents", Layout::KeyMajor);
     }
 
+    fn claim(&mut self, store: &mut Store<K>) -> Result<()> {
+        store.value::<W, F::Acc>(self.state).map(drop)
+    }
+
     fn add(&mut self, slot: Slot<'_, K, W>, value: T, _timestamp: Timestamp, store: &mut Store<K>) -> Result<()> {
         let Self { fold, state, .. } = self;
         let mut value = Some(value);
@@ -230,6 +237,10 @@ where
 
     fn declare(&mut self, state: &mut StateDeclarations) {
         self.state = state.engine_list::<T>("window-contents", Layout::KeyMajor);
+    }
+
+    fn claim(&mut self, store: &mut Store<K>) -> Result<()> {
+        store.list::<W, T>(self.state).map(drop)
     }
 
     fn add(&mut self, slot: Slot<'_, K, W>, value: T, _timestamp: Timestamp, store: &mut Store<K>) -> Result<()> {
@@ -302,6 +313,10 @@ where
 
     fn declare(&mut self, state: &mut StateDeclarations) {
         self.state = state.engine_list::<(T, Timestamp)>("window-contents", Layout::KeyMajor);
+    }
+
+    fn claim(&mut self, store: &mut Store<K>) -> Result<()> {
+        store.list::<W, (T, Timestamp)>(self.state).map(drop)
     }
 
     fn add(&mut self, slot: Slot<'_, K, W>, value: T, timestamp: Timestamp, store: &mut Store<K>) -> Result<()> {

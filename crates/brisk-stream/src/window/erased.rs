@@ -44,6 +44,9 @@ pub(crate) trait ErasedTrigger<T, K: Key, W>: Send {
     /// Declares its state.
     fn declare(&mut self, state: &mut StateDeclarations);
 
+    /// Takes over what a checkpoint left.
+    fn claim(&mut self, store: &mut Store<K>) -> Result<()>;
+
     fn on_element(
         &mut self,
         element: &T,
@@ -108,6 +111,10 @@ impl<T: 'static, K: Key, W: Window, G: Trigger<T, W>> ErasedTrigger<T, K, W> for
         if size_of::<G::State>() > 0 {
             self.state = Some(state.engine_value::<G::State>("trigger", Layout::KeyMajor));
         }
+    }
+
+    fn claim(&mut self, store: &mut Store<K>) -> Result<()> {
+        self.state.map_or(Ok(()), |id| store.value::<W, G::State>(id).map(drop))
     }
 
     fn on_element(

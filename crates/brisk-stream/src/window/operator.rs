@@ -415,6 +415,11 @@ where
     C: Contents<T, S::Key, W>,
 {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.contents.claim(&mut self.store)?;
+        self.trigger.claim(&mut self.store)?;
+        if let Some(id) = self.merging {
+            self.store.value::<(), Windows<W>>(id)?;
+        }
         self.count_entries()?;
         self.contents.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.contents.open(cx.runtime)

@@ -299,6 +299,7 @@ where
     C: Contents<T, S::Key, W>,
 {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.contents.claim(&mut self.store)?;
         self.count_entries()?;
         self.contents.initialize_state(&FunctionInitializationContext::new(cx.runtime))?;
         self.contents.open(cx.runtime)

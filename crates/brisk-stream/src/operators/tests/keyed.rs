@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// Counts per key; each record sets a timer 5 after its timestamp, and takes back the one 4 before it. Timers give `(key, -count)`.
-struct Counting {
+pub(super) struct Counting {
     count: ValueState<i64>,
 }
 
@@ -51,7 +51,7 @@ impl KeyedProcessFunction for Counting {
 }
 
 /// What [`Counting`] must give.
-fn counting_model(values: &[i64], marks: &BTreeMap<u32, i64>) -> Vec<Step<(i64, i64, i64)>> {
+pub(super) fn counting_model(values: &[i64], marks: &BTreeMap<u32, i64>) -> Vec<Step<(i64, i64, i64)>> {
     let (mut counts, mut watermark) = (BTreeMap::<i64, i64>::new(), i64::MIN);
     // By time, in the order in which they were set.
     let mut timers: Vec<(i64, i64)> = Vec::new();

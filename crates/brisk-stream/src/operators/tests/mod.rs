@@ -2,6 +2,7 @@
 
 mod async_io;
 mod broadcast;
+mod checkpoints;
 mod connected;
 mod keyed;
 mod stateless;
