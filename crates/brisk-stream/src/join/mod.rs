@@ -11,6 +11,8 @@ mod group_operator;
 mod interval_join;
 mod interval_operator;
 mod tagged_union;
+#[cfg(test)]
+mod tests;
 mod window_function;
 mod window_join;
 

@@ -150,8 +150,7 @@ fn run_in_parts(name: &str, seed: u64, mut restart: impl FnMut(Driver) -> Driver
             time += rng.below(3) as i64;
             rows.push((rng.below(3) as i64, rng.below(10) as i64), Timestamp((time - rng.below(12) as i64).max(0)));
         }
-        let mut rest: Option<Box<dyn AnyBatch>> =
-            Some(Box::new(rows)).filter(|rows: &Box<Rows<Pair>>| !rows.is_blank()).map(|rows| rows as _);
+        let mut rest: Option<Box<dyn AnyBatch>> = if rows.is_blank() { None } else { Some(Box::new(rows)) };
         while let Some(batch) = rest {
             driver = restart(driver);
             rest = driver.part(0, batch);

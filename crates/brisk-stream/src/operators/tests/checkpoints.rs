@@ -8,7 +8,7 @@ use crate::function::{
 use crate::key_selector::KeyBy;
 use crate::operators::driver::{Driver, rows, steps};
 use crate::operators::{
-    AsyncWaitOperator, BroadcastProcessOperator, CollectOperator, GlobalCommitOperator, Handoff, InPlace, KeyedOperator, KeyedProcess,
+    AsyncWaitOperator, BroadcastProcessOperator, ByReduce, CollectOperator, GlobalCommitOperator, Handoff, KeyedOperator, KeyedProcess,
     MapOperator, RollingOperator, SinkOperator, TimestampsOperator,
 };
 use brisk_base::ids::CheckpointId;
@@ -88,7 +88,7 @@ proptest! {
 #[test]
 fn rolling_aggregates() {
     let make = |cx: &RuntimeContext| -> Made {
-        let sum = InPlace(|into: &mut (i64, i64), value: (i64, i64)| into.1 += value.1);
+        let sum = ByReduce(|a: (i64, i64), b: (i64, i64)| Ok((a.0, a.1 + b.1)));
         Box::new(RollingOperator::new(KeyBy(|pair: &(i64, i64)| pair.0), sum, cx).expect("opens"))
     };
     let mut driver = new(make);
@@ -316,8 +316,9 @@ impl Ledger {
 #[test]
 fn sinks_commit_what_belongs_to_a_complete_checkpoint() {
     let ledger = Ledger::default();
-    let make =
-        |_: &RuntimeContext| -> Made { Box::new(SinkOperator::new(Box::new(Summing::default()), Some(AnyCommitter::new(ledger.clone())))) };
+    let make = |_: &RuntimeContext| -> Made {
+        Box::new(SinkOperator::<i64>::new(Box::new(Summing::default()), Some(AnyCommitter::new(ledger.clone()))))
+    };
     let mut driver = with_checkpoints(make);
     driver.batch(0, rows(&[1, 2], &[]));
     let first = driver.snapshot();
@@ -334,7 +335,7 @@ fn sinks_commit_what_belongs_to_a_complete_checkpoint() {
 
     let without = Ledger::default();
     let committer = AnyCommitter::new(without.clone());
-    let mut driver = new(|_| Box::new(SinkOperator::new(Box::new(Summing::default()), Some(committer))));
+    let mut driver = new(|_| Box::new(SinkOperator::<i64>::new(Box::new(Summing::default()), Some(committer))));
     driver.batch(0, rows(&[6], &[]));
     driver.end(1);
     assert_eq!(without.sums(), [6], "without checkpoints the end commits");
