@@ -4,6 +4,7 @@ use super::JoinContext;
 use super::function::ProcessJoinFn;
 use super::group_operator::{GroupOperator, Groups, Pairs};
 use super::interval_operator::{IntervalJoinOperator, IntervalSettings};
+use super::tagged_union::TaggedUnion;
 use super::window_function::Closure;
 use crate::key_selector::KeyBy;
 use crate::operators::driver::Driver;
@@ -69,15 +70,17 @@ struct FiresAtOnce;
 impl Operator for FiresAtOnce {
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
         let mut fired = Rows::default();
-        for step in Rows::<i64>::from_any(batch)?.into_cursor() {
+        for step in Rows::<TaggedUnion<i64, i64>>::from_any(batch)?.into_cursor() {
             match step {
-                Step::Row(size, timestamp, _) => {
+                Step::Row(TaggedUnion::One(size) | TaggedUnion::Two(size), timestamp, _) => {
                     fired.push(Groups { first: (0..size).collect(), second: (0..size).map(|number| number * 10).collect() }, timestamp);
                 }
                 Step::Watermark(watermark) => fired.mark(watermark),
             }
         }
-        cx.emit(MAIN_PORT, Box::new(fired));
+        if !fired.is_blank() {
+            cx.emit(MAIN_PORT, Box::new(fired));
+        }
         Ok(Rest::Consumed)
     }
 }
@@ -91,7 +94,7 @@ fn group_join(_: &RuntimeContext) -> Box<dyn Operator> {
 #[test]
 fn windows_that_have_fired_and_are_not_passed_on() {
     let mut rows = Rows::default();
-    [2i64, 3, 1].into_iter().zip(1..).for_each(|(size, time)| rows.push(size, Timestamp(time * 10)));
+    [2i64, 3, 1].into_iter().zip(1..).for_each(|(size, time)| rows.push(TaggedUnion::<i64, i64>::One(size), Timestamp(time * 10)));
     rows.marks = vec![brisk_core::batch::Mark { row: 1, watermark: Timestamp(15) }];
     let expected: Vec<(Pair, i64)> = [(2i64, 10), (3, 20), (1, 30)]
         .into_iter()
