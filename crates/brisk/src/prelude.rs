@@ -8,7 +8,9 @@ pub use brisk_connectors::datagen::DataGeneratorSource;
 pub use brisk_connectors::files::{FileSink, FileSource};
 pub use brisk_connectors::socket::{SocketSink, SocketSource};
 pub use brisk_core::function::watermark::{WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
-pub use brisk_core::function::{AggregateFunction, Collector, OutputTag, ReduceFunction};
+pub use brisk_core::function::{
+    AggregateFunction, Collector, FunctionInitializationContext, FunctionSnapshotContext, OutputTag, ReduceFunction,
+};
 pub use brisk_core::job::{JobClient, JobResult, JobStatus};
 pub use brisk_core::operator::RuntimeContext;
 pub use brisk_core::state::{AggregatingState, ListState, MapState, ReducingState, StateDeclarations, ValueState};
