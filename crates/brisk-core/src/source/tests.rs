@@ -3,11 +3,13 @@
 use super::*;
 use crate::accumulator::Accumulators;
 use crate::batch::Rows;
+use crate::checkpoint::{Alignment, Barrier, SnapshotKind};
 use crate::element::Element;
 use crate::function::watermark::{WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
-use crate::operator::{Budget, Operator, OperatorContext, OperatorFactory, Output, Port, RuntimeContext, TaskInfo};
+use crate::operator::{Budget, Operator, OperatorContext, OperatorFactory, Output, Port, RuntimeContext, SnapshotContext, TaskInfo};
+use crate::state::{OperatorRestore, OperatorSnapshot, OperatorStateSnapshot, RestoredOperatorState};
 use brisk_base::Millis;
-use brisk_base::ids::{AttemptId, JobId, OperatorId, VertexId};
+use brisk_base::ids::{AttemptId, CheckpointId, JobId, OperatorId, VertexId};
 use brisk_base::metrics::MetricGroup;
 use brisk_base::options::Configuration;
 use brisk_base::world::{Clock, MonoTime, Spawner, World};
@@ -246,6 +248,23 @@ impl Fixture {
     fn seen(&mut self) -> Vec<String> {
         std::mem::take(&mut self.seen.0)
     }
+
+    /// Takes a checkpoint and goes on from it.
+    fn restart(&mut self, strategy: WatermarkStrategy<i64>) {
+        let (kind, alignment) = (SnapshotKind::Checkpoint, Alignment::Aligned);
+        let barrier = Barrier { checkpoint: CheckpointId(1), timestamp: self.clock.now(), kind, alignment };
+        let mut snapshot = OperatorSnapshot::default();
+        self.operator.snapshot(&mut snapshot, &mut SnapshotContext { barrier, runtime: &self.runtime }).expect("no failure");
+        let left = |state: OperatorStateSnapshot| {
+            let OperatorStateSnapshot { name, redistribution, schema, items } = state;
+            RestoredOperatorState { name, redistribution, schema, items }
+        };
+        let operator = snapshot.operator.into_iter().map(left).collect();
+        self.runtime.state.restored = Some(Arc::new(OperatorRestore { operator, ..OperatorRestore::default() }));
+        let source = Scripted { script: Arc::clone(&self.script), paused: Arc::clone(&self.paused) };
+        self.operator = SourceOperatorFactory::new(source, strategy).create(&self.runtime).expect("made");
+        self.call(|operator, cx| operator.open(cx));
+    }
 }
 
 use Does::{Finish, Plain, Release, Row};
@@ -460,4 +479,52 @@ fn a_reader_that_registers_late_is_told_the_limit() {
     cx.now = Timestamp(50);
     coordinator.on_timer(&mut cx).expect("no failure");
     assert_eq!(cx.group_watermark, Some(("group".to_owned(), Timestamp(100))));
+}
+
+#[test]
+fn event_time_goes_on_from_a_checkpoint() {
+    let strategy = || by_value().with_idleness(Millis(100));
+    let mut fixture = Fixture::new(strategy());
+    fixture.assign(&["a", "b"]);
+    fixture.poll([Row("a", 20), Row("b", 15)]);
+    assert_eq!(fixture.seen(), ["20", "15", "<14"]);
+    fixture.restart(strategy());
+    assert_eq!(fixture.seen(), ["!RequestSplit"], "this reader keeps no splits, so it asks");
+    fixture.assign(&["a", "b"]);
+    fixture.poll([Row("b", 16)]);
+    assert_eq!(fixture.seen(), ["16", "<15"], "a stands at 19 and holds nothing back");
+    fixture.poll([Row("a", 18), Row("b", 17)]);
+    assert_eq!(fixture.seen(), ["18", "17", "<16"], "18 is no new highest timestamp of a");
+    fixture.time(500);
+    assert_eq!(fixture.seen().last().map(String::as_str), Some("Idle"));
+    fixture.restart(strategy());
+    assert_eq!(fixture.seen(), ["Idle", "!RequestSplit"]);
+}
+
+/// A split with state of a type of the test's.
+struct Counted(u64);
+
+impl SplitEnumerator<String, u64> for Counted {
+    fn handle_split_request(&mut self, subtask: u32, cx: &mut EnumeratorContext<'_, String>) -> Result<()> {
+        self.0 += 1;
+        cx.assign_split(self.0.to_string(), subtask);
+        Ok(())
+    }
+
+    fn add_splits_back(&mut self, _: Vec<String>, _: u32) {}
+
+    fn snapshot(&mut self) -> Result<u64> {
+        Ok(self.0)
+    }
+}
+
+#[test]
+fn the_state_of_an_enumerator_is_read_back_as_its_type_only() {
+    let mut coordinator = EnumeratorCoordinator::<String, u64>::new(Box::new(Counted(0)), 1, None);
+    coordinator.handle_event(0, SourceEvent::RequestSplit, &mut CoordinatorContext::default()).expect("gives one");
+    let bytes = coordinator.snapshot().expect("no failure");
+    assert_eq!(decode_enumerator_state::<u64>(&bytes).expect("of this type"), 1);
+    let error = decode_enumerator_state::<String>(&bytes).expect_err("of another type").to_string();
+    assert!(error.contains("the checkpoint has it as u64, and the program as string"), "{error}");
+    decode_enumerator_state::<u64>(&bytes[..bytes.len() - 1]).expect_err("a byte is missing");
 }

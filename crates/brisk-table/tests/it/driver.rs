@@ -1,15 +1,22 @@
 //! Runs one operator by hand.
 
-use brisk_base::ids::{AttemptId, JobId, OperatorId, VertexId};
+use brisk_base::ids::{AttemptId, CheckpointId, JobId, OperatorId, VertexId};
 use brisk_base::metrics::MetricGroup;
 use brisk_base::options::Configuration;
 use brisk_base::world::World;
 use brisk_base::{Result, Timestamp};
 use brisk_core::accumulator::Accumulators;
 use brisk_core::batch::Columns;
+use brisk_core::checkpoint::{Alignment, Barrier, SnapshotKind};
 use brisk_core::element::Element;
-use brisk_core::operator::{Budget, Operator, OperatorContext, OperatorFactory, Output, Port, Progress, Rest, RuntimeContext, TaskInfo};
+use brisk_core::operator::{
+    Budget, Operator, OperatorContext, OperatorFactory, Output, Port, Progress, Rest, RuntimeContext, SnapshotContext, TaskInfo,
+};
 use brisk_core::source::SourceEvent;
+use brisk_core::state::{
+    EntryVisitor, KeyedStateMeta, OperatorRestore, OperatorSnapshot, OperatorStateSnapshot, RestoredKeyedState, RestoredOperatorState,
+};
+use brisk_core::types::{KeyGroup, KeyGroupRange};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
@@ -64,7 +71,38 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(factory: &dyn OperatorFactory) -> Self {
-        let runtime = runtime();
+        Self::in_runtime(runtime(), factory)
+    }
+
+    /// With checkpoints.
+    pub(crate) fn with_checkpoints(factory: &dyn OperatorFactory) -> Self {
+        let mut runtime = runtime();
+        runtime.state.checkpointing = true;
+        Self::in_runtime(runtime, factory)
+    }
+
+    /// What a checkpoint leaves that is taken now.
+    pub(crate) fn snapshot(&mut self, checkpoint: CheckpointId) -> OperatorRestore {
+        let (kind, alignment) = (SnapshotKind::Savepoint, Alignment::Aligned);
+        let barrier = Barrier { checkpoint, timestamp: Timestamp(0), kind, alignment };
+        self.call(|operator, cx| operator.prepare_snapshot(checkpoint, cx)).expect("no failure");
+        let mut snapshot = OperatorSnapshot::default();
+        self.operator.snapshot(&mut snapshot, &mut SnapshotContext { barrier, runtime: &self.runtime }).expect("no failure");
+        kept(snapshot, checkpoint)
+    }
+
+    /// Goes on from a checkpoint. What was emitted before stays.
+    pub(crate) fn restored(self, left: OperatorRestore, factory: &dyn OperatorFactory) -> Self {
+        let Self { mut operator, mut runtime, output, waited } = self;
+        operator.close().expect("closes");
+        runtime.state.restored = Some(Arc::new(left));
+        let mut driver = Self::in_runtime(runtime, factory);
+        driver.output.0.splice(0..0, output.0);
+        driver.waited = waited;
+        driver
+    }
+
+    fn in_runtime(runtime: RuntimeContext, factory: &dyn OperatorFactory) -> Self {
         let operator = factory.create(&runtime).expect("can be made");
         let mut driver = Self { operator, runtime, output: Recorded::default(), waited: 0 };
         driver.call(|operator, cx| operator.open(cx)).expect("opens");
@@ -143,4 +181,40 @@ pub(crate) fn shown(elements: Vec<Element>) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The keyed states of a snapshot.
+struct Kept {
+    metas: Vec<KeyedStateMeta>,
+    rows: BTreeMap<Arc<str>, Vec<(KeyGroup, Vec<u8>, Vec<u8>)>>,
+}
+
+fn kept(snapshot: OperatorSnapshot, checkpoint: CheckpointId) -> OperatorRestore {
+    let mut kept = Kept { metas: Vec::new(), rows: BTreeMap::new() };
+    for state in snapshot.keyed {
+        let rows = kept.rows.entry(Arc::clone(&state.meta.name)).or_default();
+        let add = &mut |group, key: &[u8], value: &[u8]| {
+            rows.push((group, key.to_vec(), value.to_vec()));
+            Ok(())
+        };
+        state.table.scan(KeyGroupRange::new(0, 128), add).expect("scanning never fails here");
+        kept.metas.push(state.meta);
+    }
+    let operator = |state: OperatorStateSnapshot| {
+        let OperatorStateSnapshot { name, redistribution, schema, items } = state;
+        RestoredOperatorState { name, redistribution, schema, items }
+    };
+    let operator = snapshot.operator.into_iter().map(operator).collect();
+    OperatorRestore { checkpoint, keyed: Some(Arc::new(kept)), operator, ..OperatorRestore::default() }
+}
+
+impl RestoredKeyedState for Kept {
+    fn states(&self) -> &[KeyedStateMeta] {
+        &self.metas
+    }
+
+    fn scan(&self, state: &str, groups: KeyGroupRange, visit: &mut EntryVisitor<'_>) -> Result<()> {
+        let rows = self.rows.get(state).into_iter().flatten();
+        rows.filter(|(group, ..)| groups.contains(*group)).try_for_each(|(group, key, value)| visit(*group, key, value))
+    }
 }

@@ -105,3 +105,51 @@ fn settings_out_of_range_are_refused() {
     let rows = refused(ChangelogGeneratorConfig { batch_rows: 5000, ..config() });
     assert_eq!(rows, "changelog-generator: 'batch_rows' is 5000; set it between 1 and 4096");
 }
+
+#[test]
+fn the_changelog_goes_on_from_a_checkpoint() {
+    let source = ChangelogGenerator::new(config()).expect("a good configuration");
+    let whole = shown(read(&config(), (0..3).map(split)));
+    for polls in [0, 1, 5, 17, 100] {
+        let mut driver = Driver::new(&source);
+        let add = |driver: &mut Driver, event| driver.call(|operator, cx| operator.handle_event(event, cx)).expect("knows the event");
+        let splits = (0..3).map(|index| {
+            let mut bytes = Vec::new();
+            split(index).encode(&mut bytes);
+            bytes
+        });
+        add(&mut driver, SourceEvent::AddSplits(splits.collect()));
+        for _ in 0..polls {
+            driver.call(|operator, cx| operator.poll_source(cx)).expect("polls");
+        }
+        let left = driver.snapshot(brisk_base::ids::CheckpointId(1));
+        let before = driver.elements();
+        driver.call(|operator, cx| operator.poll_source(cx)).expect("polls");
+        driver.elements();
+        driver = driver.restored(left, &source);
+        add(&mut driver, SourceEvent::NoMoreSplits);
+        while driver.call(|operator, cx| operator.poll_source(cx)).expect("polls") == SourcePoll::More {}
+        let all = before.into_iter().chain(driver.elements()).collect();
+        assert_eq!(shown(all), whole, "{polls} polls");
+    }
+}
+
+#[test]
+fn splits_that_readers_have_are_not_dealt_out_again() {
+    let source = ChangelogGenerator::new(config()).expect("a good configuration");
+    let mut coordinator = source.coordinator(3, None).expect("no need of anything").expect("a source has one");
+    let mut cx = CoordinatorContext::default();
+    coordinator.start(&mut cx).expect("starts");
+    coordinator.add_reader(0, &mut cx).expect("known");
+    let state = coordinator.snapshot().expect("no failure");
+    let mut restored = source.coordinator(1, Some(&state)).expect("its own state").expect("a source has one");
+    let mut cx = CoordinatorContext::default();
+    restored.start(&mut cx).expect("starts");
+    restored.add_reader(0, &mut cx).expect("known");
+    let given: Vec<_> = cx
+        .to_subtasks
+        .iter()
+        .filter_map(|(_, event)| if let SourceEvent::AddSplits(splits) = event { Some(splits.len()) } else { None })
+        .collect();
+    assert_eq!(given, [2], "the first of three has a reader");
+}

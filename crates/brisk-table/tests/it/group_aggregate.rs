@@ -132,6 +132,29 @@ proptest! {
     }
 
     #[test]
+    fn the_aggregation_goes_on_from_a_checkpoint(
+        rows in changelog(),
+        cut in 1usize..20,
+        text_keys in any::<bool>(),
+        row_exact in any::<bool>(),
+    ) {
+        // A checkpoint of one backend is restored in the next.
+        let backends: Vec<_> = backends().into_iter().filter(|(name, _)| *name != "delayed").map(|(_, backend)| backend).collect();
+        let made = |number: usize| {
+            let aggregate = GroupAggregate::new(config(text_keys, row_exact)).expect("a good configuration");
+            aggregate.with_backend(Arc::clone(&backends[number % backends.len()]))
+        };
+        let (mut driver, mut undisturbed) = (Driver::new(&made(0)), driver(config(text_keys, row_exact)));
+        for (number, piece) in rows.chunks(cut).enumerate() {
+            driver.batch(columns(piece, text_keys)).expect("consumed");
+            undisturbed.batch(columns(piece, text_keys)).expect("consumed");
+            let left = driver.snapshot(brisk_base::ids::CheckpointId(number as u64 + 1));
+            driver = driver.restored(left, &made(number + 1));
+        }
+        prop_assert_eq!(shown(driver.elements()), shown(undisturbed.elements()));
+    }
+
+    #[test]
     fn row_exact_output_does_not_depend_on_cuts(
         rows in changelog(),
         cuts in proptest::collection::vec(1usize..20, 1..5),

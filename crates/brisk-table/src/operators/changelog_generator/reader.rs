@@ -42,8 +42,8 @@ impl ChangelogReader {
 
     fn add_split(&mut self, split: GeneratorSplit) -> Result<()> {
         let mut changes = OrderChanges::new(&self.config, split.index);
-        let skipped = (0..split.read).map_while(|_| changes.next()).last();
-        let watermark = skipped.map_or(Timestamp::MIN, |change| change.watermark);
+        let skipped = (0..split.read).map_while(|_| changes.next());
+        let watermark = skipped.map(|change| change.watermark).max().unwrap_or(Timestamp::MIN);
         if self.splits.iter().any(|other| other.split.index == split.index) {
             return Err(Error::bug(format!("{} is assigned twice", split.split_id())));
         }
