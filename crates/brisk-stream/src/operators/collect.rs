@@ -22,6 +22,9 @@ const MAX_HELD_BACK: usize = 10_000_000;
 /// Name of the operator state with results that are held back.
 const RESULTS: &str = "$results";
 
+/// Results that one subtask holds back, by checkpoint: one item, so that they stay in their order wherever it goes.
+type Stored<T> = (u32, Vec<(u64, Vec<T>)>);
+
 /// The queue between the subtasks that collect and the program.
 pub(crate) struct Handoff<T> {
     state: Mutex<State<T>>,
@@ -126,9 +129,11 @@ impl<T: Record> CollectOperator<T> {
 impl<T: Record> Operator for CollectOperator<T> {
     /// Results that a checkpoint left are those of a checkpoint that is complete.
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
-        let restored: Vec<(u32, u64, Vec<T>)> = cx.runtime.state.operator_state(RESULTS)?;
-        for (subtask, checkpoint, values) in restored {
-            self.handoff.give_out(Sealed { subtask, checkpoint: CheckpointId(checkpoint), results: vec![values] });
+        let restored: Vec<Stored<T>> = cx.runtime.state.operator_state(RESULTS)?;
+        for (subtask, sealed) in restored {
+            for (checkpoint, values) in sealed {
+                self.handoff.give_out(Sealed { subtask, checkpoint: CheckpointId(checkpoint), results: vec![values] });
+            }
         }
         Ok(())
     }
@@ -140,8 +145,9 @@ impl<T: Record> Operator for CollectOperator<T> {
     fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
         let Some(held) = &mut self.held else { return Ok(()) };
         held.seal(cx.barrier.checkpoint);
-        let items: Vec<_> = held.waiting().map(|sealed| (sealed.subtask, sealed.checkpoint.0, sealed.results.concat())).collect();
-        snapshot.add_operator_state(RESULTS, Redistribution::Split, &items);
+        let sealed: Vec<_> = held.waiting().map(|sealed| (sealed.checkpoint.0, sealed.results.concat())).collect();
+        let item: Stored<T> = (cx.runtime.task.subtask, sealed);
+        snapshot.add_operator_state(RESULTS, Redistribution::Split, Some(&item).filter(|item| !item.1.is_empty()));
         Ok(())
     }
 

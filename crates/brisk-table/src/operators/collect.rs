@@ -15,6 +15,9 @@ const MAX_ROWS: usize = 10_000_000;
 /// Name of the operator state with rows that wait for a checkpoint.
 const RESULTS: &str = "$results";
 
+/// Rows that one subtask holds back, by checkpoint, as encoded batches: one item, so that they stay in their order wherever it goes.
+type Stored = (u32, Vec<(u64, Vec<Vec<u8>>)>);
+
 /// What the sinks of one job have collected. Clones are the same collection.
 #[derive(Clone)]
 pub struct Collected {
@@ -115,11 +118,13 @@ impl Operator for CollectOperator {
 
     /// Rows that a checkpoint left are those of a checkpoint that is complete.
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
-        let restored: Vec<(u32, u64, Vec<Vec<u8>>)> = cx.runtime.state.operator_state(RESULTS)?;
-        for (subtask, checkpoint, batches) in restored {
-            let read = |bytes: &Vec<u8>| Columns::batch_type().decode(bytes).and_then(Columns::from_any);
-            let results = batches.iter().map(read).collect::<Result<Vec<_>>>()?;
-            self.collected.give_out(Sealed { subtask, checkpoint: CheckpointId(checkpoint), results })?;
+        let restored: Vec<Stored> = cx.runtime.state.operator_state(RESULTS)?;
+        for (subtask, sealed) in restored {
+            for (checkpoint, batches) in sealed {
+                let read = |bytes: &Vec<u8>| Columns::batch_type().decode(bytes).and_then(Columns::from_any);
+                let results = batches.iter().map(read).collect::<Result<Vec<_>>>()?;
+                self.collected.give_out(Sealed { subtask, checkpoint: CheckpointId(checkpoint), results })?;
+            }
         }
         Ok(())
     }
@@ -131,12 +136,9 @@ impl Operator for CollectOperator {
     fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
         let Some(held) = &mut self.held else { return Ok(()) };
         held.seal(cx.barrier.checkpoint);
-        let item = |sealed: &Sealed<Columns>| {
-            let batches: Vec<_> = sealed.results.iter().map(encoded).collect();
-            (sealed.subtask, sealed.checkpoint.0, batches)
-        };
-        let items: Vec<_> = held.waiting().map(item).collect();
-        snapshot.add_operator_state(RESULTS, Redistribution::Split, &items);
+        let stored = |sealed: &Sealed<Columns>| (sealed.checkpoint.0, sealed.results.iter().map(encoded).collect::<Vec<_>>());
+        let item: Stored = (cx.runtime.task.subtask, held.waiting().map(stored).collect());
+        snapshot.add_operator_state(RESULTS, Redistribution::Split, Some(&item).filter(|item| !item.1.is_empty()));
         Ok(())
     }
 

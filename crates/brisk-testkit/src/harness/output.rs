@@ -1,7 +1,7 @@
 //! What comes out of a harness.
 
 use brisk_base::{Result, Timestamp};
-use brisk_core::batch::{AnyBatch, Rows, Step};
+use brisk_core::batch::{AnyBatch, BatchType, Rows, Step};
 use brisk_core::element::StreamStatus;
 use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext};
 use brisk_core::types::Record;
@@ -66,6 +66,10 @@ impl<T: Record> Collected<T> {
 struct Collect<T>(Collected<T>);
 
 impl<T: Record> Operator for Collect<T> {
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Rows::<T>::batch_type())
+    }
+
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, _cx: &mut OperatorContext<'_>) -> Result<Rest> {
         for step in Rows::<T>::from_any(batch)?.into_cursor() {
             self.0.add(match step {

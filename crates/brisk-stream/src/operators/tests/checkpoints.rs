@@ -88,7 +88,7 @@ proptest! {
 #[test]
 fn rolling_aggregates() {
     let make = |cx: &RuntimeContext| -> Made {
-        let sum = ByReduce(|a: (i64, i64), b: (i64, i64)| Ok((a.0, a.1 + b.1)));
+        let sum = ByReduce::new(|a: (i64, i64), b: (i64, i64)| Ok((a.0, a.1 + b.1)));
         Box::new(RollingOperator::new(KeyBy(|pair: &(i64, i64)| pair.0), sum, cx).expect("opens"))
     };
     let mut driver = new(make);
