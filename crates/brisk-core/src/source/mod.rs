@@ -17,6 +17,7 @@ pub use output::SourceOutput;
 
 use crate::operator::{RuntimeContext, SourcePoll};
 use crate::types::Record;
+use brisk_base::ids::CheckpointId;
 use brisk_base::{Result, Timestamp};
 use std::task::Waker;
 use std::time::Duration;
@@ -161,6 +162,15 @@ pub trait SourceReader<T, S>: Send {
 
     /// The splits that are not read to their end, with how far they have been read, to go on from there.
     fn snapshot(&self) -> Vec<S>;
+
+    /// A checkpoint is complete: what came before it will not be asked for again. May be left out for a checkpoint when a later one is
+    /// complete.
+    ///
+    /// # Errors
+    /// Fails the task.
+    fn checkpoint_complete(&mut self, _checkpoint: CheckpointId) -> Result<()> {
+        Ok(())
+    }
 
     /// Splits that must not be read on for now, because they are ahead of the others (alignment). A reader of one split at a time may
     /// leave this: the whole reader waits then.

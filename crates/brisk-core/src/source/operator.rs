@@ -12,6 +12,7 @@ use crate::function::watermark::WatermarkStrategy;
 use crate::operator::{MAIN_PORT, Operator, OperatorContext, OperatorFactory, Progress, Rest, RuntimeContext, SnapshotContext, SourcePoll};
 use crate::state::{EventTimeStanding, OperatorSnapshot, Redistribution};
 use crate::types::Record;
+use brisk_base::ids::CheckpointId;
 use brisk_base::options::core_options::AUTO_WATERMARK_INTERVAL;
 use brisk_base::{Error, Millis, Result, Timestamp};
 use std::sync::Arc;
@@ -242,6 +243,10 @@ impl<T: Record, S: SourceSplit> Operator for SourceOperator<T, S> {
         snapshot.add_operator_state(SPLIT_TIMES, Redistribution::Union, &self.output.split_times());
         self.output.standing().snapshot(cx.runtime, snapshot);
         Ok(())
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.reader.checkpoint_complete(checkpoint)
     }
 
     fn next_processing_time(&self) -> Option<Timestamp> {

@@ -9,7 +9,7 @@ use crate::function::watermark::{WatermarkGenerator, WatermarkOutput, WatermarkS
 use crate::operator::{Budget, Operator, OperatorContext, OperatorFactory, Output, Port, RuntimeContext, SnapshotContext, TaskInfo};
 use crate::state::{OperatorRestore, OperatorSnapshot, OperatorStateSnapshot, RestoredOperatorState};
 use brisk_base::Millis;
-use brisk_base::ids::{AttemptId, CheckpointId, JobId, OperatorId, VertexId};
+use brisk_base::ids::{AttemptId, JobId, OperatorId, VertexId};
 use brisk_base::metrics::MetricGroup;
 use brisk_base::options::Configuration;
 use brisk_base::world::{Clock, MonoTime, Spawner, World};
