@@ -1,16 +1,20 @@
 //! Runs a source in a test: its enumerator and its readers by turns, on the test's thread, without a runtime.
 
-use brisk_base::ids::{AttemptId, JobId, OperatorId};
+use brisk_base::ids::{AttemptId, CheckpointId, JobId, OperatorId};
 use brisk_base::metrics::MetricGroup;
 use brisk_base::options::Configuration;
 use brisk_base::world::{Clock, MonoTime, Spawner, World};
 use brisk_base::{Result, Timestamp};
 use brisk_core::accumulator::Accumulators;
 use brisk_core::batch::Rows;
+use brisk_core::checkpoint::{Alignment, Barrier, SnapshotKind};
 use brisk_core::element::Element;
 use brisk_core::function::watermark::WatermarkStrategy;
-use brisk_core::operator::{Budget, Operator, OperatorContext, OperatorFactory, Output, Port, RuntimeContext, SourcePoll, TaskInfo};
+use brisk_core::operator::{
+    Budget, Operator, OperatorContext, OperatorFactory, Output, Port, RuntimeContext, SnapshotContext, SourcePoll, TaskInfo,
+};
 use brisk_core::source::{CoordinatorContext, Source, SourceCoordinator, SourceEvent, SourceOperatorFactory};
+use brisk_core::state::{OperatorRestore, OperatorSnapshot, OperatorStateSnapshot, Redistribution, RestoredOperatorState};
 use brisk_core::types::Record;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -121,6 +125,34 @@ pub(crate) struct SourceHarness<T> {
     woken: Receiver<()>,
 }
 
+/// What a checkpoint leaves of a source.
+pub(crate) struct Left {
+    /// The enumerator's state.
+    enumerator: Vec<u8>,
+    /// The readers' states.
+    readers: Vec<OperatorStateSnapshot>,
+}
+
+impl Left {
+    /// The share of one reader.
+    fn spread(&self, subtask: u32, parallelism: u32) -> OperatorRestore {
+        let mut operator: Vec<RestoredOperatorState> = Vec::new();
+        let mut count = 0;
+        for OperatorStateSnapshot { name, redistribution, schema, items } in self.readers.clone() {
+            let is_ours = |_: &Vec<u8>| {
+                count += 1;
+                redistribution != Redistribution::Split || count % parallelism == subtask
+            };
+            let items: Vec<_> = items.into_iter().filter(is_ours).collect();
+            match operator.iter_mut().find(|state| state.name == name) {
+                Some(state) => state.items.extend(items),
+                None => operator.push(RestoredOperatorState { name, redistribution, schema, items }),
+            }
+        }
+        OperatorRestore { checkpoint: CheckpointId(1), operator, ..OperatorRestore::default() }
+    }
+}
+
 struct Bell(Sender<()>);
 
 impl Wake for Bell {
@@ -132,11 +164,21 @@ impl Wake for Bell {
 
 impl<T: Record> SourceHarness<T> {
     pub(crate) fn new<S: Source<Out = T>>(source: S, parallelism: u32) -> Result<Self> {
+        Self::start(source, parallelism, None)
+    }
+
+    /// Goes on from a checkpoint.
+    pub(crate) fn restored<S: Source<Out = T>>(source: S, parallelism: u32, left: &Left) -> Result<Self> {
+        Self::start(source, parallelism, Some(left))
+    }
+
+    fn start<S: Source<Out = T>>(source: S, parallelism: u32, left: Option<&Left>) -> Result<Self> {
         let clock = Arc::new(HandClock::default());
         let factory = SourceOperatorFactory::new(source, WatermarkStrategy::no_watermarks());
-        let coordinator = factory.coordinator(parallelism, None)?.expect("sources have one");
+        let coordinator = factory.coordinator(parallelism, left.map(|left| &*left.enumerator))?.expect("sources have one");
         let reader = |subtask| {
-            let runtime = runtime(subtask, parallelism, &clock);
+            let mut runtime = runtime(subtask, parallelism, &clock);
+            runtime.state.restored = left.map(|left| Arc::new(left.spread(subtask, parallelism)));
             let operator = factory.create(&runtime)?;
             Ok(Reader { operator, runtime, records: Vec::new(), finished: false, wake_after: None })
         };
@@ -159,6 +201,20 @@ impl<T: Record> SourceHarness<T> {
         }
         harness.deliver()?;
         Ok(harness)
+    }
+
+    /// Takes a checkpoint: first of the enumerator, then of the readers.
+    pub(crate) fn checkpoint(&mut self) -> Result<Left> {
+        let enumerator = self.coordinator.snapshot()?;
+        let (kind, alignment) = (SnapshotKind::Checkpoint, Alignment::Aligned);
+        let barrier = Barrier { checkpoint: CheckpointId(1), timestamp: self.clock.now(), kind, alignment };
+        let mut readers = Vec::new();
+        for Reader { operator, runtime, .. } in &mut self.readers {
+            let mut snapshot = OperatorSnapshot::default();
+            operator.snapshot(&mut snapshot, &mut SnapshotContext { barrier, runtime })?;
+            readers.extend(snapshot.operator);
+        }
+        Ok(Left { enumerator, readers })
     }
 
     /// Moves the clock and calls the enumerator if it asked for it.

@@ -31,3 +31,23 @@ fn records_come_when_they_are_due_and_late_polls_catch_up() {
     assert!(harness.run().unwrap());
     assert_eq!(harness.take(0).last(), Some(&(99, 99_000_000)));
 }
+
+#[test]
+fn generating_goes_on_from_a_checkpoint_with_another_parallelism() {
+    for (polls, after) in [(0, 2), (1, 5), (3, 1), (50, 2)] {
+        let source = || DataGeneratorSource::new(|n| n).count(20_000);
+        let mut harness = SourceHarness::new(source(), 3).unwrap();
+        for poll in 0..polls {
+            harness.poll(poll % 3).unwrap();
+        }
+        let mut all: Vec<u64> = (0..3).flat_map(|subtask| harness.take(subtask)).collect();
+        let left = harness.checkpoint().unwrap();
+        harness.run().unwrap();
+        let mut restored = SourceHarness::restored(source(), after, &left).unwrap();
+        // A reader that is through asks for more first.
+        assert!(restored.run().unwrap() || restored.run().unwrap());
+        all.extend((0..after as usize).flat_map(|subtask| restored.take(subtask)));
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..20_000), "{polls} polls, then {after} readers");
+    }
+}

@@ -79,3 +79,53 @@ fn a_watched_folder_gives_new_files_as_they_come() {
     assert!(!harness.run().unwrap());
     assert_eq!(harness.take(0), ["2"], "the old file is not read again");
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn readers_go_on_from_a_checkpoint_in_the_middle_of_files(
+        lines in proptest::collection::vec(0u32..20_000, 1..4),
+        size in 1u64..200_000,
+        polls in 0usize..12,
+        before in 1u32..4,
+        after in 1u32..4,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut expected = Vec::new();
+        for (number, count) in lines.iter().enumerate() {
+            let all: Vec<String> = (0..*count).map(|line| format!("{number}-{line}")).collect();
+            fs::write(dir.path().join(format!("{number}.txt")), all.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+            expected.extend(all);
+        }
+        let source = || FileSource::text(dir.path()).split_bytes(size.max(10_000));
+        let mut harness = SourceHarness::new(source(), before).unwrap();
+        for poll in 0..polls {
+            harness.poll(poll % before as usize).unwrap();
+        }
+        let mut read: Vec<String> = (0..before as usize).flat_map(|subtask| harness.take(subtask)).collect();
+        let left = harness.checkpoint().unwrap();
+        // What comes now is forgotten; files that come now were not there.
+        harness.poll(0).unwrap();
+        fs::write(dir.path().join("later.txt"), "later\n").unwrap();
+        let mut restored = SourceHarness::restored(source(), after, &left).unwrap();
+        prop_assert!(restored.run().unwrap() || restored.run().unwrap());
+        read.extend((0..after as usize).flat_map(|subtask| restored.take(subtask)));
+        read.sort_unstable();
+        expected.sort_unstable();
+        prop_assert_eq!(read, expected);
+    }
+}
+
+#[test]
+fn a_watched_folder_is_watched_on_after_a_checkpoint() {
+    let dir = folder(&[("a", "1\n")]);
+    let source = || FileSource::text(dir.path()).monitor_continuously(seconds(1));
+    let mut harness = SourceHarness::new(source(), 1).unwrap();
+    harness.run().unwrap();
+    assert_eq!(harness.take(0), ["1"]);
+    let left = harness.checkpoint().unwrap();
+    fs::write(dir.path().join("b"), "2\n").unwrap();
+    let mut restored = SourceHarness::restored(source(), 1, &left).unwrap();
+    restored.run().unwrap();
+    assert_eq!(restored.take(0), ["2"], "a has been read");
+}
