@@ -501,7 +501,7 @@ fn event_time_goes_on_from_a_checkpoint() {
     assert_eq!(fixture.seen(), ["Idle", "!RequestSplit"]);
 }
 
-/// A split with state of a type of the test's.
+/// An enumerator whose state is the number of splits that it has given.
 struct Counted(u64);
 
 impl SplitEnumerator<String, u64> for Counted {

@@ -2,14 +2,15 @@
 
 use super::keyed::{Counting, counting_model};
 use crate::function::{
-    AsyncFn, AsyncOptions, AsyncOrder, BroadcastContext, BroadcastDeclarations, BroadcastProcessFunction, KeyedProcessFunction,
-    MapFunction, MapStateDescriptor, ReadOnlyContext,
+    AsyncFn, AsyncOptions, AsyncOrder, BroadcastContext, BroadcastDeclarations, BroadcastProcessFunction, BroadcastStates, CoMap,
+    CoMapFunction, KeyedBroadcastProcessFunction, KeyedProcessFunction, KeyedReadOnlyContext, MapFunction, MapStateDescriptor,
+    ReadOnlyContext,
 };
 use crate::key_selector::KeyBy;
 use crate::operators::driver::{Driver, rows, steps};
 use crate::operators::{
-    AsyncWaitOperator, BroadcastProcessOperator, ByReduce, CollectOperator, GlobalCommitOperator, Handoff, KeyedOperator, KeyedProcess,
-    MapOperator, RollingOperator, SinkOperator, TimestampsOperator,
+    AsyncWaitOperator, BroadcastProcessOperator, ByReduce, CoProcessOperator, CollectOperator, GlobalCommitOperator, Handoff,
+    KeyedBroadcastProcess, KeyedOperator, KeyedProcess, MapOperator, RollingOperator, SinkOperator, TimestampsOperator,
 };
 use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Millis, Result, Timestamp};
@@ -260,6 +261,96 @@ fn wrong_uses_of_function_state_are_errors() {
     let driver = new(make).restart(make);
     let error = FunctionInitializationContext::new(&driver.runtime).union_list_state::<u8>("next").expect_err("another type").to_string();
     assert!(error.contains("was stored as Split of i64 and is read as Union of u8"), "{error}");
+}
+
+/// Adds what came on the second side to what comes on the first.
+#[derive(Clone, Default)]
+struct Adding {
+    sum: i64,
+}
+
+impl CoMapFunction for Adding {
+    type In1 = i64;
+    type In2 = i64;
+    type Out = i64;
+
+    fn initialize_state(&mut self, state: &FunctionInitializationContext<'_>) -> Result<()> {
+        self.sum = state.union_list_state::<i64>("sum")?.into_iter().sum();
+        Ok(())
+    }
+
+    fn map1(&mut self, value: i64) -> Result<i64> {
+        Ok(self.sum + value)
+    }
+
+    fn map2(&mut self, value: i64) -> Result<i64> {
+        self.sum += value;
+        Ok(self.sum)
+    }
+
+    fn snapshot_state(&mut self, state: &mut FunctionSnapshotContext<'_>) -> Result<()> {
+        state.put_union_list_state("sum", &[self.sum])
+    }
+}
+
+/// Counts the records of all keys that are above the broadcast limit.
+struct Above {
+    all: i64,
+}
+
+impl KeyedBroadcastProcessFunction for Above {
+    type Key = i64;
+    type In = i64;
+    type BroadcastIn = i64;
+    type Out = i64;
+
+    fn declare(_: &mut brisk_core::state::StateDeclarations) -> Self {
+        Self { all: 0 }
+    }
+
+    fn initialize_state(&mut self, state: &FunctionInitializationContext<'_>) -> Result<()> {
+        self.all = state.list_state::<i64>("all")?.into_iter().sum();
+        Ok(())
+    }
+
+    fn process_element(&mut self, value: i64, ctx: &mut KeyedReadOnlyContext<'_, i64>, out: &mut Collector<i64>) -> Result<()> {
+        self.all += i64::from(ctx.broadcast_state(&limits())?.get(&0).is_some_and(|limit| value > *limit));
+        out.collect(self.all);
+        Ok(())
+    }
+
+    fn process_broadcast_element(&mut self, limit: i64, ctx: &mut BroadcastContext<'_>, _out: &mut Collector<i64>) -> Result<()> {
+        ctx.broadcast_state(&limits())?.put(0, limit);
+        Ok(())
+    }
+
+    fn snapshot_state(&mut self, state: &mut FunctionSnapshotContext<'_>) -> Result<()> {
+        state.put_list_state("all", &[self.all])
+    }
+}
+
+#[test]
+fn functions_of_two_inputs_keep_state_of_their_own() {
+    let make = |cx: &RuntimeContext| -> Made { Box::new(CoProcessOperator::new(CoMap(Adding::default()), cx)) };
+    let mut driver = new(make);
+    driver.batch(1, rows(&[10, 5], &[]));
+    driver = driver.restart(make);
+    driver.batch(0, rows(&[1], &[]));
+    assert_eq!(driver.values::<i64>(0), [10, 15, 16]);
+
+    let make = |cx: &RuntimeContext| -> Made {
+        let mut declared = BroadcastDeclarations::default();
+        assert!(declared.add(&limits()));
+        let broadcast = BroadcastStates::new(&declared, cx).expect("declared once");
+        let logic = |state: &mut brisk_core::state::StateDeclarations| KeyedBroadcastProcess::new(Above::declare(state), broadcast);
+        Box::new(KeyedOperator::<KeyedBroadcastProcess<Above, _>>::new(KeyBy(|value: &i64| value % 3), cx, logic).expect("opens"))
+    };
+    let mut driver = new(make);
+    driver.batch(1, rows(&[5], &[]));
+    driver.batch(0, rows(&[4, 6], &[]));
+    driver = driver.restart(make);
+    driver.batch(0, rows(&[5, 7], &[]));
+    assert_eq!(driver.values::<i64>(0), [0, 1, 1, 2]);
 }
 
 /// Prepares the sum of what it has written, and remembers how much that was in all.

@@ -142,7 +142,9 @@ impl<S> CheckpointCoordinator<S> {
     /// Whether the coordinator of this source has handed over its state for a checkpoint whose barriers are not on their way: what it has
     /// for its readers from then on waits for them.
     pub fn holds_back(&self, source: usize) -> bool {
-        let handed_over = |pending: &Pending<S>| pending.standing.sources.iter().any(|(at, _)| *at == source) && !pending.coordinators_open.contains_key(&source);
+        let handed_over = |pending: &Pending<S>| {
+            pending.standing.sources.iter().any(|(at, _)| *at == source) && !pending.coordinators_open.contains_key(&source)
+        };
         self.pending.values().any(|pending| !pending.coordinators_open.is_empty() && handed_over(pending))
     }
 
