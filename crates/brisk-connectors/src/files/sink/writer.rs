@@ -7,6 +7,7 @@ use super::part::{Part, PartState};
 use super::rolling::RollingPolicy;
 use brisk_base::world::World;
 use brisk_base::{Result, ResultExt, Timestamp};
+use brisk_core::batch::Rows;
 use brisk_core::function::{FunctionInitializationContext, FunctionSnapshotContext};
 use brisk_core::sink::{Committable, SinkWriter};
 use brisk_core::types::Record;
@@ -67,6 +68,17 @@ impl<T: Record> FileWriter<T> {
         }
     }
 
+    /// Writes a record into its part.
+    fn put(&mut self, value: &T, timestamp: Timestamp, now: Timestamp) -> Result<()> {
+        let cx = BucketContext { timestamp: Some(timestamp).filter(|timestamp| timestamp.is_set()), watermark: self.watermark, now };
+        let bucket = self.settings.buckets.bucket(value, &cx)?;
+        let rolling = self.settings.rolling;
+        if self.parts.get(&bucket).is_some_and(|part| rolling.is_full(part.bytes())) {
+            self.close_part(&bucket)?;
+        }
+        self.part(bucket, now)?.write(value, now)
+    }
+
     fn close_part(&mut self, bucket: &str) -> Result<()> {
         let Some(mut part) = self.parts.remove(bucket) else { return Ok(()) };
         self.pending.push((part.number, part.persist()?));
@@ -107,13 +119,13 @@ impl<T: Record> SinkWriter<T> for FileWriter<T> {
 
     fn write(&mut self, value: T, timestamp: Timestamp) -> Result<()> {
         let now = self.world.now();
-        let cx = BucketContext { timestamp: Some(timestamp).filter(|timestamp| timestamp.is_set()), watermark: self.watermark, now };
-        let bucket = self.settings.buckets.bucket(&value, &cx)?;
-        let rolling = self.settings.rolling;
-        if self.parts.get(&bucket).is_some_and(|part| rolling.is_full(part.bytes())) {
-            self.close_part(&bucket)?;
-        }
-        self.part(bucket, now)?.write(&value, now)
+        self.put(&value, timestamp, now)
+    }
+
+    /// Reads the clock once.
+    fn write_batch(&mut self, rows: Rows<T>) -> Result<()> {
+        let now = self.world.now();
+        rows.values.iter().enumerate().try_for_each(|(row, value)| self.put(value, rows.timestamp(row), now))
     }
 
     fn write_watermark(&mut self, watermark: Timestamp) -> Result<()> {
