@@ -54,6 +54,7 @@ impl<S: Source> OperatorFactory for SourceOperatorFactory<S> {
             limit: Timestamp::MAX,
             held_since: None,
             owes_request: false,
+            announces: None,
         }))
     }
 
@@ -85,6 +86,8 @@ struct SourceOperator<T, S> {
     held_since: Option<Timestamp>,
     /// The reader began with splits of a checkpoint and has not asked for more.
     owes_request: bool,
+    /// Where event time stood at the checkpoint, until that has been said.
+    announces: Option<EventTimeStanding>,
 }
 
 impl<T: Record, S: SourceSplit> SourceOperator<T, S> {
@@ -130,13 +133,22 @@ impl<T: Record, S: SourceSplit> SourceOperator<T, S> {
     fn restore(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
         if let Some(standing) = EventTimeStanding::restored(cx.runtime)? {
             self.output.restore(standing, cx.runtime.state.operator_state(SPLIT_TIMES)?);
-            if standing.idle {
-                cx.emit_status(StreamStatus::Idle);
-            }
+            self.announces = Some(standing);
         }
         let splits: Vec<S> = cx.runtime.state.operator_state(SPLITS)?;
         self.owes_request = !splits.is_empty();
         if self.owes_request { self.add_splits(splits, cx.now()) } else { Ok(()) }
+    }
+
+    /// Says where event time stood at the checkpoint: behind the records that were under way then, hence not when it is opened.
+    fn announce(&mut self, cx: &mut OperatorContext<'_>) {
+        let Some(standing) = self.announces.take() else { return };
+        if standing.watermark.is_set() {
+            cx.emit_watermark(standing.watermark);
+        }
+        if standing.idle {
+            cx.emit_status(StreamStatus::Idle);
+        }
     }
 
     fn add_splits(&mut self, splits: Vec<S>, now: Timestamp) -> Result<()> {
@@ -202,6 +214,7 @@ impl<T: Record, S: SourceSplit> Operator for SourceOperator<T, S> {
     }
 
     fn poll_source(&mut self, cx: &mut OperatorContext<'_>) -> Result<SourcePoll> {
+        self.announce(cx);
         if self.is_held_back(cx.now()) {
             return Ok(SourcePoll::Waiting);
         }

@@ -30,6 +30,8 @@ pub(crate) struct TimestampsOperator<T> {
     periodic_every: Option<Millis>,
     /// When it is asked next.
     periodic_at: Option<Timestamp>,
+    /// Whether it goes on from a checkpoint and has not said where event time stood.
+    announces: bool,
     /// Timestamps of one stride.
     scratch: Vec<Timestamp>,
     /// Rows that are looked at at once.
@@ -47,6 +49,7 @@ impl<T: Record> TimestampsOperator<T> {
             idle: false,
             periodic_every: None,
             periodic_at: None,
+            announces: false,
             scratch: Vec::new(),
             stride: Stride::default(),
         }
@@ -88,6 +91,19 @@ impl<T: Record> TimestampsOperator<T> {
         self.watermark = marks.last().map_or(self.watermark, |last| self.watermark.max(last.watermark));
     }
 
+    /// Says where event time stood at the checkpoint: behind the records that were under way then, hence not when it is opened.
+    fn announce(&mut self, cx: &mut OperatorContext<'_>) {
+        if !std::mem::take(&mut self.announces) {
+            return;
+        }
+        if self.watermark.is_set() {
+            cx.emit_watermark(self.watermark);
+        }
+        if self.idle {
+            cx.emit_status(StreamStatus::Idle);
+        }
+    }
+
     fn mark_active(&mut self, cx: &mut OperatorContext<'_>) {
         if self.idleness.is_some() {
             self.last_active = cx.now();
@@ -116,9 +132,7 @@ impl<T: Record> Operator for TimestampsOperator<T> {
         if let Some(standing) = EventTimeStanding::restored(cx.runtime)? {
             self.watermark = standing.watermark;
             self.idle = standing.idle;
-            if self.idle {
-                cx.emit_status(StreamStatus::Idle);
-            }
+            self.announces = true;
             standing.generator.into_iter().for_each(|remembered| self.generator.restore(remembered));
         }
         self.last_active = cx.now();
@@ -141,6 +155,7 @@ impl<T: Record> Operator for TimestampsOperator<T> {
     }
 
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
+        self.announce(cx);
         let mut rows = Rows::<T>::from_any(batch)?;
         let ended = rows.marks.last().is_some_and(|last| last.watermark == Timestamp::MAX);
         rows.marks.clear();
@@ -169,6 +184,7 @@ impl<T: Record> Operator for TimestampsOperator<T> {
     }
 
     fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
+        self.announce(cx);
         if watermark == Timestamp::MAX && self.watermark < Timestamp::MAX {
             self.watermark = Timestamp::MAX;
             self.mark_active(cx);
@@ -182,11 +198,15 @@ impl<T: Record> Operator for TimestampsOperator<T> {
     }
 
     fn next_processing_time(&self) -> Option<Timestamp> {
+        if self.announces {
+            return Some(Timestamp::MIN);
+        }
         let idle_at = self.idleness.filter(|_| !self.idle && self.watermark < Timestamp::MAX).map(|timeout| self.last_active + timeout);
         [idle_at, self.periodic_at].into_iter().flatten().min()
     }
 
     fn on_processing_time(&mut self, now: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
+        self.announce(cx);
         if self.periodic_at.is_some_and(|at| at <= now) {
             self.periodic_at = self.periodic_every.map(|every| now + every);
             self.emit_periodic(cx);
@@ -206,6 +226,7 @@ impl<T: Record> Operator for TimestampsOperator<T> {
     }
 
     fn finish(&mut self, cx: &mut OperatorContext<'_>) -> Result<Progress> {
+        self.announce(cx);
         self.emit_periodic(cx);
         Ok(Progress::Done)
     }

@@ -144,6 +144,7 @@ fn watermarks_do_not_go_back() {
     driver.time(100);
     assert_eq!(driver.statuses(), [StreamStatus::Idle]);
     driver = driver.restart(make);
+    driver.time(100);
     assert_eq!(driver.statuses(), [StreamStatus::Idle], "said again");
     driver.batch(0, rows(&[5, 11], &[]));
     assert_eq!(driver.statuses(), [StreamStatus::Active]);
