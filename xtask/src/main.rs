@@ -6,6 +6,7 @@
 mod accept;
 mod args;
 mod bench;
+mod libclang;
 mod process;
 mod repo;
 mod sim;

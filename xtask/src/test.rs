@@ -1,17 +1,20 @@
 //! `cargo xtask test`: everything that must pass before a change lands, in the order that fails soonest.
 //!
-//! Needs nothing but Rust's toolchain and a C compiler. One profile and always the whole workspace, so that no dependency is built
-//! twice. Stops at the first failure with the command that repeats it.
+//! Needs nothing but Rust's toolchain, a C++ compiler and libclang, which it installs where it can. One profile and always the whole workspace with the same
+//! features, so that no dependency is built twice. Stops at the first failure with the command that repeats it.
 
 use crate::args::Args;
 use crate::process::{Output, Program, now};
-use crate::{accept, repo, tidy};
+use crate::{accept, libclang, repo, tidy};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::path::PathBuf;
 
 /// An example may take this long.
 const EXAMPLE_LIMIT_S: u64 = 120;
+
+/// The features that everything is checked with.
+const FEATURES: [&str; 2] = ["--features", "brisk-state/rocksdb"];
 
 /// One thing that must pass.
 type Step = fn() -> Result<()>;
@@ -21,13 +24,14 @@ pub(crate) fn command(raw: Vec<String>) -> Result<()> {
     if let Some(name) = args.names.first() {
         bail!("'test' runs everything and takes no arguments (got '{name}'); for some tests: cargo test {name}");
     }
-    let steps: [(&str, Step); 9] = [
+    let steps: [(&str, Step); 10] = [
         ("format", || Program::cargo(["fmt", "--all", "--check"]).run()),
         ("tidy", || tidy::command(Vec::new())),
-        ("lints", || Program::cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()),
-        ("build", || Program::cargo(["build", "--workspace", "--bins", "--examples"]).run()),
+        ("libclang", libclang::ensure),
+        ("lints", || with_features(&["clippy", "--workspace", "--all-targets"], &["--", "-D", "warnings"]).run()),
+        ("build", || with_features(&["build", "--workspace", "--bins", "--examples"], &[]).run()),
         ("tests", || test_runner().run()),
-        ("doc tests", || Program::cargo(["test", "--workspace", "--doc"]).run()),
+        ("doc tests", || with_features(&["test", "--workspace", "--doc"], &[]).run()),
         ("docs", || docs().run()),
         ("examples", examples),
         ("accept --short", || accept::command(vec!["--short".to_string()])),
@@ -43,18 +47,23 @@ pub(crate) fn command(raw: Vec<String>) -> Result<()> {
     Ok(())
 }
 
+/// A cargo command with the features that everything is checked with.
+fn with_features(before: &[&str], after: &[&str]) -> Program {
+    Program::cargo(before.iter().chain(&FEATURES).chain(after).copied())
+}
+
 /// The documentation of the workspace, warnings as errors.
 pub(crate) fn docs() -> Program {
-    Program::cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings")
+    with_features(&["doc", "--workspace", "--no-deps"], &[]).env("RUSTDOCFLAGS", "-D warnings")
 }
 
 /// All unit and integration tests: with nextest where it is installed, which runs them faster, and with cargo alone otherwise.
 fn test_runner() -> Program {
     let nextest = Program::cargo(["nextest", "--version"]).measure(Output::Both).is_ok_and(|done| done.ok);
     if nextest {
-        Program::cargo(["nextest", "run", "--workspace", "--all-targets", "--status-level", "slow", "--no-fail-fast"])
+        with_features(&["nextest", "run", "--workspace", "--all-targets", "--status-level", "slow", "--no-fail-fast"], &[])
     } else {
-        Program::cargo(["test", "--workspace", "--all-targets", "--quiet"])
+        with_features(&["test", "--workspace", "--all-targets", "--quiet"], &[])
     }
 }
 

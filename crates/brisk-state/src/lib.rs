@@ -2,6 +2,7 @@
 //!
 //! * [`KeyedStateStore`]: all keyed state of one operator of one subtask.
 //! * [`heap`]: tables of typed objects. [`bytes`]: tables over a byte store. [`HashMapStateBackend`]: the backend `hashmap`.
+//! * `rocksdb` (feature `rocksdb`): the backend of that name.
 //! * [`timers`]: when a key wants to be called.
 //! * [`snapshot`]: how frozen state gets into the checkpoint storage and back, and how it is spread over the subtasks of a restored job.
 //! * [`checkpoint_storage`]: where checkpoints are stored. [`savepoint_format`]: the `_metadata` file of checkpoints and savepoints.
@@ -15,6 +16,8 @@ pub mod checkpoint_storage;
 mod entry;
 pub mod heap;
 pub mod mock;
+#[cfg(feature = "rocksdb")]
+pub mod rocksdb;
 pub mod savepoint_format;
 mod schema;
 pub mod snapshot;

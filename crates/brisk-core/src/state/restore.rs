@@ -42,6 +42,8 @@ pub struct OperatorRestore {
     pub keyed: Option<Arc<dyn RestoredKeyedState>>,
     /// Keyed states in a backend's own form, one part for each old subtask whose key groups overlap; files are local already.
     pub native: Vec<LocalNativeState>,
+    /// The checkpoint is the job's own and stays: later checkpoints may refer to its shared files.
+    pub own_files: bool,
     /// Operator states.
     pub operator: Vec<RestoredOperatorState>,
     /// All old subtasks had passed on the end of their input.

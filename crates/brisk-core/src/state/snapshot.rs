@@ -118,6 +118,15 @@ pub trait NativeFiles {
 
 /// Keyed state in a backend's own form, ready to be stored in the background.
 pub trait NativeSnapshot: Send {
+    /// Does at once what the backend waits for, such as bringing its files into a state that stays. Called in the background, for all
+    /// operators of a task before any of them is written; [`write`](Self::write) does it otherwise.
+    ///
+    /// # Errors
+    /// The backend's.
+    fn prepare(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Stores it.
     ///
     /// # Errors

@@ -25,6 +25,17 @@ pub(crate) fn compare_values(old: &KeyedStateMeta, declared: &StateDescriptor) -
     same(value_word(declared.kind), &old.value, &declared.value)
 }
 
+/// Whether a state in a backend's own form has the order of key and namespace that the program gives it.
+pub(crate) fn check_layout(old: &KeyedStateMeta, declared: &[StateDescriptor]) -> Result<()> {
+    match declared.iter().find(|state| state.name == old.name) {
+        Some(state) if state.layout != old.layout => Err(Error::user(
+            "the checkpoint has it in another order of key and namespace than the program: take a savepoint with the program that wrote the \
+             checkpoint, and restore that",
+        )),
+        _ => Ok(()),
+    }
+}
+
 const fn value_word(kind: StateKind) -> &'static str {
     match kind {
         StateKind::Value | StateKind::Map => "value",

@@ -2,4 +2,4 @@
 
 mod compare;
 
-pub(crate) use compare::{compare, compare_key, compare_values};
+pub(crate) use compare::{check_layout, compare, compare_key, compare_values};

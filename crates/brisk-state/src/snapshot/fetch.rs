@@ -17,7 +17,8 @@ use xxhash_rust::xxh3::Xxh3Default;
 const COPY_BYTES: usize = 256 * 1024;
 
 /// What an operator begins with: the common form is read when tables are filled, files of backends are brought into folders below `local`.
-/// Blocks; for background threads, before the operator is opened.
+/// `own_files` is left unset: whoever knows that the checkpoint is the job's own sets it. Blocks; for background threads, before the
+/// operator is opened.
 ///
 /// # Errors
 /// Those of the storage; `Corrupt`, naming the file, when one is damaged or missing.
@@ -46,7 +47,7 @@ pub fn read_operator(
         Some(reader)
     };
     let operator = read_items(&**storage, &state.operator)?;
-    Ok(OperatorRestore { checkpoint, keyed, native, operator, finished: state.finished, watermark: state.watermark })
+    Ok(OperatorRestore { checkpoint, keyed, native, own_files: false, operator, finished: state.finished, watermark: state.watermark })
 }
 
 fn fetch_native(storage: &dyn CheckpointStorage, handle: &NativeHandle, folder: &Path) -> Result<()> {

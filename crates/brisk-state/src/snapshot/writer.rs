@@ -69,8 +69,9 @@ pub fn write_task(
     storage: &dyn CheckpointStorage,
     at: &CheckpointLocation,
     name: &str,
-    operators: Vec<(OperatorId, OperatorSnapshot)>,
+    mut operators: Vec<(OperatorId, OperatorSnapshot)>,
 ) -> Result<(TaskStateHandle, SnapshotSizes)> {
+    operators.iter_mut().filter_map(|(_, snapshot)| snapshot.native.as_mut()).try_for_each(|native| native.prepare())?;
     let mut writer = TaskSnapshotWriter::new(storage, at, name);
     for (operator, snapshot) in operators {
         writer.operator(operator, snapshot)?;

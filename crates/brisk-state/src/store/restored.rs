@@ -89,6 +89,7 @@ impl RestoredStates {
     ) -> Result<Self> {
         let mut waiting: Vec<Waiting> = Vec::new();
         for meta in restored.native.iter().flat_map(|part| &part.states) {
+            schema::check_layout(meta, all).context(|| format!("state '{}'", meta.name))?;
             let known = waiting.iter().any(|state| state.meta.name == meta.name);
             if let Some(state) = all.iter().find(|state| state.name == meta.name)
                 && !known

@@ -27,6 +27,12 @@ pub(crate) const GROUPS: KeyGroups = KeyGroups { max_parallelism: 16, range: Key
 pub(crate) fn backends() -> Vec<(&'static str, Box<dyn StateBackend>)> {
     let mut all: Vec<(&'static str, Box<dyn StateBackend>)> = vec![("hashmap", Box::new(HashMapStateBackend))];
     all.extend(mock::backends());
+    #[cfg(feature = "rocksdb")]
+    {
+        use brisk_state::rocksdb::{RocksDbConfig, RocksDbPlace, RocksDbStateBackend};
+        let config = RocksDbConfig { place: RocksDbPlace::Memory, ..RocksDbConfig::in_folder("") };
+        all.push(("rocksdb", Box::new(RocksDbStateBackend::new(config))));
+    }
     all
 }
 
