@@ -94,7 +94,8 @@ fn schema(input: &Input<'_>) -> TokenStream {
 
 fn schema_field(types: &TokenStream, field: &Field) -> TokenStream {
     let (name, schema, ty) = (&field.name, field.function(types, "Record", "schema"), &field.ty);
-    let default = field.default.then(|| quote!(.with_default_of::<#ty>()));
+    let encode = field.function(types, "Record", "encode");
+    let default = field.default.then(|| quote!(.with_default_of::<#ty>(#encode)));
     quote!(#types::Field::new(#name, #schema())#default)
 }
 

@@ -33,3 +33,12 @@ pub(crate) fn decode_elements<V: Record>(bytes: &[u8]) -> Result<Vec<V>> {
     }
     Ok(elements)
 }
+
+/// Shows the encoded elements of a list.
+pub(crate) fn for_each_element(bytes: &[u8], mut show: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut input = Decoder::new(bytes);
+    while input.remaining() > 0 {
+        show(input.bytes()?)?;
+    }
+    Ok(())
+}

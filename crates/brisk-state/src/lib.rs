@@ -23,6 +23,7 @@ mod schema;
 pub mod snapshot;
 mod store;
 pub mod timers;
+mod ttl;
 mod wire;
 
 pub use backend::HashMapStateBackend;

@@ -3,10 +3,11 @@
 mod restored;
 mod snapshot;
 
-use self::restored::RestoredStates;
+use self::restored::{Program, RestoredStates};
 use crate::bytes::{self, ByteListTable, ByteMapTable, ByteTable, SharedByteStore};
 use crate::heap::{HeapListTable, HeapMapTable, HeapTable};
-use brisk_base::{Error, Result, ResultExt};
+use brisk_base::world::Clock;
+use brisk_base::{Error, Result, ResultExt, Timestamp};
 use brisk_core::state::{
     AnyTable, KeyGroups, KeyedListTable, KeyedMapTable, KeyedTable, Namespace, OperatorRestore, Slot, StateBackend, StateBackendContext,
     StateDeclarations, StateDescriptor, StateId, StateKind, StateStore, Store,
@@ -24,6 +25,8 @@ use std::task::{Context, Poll};
 pub struct KeyedStateStore<K> {
     /// How errors name the operator.
     place: Arc<str>,
+    /// Processing time, by which states with a time to live expire.
+    clock: Arc<dyn Clock>,
     /// The key groups of the subtask.
     key_groups: KeyGroups,
     /// Where the tables lie.
@@ -74,18 +77,18 @@ impl<K: Key> KeyedStateStore<K> {
         let left = cx.restored.clone().unwrap_or_default();
         cx.states = RestoredStates::descriptors(&states, &left).into();
         check_backend(backend, &left).context(|| &*place)?;
-        let range = cx.key_groups.range;
+        let program = |states| Program { key: K::schema(), states, groups: cx.key_groups, now: cx.clock.now() };
         let (origin, restored) = match backend.open(&cx).context(|| &*place)? {
-            Store::Heap => (Origin::Heap, RestoredStates::on_heap(&left, &states, range)),
+            Store::Heap => (Origin::Heap, RestoredStates::on_heap(&program(&states), &left)),
             Store::Bytes(store) => {
                 let store = SharedByteStore::new(store);
-                let restored = RestoredStates::in_store(&left, &cx.states, &store, range);
+                let restored = RestoredStates::in_store(&program(&cx.states), &left, &store);
                 (Origin::Bytes(store), restored)
             }
         };
-        let restored = restored.and_then(|restored| restored.check(&states, &K::schema()).map(|()| restored)).context(|| &*place)?;
+        let restored = restored.context(|| &*place)?;
         let tables = states.iter().map(|_| Table::New).collect();
-        Ok(Self { place, key_groups: cx.key_groups, origin, states, tables, restored, key: PhantomData })
+        Ok(Self { place, clock: cx.clock, key_groups: cx.key_groups, origin, states, tables, restored, key: PhantomData })
     }
 
     /// The key groups of the subtask.
@@ -218,7 +221,14 @@ impl<K: Key> KeyedStateStore<K> {
         let Some(Table::Held(table)) = self.tables.get_mut(index) else {
             return Err(Error::bug("a table that was just made is gone"));
         };
-        let name = &self.states[index].name;
+        let state = &self.states[index];
+        if let Some(ttl) = &state.ttl
+            && let Some(cleanup) = ttl.incremental_cleanup()
+        {
+            let now = self.clock.now();
+            table.sweep(cleanup.keys, &|at| ttl.is_expired(at, now))?;
+        }
+        let name = &state.name;
         (&mut **table as &mut dyn Any).downcast_mut().ok_or_else(|| other_types::<T>(name).context(&*self.place))
     }
 
@@ -295,5 +305,9 @@ impl<K: Key> StateStore<K> for KeyedStateStore<K> {
                 self.table(id, |store| Ok(ByteMapTable::new(store.make(id, StateKind::Map, &UV::schema())?, groups, bytes)))?
             }
         })
+    }
+
+    fn processing_time(&self) -> Timestamp {
+        self.clock.now()
     }
 }

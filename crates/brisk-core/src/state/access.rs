@@ -2,7 +2,7 @@
 
 use super::{KeyedListTable, KeyedMapTable, KeyedTable, Namespace, Slot, StateId};
 use crate::types::{Key, Record};
-use brisk_base::Result;
+use brisk_base::{Result, Timestamp};
 
 /// All keyed state of one operator. Tables get their types from the handle (value) and the context (key, namespace) that meet at the
 /// first access; a later access with other types is an error that names the state.
@@ -24,6 +24,9 @@ pub trait StateStore<K: Key> {
     /// # Errors
     /// As [`value`](Self::value).
     fn map<N: Namespace, UK: Key, UV: Record>(&mut self, id: StateId) -> Result<&mut dyn KeyedMapTable<K, N, UK, UV>>;
+
+    /// Processing time, by which states with a time to live expire.
+    fn processing_time(&self) -> Timestamp;
 }
 
 /// The state of the current key.

@@ -4,6 +4,7 @@ use super::{ByteStore, KeyGroups, OperatorRestore, StateDescriptor};
 use crate::operator::RuntimeContext;
 use brisk_base::Result;
 use brisk_base::ids::{AttemptId, OperatorId, VertexId};
+use brisk_base::world::{Clock, World};
 use std::sync::Arc;
 
 /// What a backend has to know of an operator.
@@ -17,6 +18,8 @@ pub struct StateBackendContext {
     pub operator: OperatorId,
     /// The attempt of the subtask: with the operator, a name for files that no other store uses.
     pub attempt: AttemptId,
+    /// Processing time, by which states with a time to live expire.
+    pub clock: Arc<dyn Clock>,
     /// The declared states; the index is the [`StateId`](super::StateId).
     pub states: Arc<[StateDescriptor]>,
     /// What a checkpoint left for the operator. A backend restores what is in its own form; the engine restores the rest.
@@ -24,10 +27,18 @@ pub struct StateBackendContext {
 }
 
 impl StateBackendContext {
-    /// That of an operator of its own, without a job around it: for tests of backends.
+    /// That of an operator of its own, without a job around it and with the machine's clock: for tests of backends.
     pub fn new(place: impl Into<Arc<str>>, key_groups: KeyGroups) -> Self {
         let attempt = AttemptId { vertex: VertexId(0), subtask: 0, attempt: 0 };
-        Self { place: place.into(), key_groups, operator: OperatorId(0), attempt, states: Arc::new([]), restored: None }
+        Self {
+            place: place.into(),
+            key_groups,
+            operator: OperatorId(0),
+            attempt,
+            clock: World::real().clock,
+            states: Arc::new([]),
+            restored: None,
+        }
     }
 
     /// That of a keyed operator; its states are filled in when the store is opened.
@@ -40,6 +51,7 @@ impl StateBackendContext {
         Ok(Self {
             operator: runtime.operator_id,
             attempt: task.attempt,
+            clock: Arc::clone(&runtime.world.clock),
             restored: runtime.state.restored.clone(),
             ..Self::new(runtime.place(), key_groups)
         })

@@ -1,5 +1,6 @@
 //! What is known of a state before its first value.
 
+use super::{StateMigration, StateTtlConfig};
 use crate::types::Schema;
 use std::sync::Arc;
 
@@ -43,4 +44,8 @@ pub struct StateDescriptor {
     pub value: Schema,
     /// Schema of a map's keys.
     pub map_key: Option<Schema>,
+    /// How long values live, if not for ever. Then `value` is that of an [`Expiring`](super::Expiring).
+    pub ttl: Option<Arc<StateTtlConfig>>,
+    /// The program's own ways from older types of values to the present one.
+    pub migrations: Vec<StateMigration>,
 }

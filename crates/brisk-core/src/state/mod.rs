@@ -20,21 +20,24 @@ mod frozen;
 mod handles;
 mod list_table;
 mod map_table;
+mod migration;
 mod restore;
 mod slot;
 mod snapshot;
 mod table;
+mod ttl;
 
 pub use access::{CurrentState, StateAccess, StateStore};
 pub use backend::{StateBackend, StateBackendContext, StateBackendFactory, Store};
 pub use byte_store::{ByteStore, ByteVisitor, FoundVisitor, FrozenBytes, Write};
-pub use declarations::StateDeclarations;
+pub use declarations::{ExpiringDeclarations, StateDeclarations};
 pub use descriptor::{Layout, StateDescriptor, StateId, StateKind};
 pub use event_time::EventTimeStanding;
 pub use frozen::{EntryVisitor, FrozenTable};
 pub use handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
 pub use list_table::{KeyedListTable, ListView, ListVisitor};
 pub use map_table::{KeyRange, KeyedMapTable};
+pub use migration::StateMigration;
 pub use restore::{LocalNativeState, OperatorRestore, OperatorStateContext, RestoredKeyedState, RestoredOperatorState};
 pub use slot::{KeyGroups, Namespace, Slot};
 pub use snapshot::{
@@ -42,3 +45,4 @@ pub use snapshot::{
     Redistribution,
 };
 pub use table::{AnyTable, KeyedTable};
+pub use ttl::{Expiring, IncrementalCleanup, StateTtlConfig, StateTtlConfigBuilder, StateVisibility, TtlUpdateType};

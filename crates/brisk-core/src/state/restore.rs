@@ -1,9 +1,9 @@
 //! What an operator begins with: the state backend, and what a checkpoint left for it.
 
 use super::{EntryVisitor, KeyedStateMeta, NativeState, Redistribution, StateBackend};
-use crate::types::{Decoder, KeyGroupRange, Record, Schema};
+use crate::types::{Decoder, Evolution, KeyGroupRange, Record, Schema};
 use brisk_base::ids::CheckpointId;
-use brisk_base::{Result, ResultExt, Timestamp};
+use brisk_base::{Error, Result, ResultExt, Timestamp};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -64,18 +64,26 @@ pub struct LocalNativeState {
 }
 
 impl OperatorRestore {
-    /// The items of an operator state; empty when there are none.
+    /// The items of an operator state; empty when there are none. Those of an older version of the type become the present one's
+    /// ([`Evolution`]).
     ///
     /// # Errors
-    /// `Corrupt` when the bytes do not belong to this type.
+    /// `User` when the type has changed in a way that does not allow for that; `Corrupt` when the bytes are damaged.
     pub fn operator_state<T: Record>(&self, name: &str) -> Result<Vec<T>> {
         let Some(state) = self.operator.iter().find(|state| &*state.name == name) else { return Ok(Vec::new()) };
-        let decode = |bytes: &Vec<u8>| {
+        let place = || format!("operator state '{name}'");
+        let refused = |why| Error::user(format!("the checkpoint's state does not fit the program: {why}"));
+        let evolution = Evolution::plan(&state.schema, &T::schema()).map_err(refused).context(place)?;
+        let decode = |bytes: &[u8]| {
             let mut input = Decoder::new(bytes);
             let value = T::decode(&mut input)?;
             input.finish().map(|()| value)
         };
-        state.items.iter().map(decode).collect::<Result<_>>().context(|| format!("operator state '{name}'"))
+        let item = |bytes: &Vec<u8>| match &evolution {
+            None => decode(bytes),
+            Some(evolution) => decode(&evolution.convert(bytes)?),
+        };
+        state.items.iter().map(item).collect::<Result<_>>().context(place)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{FrozenTable, Slot, StateDescriptor};
 use crate::types::Schema;
-use brisk_base::Result;
+use brisk_base::{Result, Timestamp};
 use std::any::Any;
 use std::task::{Context, Poll};
 
@@ -48,6 +48,15 @@ pub trait AnyTable: Any + Send {
     /// # Errors
     /// The backend's.
     fn freeze(&mut self) -> Result<Box<dyn FrozenTable>>;
+
+    /// Looks at some slots, in turn, and drops what has expired of them, going by [`Record::last_use`](crate::types::Record::last_use).
+    /// Backends that clean up by other means do nothing.
+    ///
+    /// # Errors
+    /// The backend's.
+    fn sweep(&mut self, _slots: usize, _is_expired: &dyn Fn(Timestamp) -> bool) -> Result<()> {
+        Ok(())
+    }
 
     /// Puts back an entry that [`FrozenTable::scan`] showed.
     ///

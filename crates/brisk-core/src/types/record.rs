@@ -1,7 +1,7 @@
 //! The trait of everything that flows in a stream or lies in state.
 
 use super::{Decoder, Schema, codec};
-use brisk_base::Result;
+use brisk_base::{Result, Timestamp};
 
 /// A value that can flow in a stream and lie in state.
 ///
@@ -66,6 +66,13 @@ pub trait Record: Clone + Send + Sync + 'static {
     #[inline]
     fn assign(&mut self, other: &Self) {
         self.clone_from(other);
+    }
+
+    /// When a value that expires was last used. Only for the values of states with a time to live.
+    #[doc(hidden)]
+    #[inline]
+    fn last_use(&self) -> Option<Timestamp> {
+        None
     }
 
     /// Appends the elements of a list, without the count. Only for types whose lists have an encoding of their own (`u8`).

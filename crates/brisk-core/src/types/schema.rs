@@ -84,15 +84,24 @@ pub enum Schema {
 }
 
 /// A field of a struct or of a variant.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Field {
     /// By this name fields of old and new versions are matched.
     pub name: String,
     /// Its type.
     pub schema: Schema,
-    /// Whether the type's default stands in where old data lacks the field (`#[record(default)]`).
-    pub has_default: bool,
+    /// The encoded default that stands in where old data lacks the field (`#[record(default)]`).
+    pub default: Option<Vec<u8>>,
 }
+
+/// Two fields are equal when their bytes are read alike: which default stands in does not matter.
+impl PartialEq for Field {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.schema == other.schema && self.default.is_some() == other.default.is_some()
+    }
+}
+
+impl Eq for Field {}
 
 /// A variant of an enum.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -106,13 +115,15 @@ pub struct Variant {
 impl Field {
     /// A field without a default.
     pub fn new(name: impl Into<String>, schema: Schema) -> Self {
-        Self { name: name.into(), schema, has_default: false }
+        Self { name: name.into(), schema, default: None }
     }
 
-    /// The same field, filled with the default of its type, `T`, where old data lacks it.
+    /// The same field, filled with the default of its type, `T`, where old data lacks it. `encode` writes a value of the field.
     #[must_use]
-    pub fn with_default_of<T: Default>(mut self) -> Self {
-        self.has_default = true;
+    pub fn with_default_of<T: Default>(mut self, encode: impl FnOnce(&T, &mut Vec<u8>)) -> Self {
+        let mut bytes = Vec::new();
+        encode(&T::default(), &mut bytes);
+        self.default = Some(bytes);
         self
     }
 }
@@ -179,7 +190,7 @@ impl fmt::Display for Schema {
 
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}{}", self.name, self.schema, if self.has_default { " = default" } else { "" })
+        write!(f, "{}: {}{}", self.name, self.schema, if self.default.is_some() { " = default" } else { "" })
     }
 }
 
@@ -311,11 +322,11 @@ impl Record for Field {
     fn encode(&self, out: &mut Vec<u8>) {
         self.name.encode(out);
         self.schema.encode(out);
-        self.has_default.encode(out);
+        self.default.encode(out);
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self> {
-        Ok(Self { name: String::decode(input)?, schema: Schema::decode(input)?, has_default: bool::decode(input)? })
+        Ok(Self { name: String::decode(input)?, schema: Schema::decode(input)?, default: Option::decode(input)? })
     }
 
     fn schema() -> Schema {

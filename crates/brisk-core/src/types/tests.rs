@@ -1,6 +1,7 @@
 //! Tests of records and keys over all built-in types and over derived ones.
 
 mod encoding;
+mod evolution;
 #[cfg(feature = "serde")]
 mod foreign;
 mod hashing;

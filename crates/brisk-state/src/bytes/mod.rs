@@ -17,5 +17,5 @@ pub use list::ByteListTable;
 pub use map::ByteMapTable;
 pub use space::SharedByteStore;
 pub(crate) use space::prefetch;
-pub(crate) use untyped::{freeze_untyped, load};
+pub(crate) use untyped::{convert, freeze_untyped, load};
 pub use value::ByteTable;

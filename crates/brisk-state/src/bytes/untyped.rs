@@ -24,6 +24,34 @@ pub(crate) fn load(store: &SharedByteStore, state: StateId, scan: &mut dyn FnMut
     batch.write(store)
 }
 
+/// Turns the values of a state, a page after the other.
+pub(crate) fn convert(
+    store: &SharedByteStore,
+    state: StateId,
+    groups: KeyGroups,
+    convert: &mut dyn FnMut(&[u8]) -> Result<Vec<u8>>,
+) -> Result<()> {
+    for group in groups.range.iter() {
+        let head = head(group, state);
+        let mut from = head.to_vec();
+        loop {
+            let mut batch = Batch::default();
+            let mut last = None;
+            store.lock().scan(&from, successor(&head).as_deref(), &mut |key, value| {
+                batch.add(&[key], &convert(value)?);
+                last = Some(key.to_vec());
+                Ok(if batch.bytes.len() >= BATCH_BYTES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?;
+            batch.write(store)?;
+            match last {
+                Some(last) => from = [last.as_slice(), &[0]].concat(),
+                None => break,
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Entries that are written together.
 #[derive(Default)]
 struct Batch {

@@ -3,7 +3,7 @@
 //! Value, list and map tables differ in the cell they keep per slot; finding the cell is the same for all, and happens here.
 
 use super::cow::{Address, CowTable, Frozen};
-use brisk_base::Result;
+use brisk_base::{Result, Timestamp};
 use brisk_core::state::{Layout, Namespace, Slot};
 use brisk_core::types::{Key, hash, table_hash};
 use std::collections::BTreeMap;
@@ -13,6 +13,9 @@ use std::ops::{Bound, ControlFlow};
 pub(crate) trait Cell: Clone + Send + Sync + 'static {
     /// Bytes held outside of the cell itself, approximately.
     fn heap_bytes(&self) -> usize;
+
+    /// Drops what has expired, going by the time of last use. Returns whether nothing is left.
+    fn expire(&mut self, is_expired: &dyn Fn(Timestamp) -> bool) -> bool;
 }
 
 /// Address of a cell within its namespace.
@@ -473,6 +476,14 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
             Self::NamespaceMajor(by) => {
                 by.index.iter().try_for_each(|(namespace, index)| by.tables[*index].scan(|at, cell| visit(&at.0, namespace, cell)))
             }
+        }
+    }
+
+    /// Drops what has expired of some cells. Only user states expire, which are key-major.
+    pub(crate) fn sweep(&mut self, cursor: &mut usize, cells: usize, is_expired: &dyn Fn(Timestamp) -> bool) {
+        if let Self::KeyMajor(table) = self {
+            table.settle();
+            table.sweep(cursor, cells, |cell| cell.expire(is_expired));
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::cells::Cell;
 use super::frozen::{CellRows, RowVisitor};
-use brisk_base::Result;
+use brisk_base::{Result, Timestamp};
 use brisk_core::state::KeyRange;
 use brisk_core::types::{Key, Record};
 use std::ops::{Bound, ControlFlow};
@@ -217,6 +217,12 @@ impl<UK: Key, UV: Record> Cell for ChunkMap<UK, UV> {
     fn heap_bytes(&self) -> usize {
         self.0.capacity() * size_of::<Chunk<UK, UV>>()
             + self.0.iter().map(|chunk| chunk.heap_bytes() + 2 * size_of::<usize>()).sum::<usize>()
+    }
+
+    fn expire(&mut self, is_expired: &dyn Fn(Timestamp) -> bool) -> bool {
+        let gone: Vec<UK> = self.iter().filter(|(_, value)| value.last_use().is_some_and(is_expired)).map(|(key, _)| key.clone()).collect();
+        gone.iter().for_each(|key| drop(self.remove(key)));
+        self.is_empty()
     }
 }
 

@@ -24,6 +24,9 @@ pub(crate) trait Address: Clone + Send + Sync + 'static {
 /// Entries absorbed per call.
 const ABSORBED_PER_CALL: usize = 64;
 
+/// Buckets that a sweep goes through for each entry that it is to look at, at most.
+const SWEPT_PER_ENTRY: usize = 16;
+
 /// Tables are made smaller when fewer than one bucket in this many is in use.
 const SHRINK_BELOW: usize = 16;
 
@@ -254,6 +257,30 @@ impl<A: Address, V: Clone + Send + Sync + 'static> CowTable<A, V> {
             self.live.clear();
         }
         Ok(())
+    }
+
+    /// Looks at some entries of the live table, and removes those that `is_gone` says. `cursor` says where to go on.
+    pub(crate) fn sweep(&mut self, cursor: &mut usize, entries: usize, mut is_gone: impl FnMut(&mut V) -> bool) {
+        let mut left = entries;
+        for _ in 0..entries.saturating_mul(SWEPT_PER_ENTRY).min(self.live.num_buckets()) {
+            if *cursor >= self.live.num_buckets() {
+                *cursor = 0;
+            }
+            let bucket = *cursor;
+            *cursor += 1;
+            if let Ok(mut entry) = self.live.get_bucket_entry(bucket) {
+                if is_gone(&mut entry.get_mut().1) {
+                    entry.remove();
+                }
+                left -= 1;
+                if left == 0 {
+                    break;
+                }
+            }
+        }
+        if self.live.len() < self.live.num_buckets() / SHRINK_BELOW {
+            self.shrink();
+        }
     }
 
     /// Copies all entries of the layers to the live table.

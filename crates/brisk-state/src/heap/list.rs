@@ -4,7 +4,7 @@ use super::cells::Cells;
 use super::frozen::FrozenHeapTable;
 use super::list_cell::ListCell;
 use crate::entry;
-use brisk_base::Result;
+use brisk_base::{Result, Timestamp};
 use brisk_core::state::{AnyTable, FrozenTable, KeyGroups, KeyedListTable, ListView, ListVisitor, Namespace, Slot, StateDescriptor};
 use brisk_core::types::{Decoder, Key, Record, Schema};
 use std::task::{Context, Poll};
@@ -17,13 +17,15 @@ pub struct HeapListTable<K, N, V> {
     key_groups: KeyGroups,
     /// The lists; none is empty.
     cells: Cells<K, N, ListCell<V>>,
+    /// Where the search for what has expired goes on.
+    swept: usize,
 }
 
 impl<K: Key, N: Namespace, V: Record> HeapListTable<K, N, V> {
     /// An empty table.
     pub fn new(descriptor: StateDescriptor, key_groups: KeyGroups) -> Self {
         let cells = Cells::new(descriptor.layout);
-        Self { descriptor, key_groups, cells }
+        Self { descriptor, key_groups, cells, swept: 0 }
     }
 }
 
@@ -56,6 +58,11 @@ impl<K: Key, N: Namespace, V: Record> AnyTable for HeapListTable<K, N, V> {
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         let (key, namespace) = entry::decode_slot(&mut Decoder::new(key))?;
         self.replace(Slot::new(&key, &namespace), entry::decode_elements(value)?)
+    }
+
+    fn sweep(&mut self, slots: usize, is_expired: &dyn Fn(Timestamp) -> bool) -> Result<()> {
+        self.cells.sweep(&mut self.swept, slots, is_expired);
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::cells::Cell;
 use super::frozen::{CellRows, RowVisitor};
 use crate::entry;
-use brisk_base::Result;
+use brisk_base::{Result, Timestamp};
 use brisk_core::state::ListView;
 use brisk_core::types::Record;
 use std::sync::Arc;
@@ -63,6 +63,15 @@ impl<V: Record> Cell for ListCell<V> {
     fn heap_bytes(&self) -> usize {
         let pieces = self.segments.iter().map(|segment| segment.heap_bytes()).sum::<usize>() + self.tail.heap_bytes();
         self.segments.capacity() * size_of::<Arc<Vec<V>>>() + pieces
+    }
+
+    fn expire(&mut self, is_expired: &dyn Fn(Timestamp) -> bool) -> bool {
+        let gone = |element: &V| element.last_use().is_some_and(is_expired);
+        if self.view().iter().any(gone) {
+            let all = std::mem::take(self).into_vec();
+            self.extend(all.into_iter().filter(|element| !gone(element)));
+        }
+        self.view().is_empty()
     }
 }
 

@@ -4,9 +4,10 @@ use super::cells::Cells;
 use super::chunk_map::ChunkMap;
 use super::frozen::FrozenHeapTable;
 use crate::entry;
-use brisk_base::Result;
+use brisk_base::{Result, Timestamp};
 use brisk_core::state::{AnyTable, FrozenTable, KeyGroups, KeyRange, KeyedMapTable, Namespace, Slot, StateDescriptor};
 use brisk_core::types::{Decoder, Key, Record, Schema};
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::task::{Context, Poll};
 
@@ -20,13 +21,15 @@ pub struct HeapMapTable<K, N, UK, UV> {
     cells: Cells<K, N, ChunkMap<UK, UV>>,
     /// Entries of all maps.
     entries: usize,
+    /// Where the search for what has expired goes on.
+    swept: usize,
 }
 
 impl<K: Key, N: Namespace, UK: Key, UV: Record> HeapMapTable<K, N, UK, UV> {
     /// An empty table.
     pub fn new(descriptor: StateDescriptor, key_groups: KeyGroups) -> Self {
         let cells = Cells::new(descriptor.layout);
-        Self { descriptor, key_groups, cells, entries: 0 }
+        Self { descriptor, key_groups, cells, entries: 0, swept: 0 }
     }
 }
 
@@ -62,6 +65,17 @@ impl<K: Key, N: Namespace, UK: Key, UV: Record> AnyTable for HeapMapTable<K, N, 
         let (key, namespace) = entry::decode_slot(&mut input)?;
         let entry_key = UK::decode_ordered(&mut input)?;
         self.put(Slot::new(&key, &namespace), entry_key, entry::decode(value)?)
+    }
+
+    fn sweep(&mut self, slots: usize, is_expired: &dyn Fn(Timestamp) -> bool) -> Result<()> {
+        let dropped = Cell::new(0);
+        self.cells.sweep(&mut self.swept, slots, &|at| {
+            let expired = is_expired(at);
+            dropped.set(dropped.get() + usize::from(expired));
+            expired
+        });
+        self.entries -= dropped.get();
+        Ok(())
     }
 }
 

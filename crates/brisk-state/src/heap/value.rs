@@ -3,7 +3,7 @@
 use super::cells::{Cell, Cells};
 use super::frozen::{CellRows, FrozenHeapTable, RowVisitor};
 use crate::entry;
-use brisk_base::Result;
+use brisk_base::{Result, Timestamp};
 use brisk_core::state::{AnyTable, FrozenTable, KeyGroups, KeyedTable, Namespace, Slot, StateDescriptor};
 use brisk_core::types::{Decoder, Key, Record, Schema};
 use std::task::{Context, Poll};
@@ -16,6 +16,8 @@ pub struct HeapTable<K, N, V> {
     key_groups: KeyGroups,
     /// The values.
     pub(super) cells: Cells<K, N, ValueCell<V>>,
+    /// Where the search for what has expired goes on.
+    swept: usize,
 }
 
 /// One value.
@@ -25,6 +27,10 @@ pub(super) struct ValueCell<V>(pub(super) V);
 impl<V: Record> Cell for ValueCell<V> {
     fn heap_bytes(&self) -> usize {
         self.0.heap_bytes()
+    }
+
+    fn expire(&mut self, is_expired: &dyn Fn(Timestamp) -> bool) -> bool {
+        self.0.last_use().is_some_and(is_expired)
     }
 }
 
@@ -39,7 +45,7 @@ impl<K: Key, N: Namespace, V: Record> HeapTable<K, N, V> {
     /// An empty table.
     pub fn new(descriptor: StateDescriptor, key_groups: KeyGroups) -> Self {
         let cells = Cells::new(descriptor.layout);
-        Self { descriptor, key_groups, cells }
+        Self { descriptor, key_groups, cells, swept: 0 }
     }
 
     /// [`KeyedTable::add_many`], compiled for the functions it is given: no virtual call per row.
@@ -119,6 +125,11 @@ impl<K: Key, N: Namespace, V: Record> AnyTable for HeapTable<K, N, V> {
         let (key, namespace) = entry::decode_slot(&mut Decoder::new(key))?;
         let value = entry::decode(value)?;
         self.put(Slot::new(&key, &namespace), value)
+    }
+
+    fn sweep(&mut self, slots: usize, is_expired: &dyn Fn(Timestamp) -> bool) -> Result<()> {
+        self.cells.sweep(&mut self.swept, slots, is_expired);
+        Ok(())
     }
 }
 

@@ -49,7 +49,7 @@ impl StateBackend for RocksDbStateBackend {
 
     fn open(&self, cx: &StateBackendContext) -> Result<Store> {
         let range = cx.key_groups.range;
-        let families = Families::new(&cx.states, range);
+        let families = Families::new(&cx.states, range, &cx.clock);
         let parts = cx.restored.as_ref().map_or(&[][..], |restored| &restored.native);
         let own_files = cx.restored.as_ref().is_some_and(|restored| restored.own_files);
         let (instance, stored) = match self.folder(cx)? {

@@ -2,9 +2,13 @@
 //!
 //! The engine's keys begin with key group and number of the state. In the database the number is left out: the column family stands for it.
 
+use crate::ttl;
+use brisk_base::world::Clock;
 use brisk_base::{Error, Result};
-use brisk_core::state::{StateDescriptor, StateId};
+use brisk_core::state::{StateDescriptor, StateId, StateKind, StateTtlConfig};
 use brisk_core::types::{KeyGroup, KeyGroupRange};
+use rocksdb::CompactionDecision as Decision;
+use std::sync::Arc;
 
 /// Length of the key group.
 pub(super) const GROUP: usize = 2;
@@ -14,12 +18,35 @@ pub(super) const HEAD: usize = 4;
 const PREFIX: &str = "state:";
 
 /// The column families of one database, by number of the state.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Families {
     /// Their names.
     names: Vec<String>,
+    /// Of those whose values expire: by which clock, and how.
+    expiring: Vec<Option<Expiring>>,
     /// Key groups of the subtask.
     range: KeyGroupRange,
+}
+
+/// How the values of a column family expire.
+#[derive(Clone)]
+pub(super) struct Expiring {
+    /// Value, list or map.
+    kind: StateKind,
+    /// When they expire.
+    ttl: Arc<StateTtlConfig>,
+    /// Processing time.
+    clock: Arc<dyn Clock>,
+}
+
+impl Expiring {
+    /// What is done with a value when files are compacted. One that cannot be read is kept, so that whoever reads it sees that.
+    pub(super) fn decide(&self, value: &[u8]) -> Decision {
+        match ttl::has_expired(self.kind, value, &self.ttl, self.clock.now()) {
+            Ok(true) => Decision::Remove,
+            Ok(false) | Err(_) => Decision::Keep,
+        }
+    }
 }
 
 /// A range of keys within one key group and state.
@@ -62,8 +89,19 @@ pub(super) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 impl Families {
-    pub(super) fn new(states: &[StateDescriptor], range: KeyGroupRange) -> Self {
-        Self { names: states.iter().map(|state| family_name(&state.name)).collect(), range }
+    pub(super) fn new(states: &[StateDescriptor], range: KeyGroupRange, clock: &Arc<dyn Clock>) -> Self {
+        let expiring = |state: &StateDescriptor| {
+            let ttl = state.ttl.clone().filter(|ttl| ttl.compaction_cleanup())?;
+            Some(Expiring { kind: state.kind, ttl, clock: Arc::clone(clock) })
+        };
+        let names = states.iter().map(|state| family_name(&state.name)).collect();
+        Self { names, expiring: states.iter().map(expiring).collect(), range }
+    }
+
+    /// How the values of a column family expire.
+    pub(super) fn expiring(&self, name: &str) -> Option<&Expiring> {
+        let index = self.names.iter().position(|other| other == name)?;
+        self.expiring.get(index)?.as_ref()
     }
 
     /// Names of all column families.

@@ -45,7 +45,13 @@ impl Instance {
             let there = Db::list_cf(&options, &path).map_err(|error| failed(&place, &error))?;
             names.extend(there.into_iter().filter(|name| !families.names().contains(name)));
         }
-        let descriptors = names.into_iter().map(|name| ColumnFamilyDescriptor::new(name, family_options(memory, env.as_ref())));
+        let descriptors = names.into_iter().map(|name| {
+            let mut options = family_options(memory, env.as_ref());
+            if let Some(expiring) = families.expiring(&name).cloned() {
+                options.set_compaction_filter("brisk.ttl", move |_level, _key: &[u8], value: &[u8]| expiring.decide(value));
+            }
+            ColumnFamilyDescriptor::new(name, options)
+        });
         let db = Db::open_cf_descriptors(&options, &path, descriptors).map_err(|error| failed(&place, &error))?;
         Ok(Self { db, families, place, folder })
     }

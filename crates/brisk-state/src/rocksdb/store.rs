@@ -64,6 +64,18 @@ impl RocksDbStore {
         }
     }
 
+    /// Compacts everything at once.
+    #[cfg(test)]
+    pub(super) fn compact(&self) -> Result<()> {
+        for name in self.instance.families.names() {
+            if let Some(family) = self.instance.db.cf_handle(name) {
+                self.instance.db.flush_cf(family).map_err(|error| self.instance.failed(&error))?;
+                self.instance.db.compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+            }
+        }
+        Ok(())
+    }
+
     fn stored(&self) -> MutexGuard<'_, StoredFiles> {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }

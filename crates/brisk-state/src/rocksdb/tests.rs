@@ -63,6 +63,8 @@ fn descriptors(names: &[&str]) -> Vec<StateDescriptor> {
         layout: Layout::KeyMajor,
         value: Schema::Bytes,
         map_key: None,
+        ttl: None,
+        migrations: Vec::new(),
     };
     (0..).zip(names).map(descriptor).collect()
 }
@@ -370,4 +372,54 @@ fn the_task_goes_on_while_files_are_made() {
         assert_eq!(rows(&mut *open(&backend, ALL, &STATES, vec![part])), before);
     });
     assert!(rows(&mut *store).iter().all(|(key, value)| key[3] == 1 || value == b"after 49"));
+}
+
+#[test]
+fn compaction_drops_what_has_expired() {
+    use brisk_base::world::{Clock, MonoTime};
+    use brisk_core::state::{Expiring, StateTtlConfig};
+    use brisk_core::types::{Record, put_bytes};
+
+    struct Later;
+    impl Clock for Later {
+        fn now(&self) -> Timestamp {
+            Timestamp(1000)
+        }
+        fn mono(&self) -> MonoTime {
+            MonoTime::default()
+        }
+    }
+
+    let folder = tempfile::tempdir().expect("there is room");
+    let memory = super::memory::SharedMemory::new(&RocksDbConfig::in_folder(folder.path()));
+    let mut states = descriptors(&STATES);
+    states[1].kind = StateKind::List;
+    states.iter_mut().for_each(|state| state.ttl = Some(Arc::new(StateTtlConfig::builder(std::time::Duration::from_millis(100)).build())));
+    let families = super::families::Families::new(&states, ALL, &(Arc::new(Later) as Arc<dyn Clock>));
+    let folder = super::folder::Folder::create(folder.path(), "test").expect("there is room");
+    let instance = super::instance::Instance::open(families, "operator 'test' (1/1)".into(), Some(folder), &memory).expect("it is new");
+    let mut store = super::store::RocksDbStore::new(instance, super::native::StoredFiles::default(), ALL, true, 1 << 20, "rocksdb");
+    let timed = |at: i64| {
+        let mut bytes = Vec::new();
+        Expiring { at: Timestamp(at), value: 7u8 }.encode(&mut bytes);
+        bytes
+    };
+    let list = |times: &[i64]| {
+        let mut bytes = Vec::new();
+        times.iter().for_each(|at| put_bytes(&mut bytes, &timed(*at)));
+        bytes
+    };
+    let entries = [
+        (key(0, 0, 1), timed(900)),
+        (key(0, 0, 2), timed(901)),
+        (key(0, 1, 1), list(&[1, 2])),
+        (key(0, 1, 2), list(&[1, 950])),
+        (key(0, 1, 3), vec![3]),
+    ];
+    for (key, value) in &entries {
+        store.apply(&[Write::Put { key, value }]).expect("writing never fails here");
+    }
+    store.compact().expect("it never fails here");
+    let left: Vec<Vec<u8>> = rows(&mut store).into_keys().collect();
+    assert_eq!(left, [key(0, 0, 2), key(0, 1, 2), key(0, 1, 3)], "what has expired is gone, what cannot be read stays");
 }

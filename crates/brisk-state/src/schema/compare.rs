@@ -7,22 +7,15 @@ use brisk_core::types::{Field, Schema};
 /// Whether a restored state can be read as the program's, all types being known.
 pub(crate) fn compare(old: &KeyedStateMeta, new: &KeyedStateMeta) -> Result<()> {
     compare_kind(old.kind, new.kind)?;
-    compare_key(old, &new.key)?;
-    same("namespace", &old.namespace, &new.namespace)?;
+    compare_slots(old, &new.key, Some(&new.namespace))?;
     compare_map_keys(old.map_key.as_ref(), new.map_key.as_ref())?;
     same(value_word(new.kind), &old.value, &new.value)
 }
 
-/// Whether the keys of a restored state are the program's.
-pub(crate) fn compare_key(old: &KeyedStateMeta, key: &Schema) -> Result<()> {
-    same("key", &old.key, key)
-}
-
-/// Whether kind and values of a restored state are the declared ones.
-pub(crate) fn compare_values(old: &KeyedStateMeta, declared: &StateDescriptor) -> Result<()> {
-    compare_kind(old.kind, declared.kind)?;
-    compare_map_keys(old.map_key.as_ref(), declared.map_key.as_ref())?;
-    same(value_word(declared.kind), &old.value, &declared.value)
+/// Whether a restored state has the program's keys, and namespaces where these are known.
+pub(crate) fn compare_slots(old: &KeyedStateMeta, key: &Schema, namespace: Option<&Schema>) -> Result<()> {
+    same("key", &old.key, key)?;
+    namespace.map_or(Ok(()), |namespace| same("namespace", &old.namespace, namespace))
 }
 
 /// Whether a state in a backend's own form has the order of key and namespace that the program gives it.
@@ -36,14 +29,14 @@ pub(crate) fn check_layout(old: &KeyedStateMeta, declared: &[StateDescriptor]) -
     }
 }
 
-const fn value_word(kind: StateKind) -> &'static str {
+pub(super) const fn value_word(kind: StateKind) -> &'static str {
     match kind {
         StateKind::Value | StateKind::Map => "value",
         StateKind::List => "element",
     }
 }
 
-fn compare_kind(old: StateKind, new: StateKind) -> Result<()> {
+pub(super) fn compare_kind(old: StateKind, new: StateKind) -> Result<()> {
     let word = |kind| match kind {
         StateKind::Value => "a value",
         StateKind::List => "a list",
@@ -52,7 +45,7 @@ fn compare_kind(old: StateKind, new: StateKind) -> Result<()> {
     if old == new { Ok(()) } else { Err(refused(format!("it was {} and is declared as {}", word(old), word(new)))) }
 }
 
-fn compare_map_keys(old: Option<&Schema>, new: Option<&Schema>) -> Result<()> {
+pub(super) fn compare_map_keys(old: Option<&Schema>, new: Option<&Schema>) -> Result<()> {
     match (old, new) {
         (Some(old), Some(new)) => same("map key", old, new),
         _ => Ok(()),
@@ -63,7 +56,7 @@ fn same(part: &str, old: &Schema, new: &Schema) -> Result<()> {
     difference(old, new).map_or(Ok(()), |difference| Err(refused(format!("its {part} has changed: {difference}"))))
 }
 
-fn refused(what: String) -> Error {
+pub(super) fn refused(what: String) -> Error {
     Error::user(format!(
         "the checkpoint's state does not fit the program: {what}. Give the state another name to start it anew, or restore with the types \
          it was written with"

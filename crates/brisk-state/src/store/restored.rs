@@ -5,13 +5,13 @@
 //! lost. Nothing here reads the checkpoint after the operator has been opened, since its files may be deleted later on.
 
 use crate::bytes::{self, SharedByteStore};
-use crate::schema;
-use brisk_base::{Error, Result, ResultExt};
+use crate::schema::{self, Conversion};
+use brisk_base::{Error, Result, ResultExt, Timestamp};
 use brisk_core::state::{
     AnyTable, EntryVisitor, FrozenState, FrozenTable, KeyGroups, KeyedStateMeta, Layout, OperatorRestore, OperatorSnapshot,
     RestoredKeyedState, StateDescriptor, StateId,
 };
-use brisk_core::types::{Decoder, KeyGroup, KeyGroupRange, put_bytes};
+use brisk_core::types::{Decoder, KeyGroup, KeyGroupRange, Schema, put_bytes};
 use std::sync::Arc;
 
 /// Name prefix of the engine's own states.
@@ -30,6 +30,8 @@ struct Waiting {
     meta: KeyedStateMeta,
     /// Where its entries are.
     place: Place,
+    /// What becomes of the values, unless that has been done.
+    conversion: Option<Conversion>,
 }
 
 /// Where the entries of a waiting state are.
@@ -40,6 +42,35 @@ enum Place {
     Memory(Arc<Entries>),
     /// In the byte store, under this number.
     Store(StateId),
+}
+
+/// What is known of the program when its state is restored.
+pub(super) struct Program<'a> {
+    /// Schema of the keys.
+    pub(super) key: Schema,
+    /// The states.
+    pub(super) states: &'a [StateDescriptor],
+    /// Key groups of the subtask.
+    pub(super) groups: KeyGroups,
+    /// Processing time.
+    pub(super) now: Timestamp,
+}
+
+impl Program<'_> {
+    /// What becomes of the values of a state that the program declares.
+    fn conversion(&self, meta: &KeyedStateMeta) -> Result<Option<Conversion>> {
+        let Some(state) = self.states.iter().find(|state| state.name == meta.name) else { return Ok(None) };
+        let conversion = schema::compare_slots(meta, &self.key, None).and_then(|()| Conversion::plan(meta, state, self.now));
+        conversion.context(|| place(meta))
+    }
+
+    /// The description of a state whose values have become those that the program declares.
+    fn present(&self, meta: &KeyedStateMeta) -> KeyedStateMeta {
+        match self.states.iter().find(|state| state.name == meta.name) {
+            Some(state) => KeyedStateMeta::new(state, meta.key.clone(), meta.namespace.clone()),
+            None => meta.clone(),
+        }
+    }
 }
 
 impl RestoredStates {
@@ -58,6 +89,8 @@ impl RestoredStates {
                     layout: meta.layout,
                     value: meta.value.clone(),
                     map_key: meta.map_key.clone(),
+                    ttl: None,
+                    migrations: Vec::new(),
                 });
             }
         }
@@ -65,83 +98,75 @@ impl RestoredStates {
     }
 
     /// Takes over what a checkpoint left, for tables on the heap.
-    pub(super) fn on_heap(restored: &OperatorRestore, declared: &[StateDescriptor], range: KeyGroupRange) -> Result<Self> {
+    pub(super) fn on_heap(cx: &Program<'_>, restored: &OperatorRestore) -> Result<Self> {
         let mut waiting = Vec::new();
         let Some(keyed) = &restored.keyed else { return Ok(Self::default()) };
         for meta in keyed.states().iter().filter(|meta| is_carried(meta)) {
-            let taken = is_engine(meta) && declared.iter().any(|state| state.name == meta.name);
-            let place = if taken {
-                Place::Checkpoint(Arc::clone(keyed))
+            let conversion = cx.conversion(meta)?;
+            let declared = cx.states.iter().any(|state| state.name == meta.name);
+            waiting.push(if is_engine(meta) && declared {
+                Waiting { meta: meta.clone(), place: Place::Checkpoint(Arc::clone(keyed)), conversion }
             } else {
-                Place::Memory(Arc::new(Entries::read(&**keyed, &meta.name, range)?))
-            };
-            waiting.push(Waiting { meta: meta.clone(), place });
+                let entries = Entries::read(&**keyed, &meta.name, cx.groups.range, conversion.as_ref()).context(|| place(meta))?;
+                Waiting { meta: cx.present(meta), place: Place::Memory(Arc::new(entries)), conversion: None }
+            });
         }
         Ok(Self { waiting })
     }
 
-    /// Takes over what a checkpoint left, for tables in a byte store, which has restored what is in its own form.
-    pub(super) fn in_store(
-        restored: &OperatorRestore,
-        all: &[StateDescriptor],
-        store: &SharedByteStore,
-        range: KeyGroupRange,
-    ) -> Result<Self> {
+    /// Takes over what a checkpoint left, for tables in a byte store, which has restored what is in its own form. `cx` has all states of
+    /// the store.
+    pub(super) fn in_store(cx: &Program<'_>, restored: &OperatorRestore, store: &SharedByteStore) -> Result<Self> {
         let mut waiting: Vec<Waiting> = Vec::new();
         for meta in restored.native.iter().flat_map(|part| &part.states) {
-            schema::check_layout(meta, all).context(|| format!("state '{}'", meta.name))?;
-            let known = waiting.iter().any(|state| state.meta.name == meta.name);
-            if let Some(state) = all.iter().find(|state| state.name == meta.name)
-                && !known
-            {
-                waiting.push(Waiting { meta: meta.clone(), place: Place::Store(state.id) });
+            let Some(state) = cx.states.iter().find(|state| state.name == meta.name) else { continue };
+            if waiting.iter().any(|state| state.meta.name == meta.name) {
+                continue;
             }
+            schema::check_layout(meta, cx.states).context(|| place(meta))?;
+            if let Some(conversion) = cx.conversion(meta)? {
+                bytes::convert(store, state.id, cx.groups, &mut |value| conversion.convert(value)).context(|| place(meta))?;
+            }
+            waiting.push(Waiting { meta: cx.present(meta), place: Place::Store(state.id), conversion: None });
         }
-        let Some(keyed) = &restored.keyed else { return Ok(Self { waiting }) };
-        for meta in keyed.states() {
-            let Some(state) = all.iter().find(|state| state.name == meta.name) else { continue };
-            let place = match state.layout {
-                Layout::KeyMajor if schema::compare_values(meta, state).is_ok() => {
-                    bytes::load(store, state.id, &mut |visit| keyed.scan(&meta.name, range, visit))?;
-                    Place::Store(state.id)
+        for (keyed, meta) in restored.keyed.iter().flat_map(|keyed| keyed.states().iter().map(move |meta| (keyed, meta))) {
+            let Some(state) = cx.states.iter().find(|state| state.name == meta.name) else { continue };
+            let conversion = cx.conversion(meta)?;
+            waiting.push(match state.layout {
+                Layout::KeyMajor => {
+                    let scan = &mut |visit: &mut EntryVisitor<'_>| {
+                        keyed.scan(&meta.name, cx.groups.range, &mut |group, key, value| {
+                            schema::converted(conversion.as_ref(), value, |value| visit(group, key, value))
+                        })
+                    };
+                    bytes::load(store, state.id, scan).context(|| place(meta))?;
+                    Waiting { meta: cx.present(meta), place: Place::Store(state.id), conversion: None }
                 }
-                _ => Place::Checkpoint(Arc::clone(keyed)),
-            };
-            waiting.push(Waiting { meta: meta.clone(), place });
+                Layout::NamespaceMajor => Waiting { meta: meta.clone(), place: Place::Checkpoint(Arc::clone(keyed)), conversion },
+            });
         }
         Ok(Self { waiting })
-    }
-
-    /// Checks declared states against what the checkpoint has of them, as far as their types are known.
-    pub(super) fn check(&self, declared: &[StateDescriptor], key: &brisk_core::types::Schema) -> Result<()> {
-        self.waiting.iter().try_for_each(|waiting| match declared.iter().find(|state| state.name == waiting.meta.name) {
-            Some(state) => schema::compare_key(&waiting.meta, key)
-                .and_then(|()| schema::compare_values(&waiting.meta, state))
-                .context(|| format!("state '{}'", state.name)),
-            None => Ok(()),
-        })
     }
 
     /// Puts into a new table what waits for it.
     pub(super) fn fill(&mut self, table: &mut dyn AnyTable, groups: KeyGroups) -> Result<()> {
         let Some(index) = self.waiting.iter().position(|waiting| waiting.meta.name == table.descriptor().name) else { return Ok(()) };
-        let waiting = self.waiting.swap_remove(index);
+        let Waiting { meta, place: origin, conversion } = self.waiting.swap_remove(index);
         let (key, namespace) = table.slot_schemas();
-        let name = Arc::clone(&waiting.meta.name);
-        let place = || format!("state '{name}'");
-        schema::compare(&waiting.meta, &KeyedStateMeta::new(table.descriptor(), key, namespace)).context(place)?;
-        let restore = &mut |_: KeyGroup, key: &[u8], value: &[u8]| table.restore(key, value);
-        match waiting.place {
-            Place::Checkpoint(keyed) => keyed.scan(&waiting.meta.name, groups.range, restore),
+        schema::compare_slots(&meta, &key, Some(&namespace)).context(|| place(&meta))?;
+        let restore =
+            &mut |_: KeyGroup, key: &[u8], value: &[u8]| schema::converted(conversion.as_ref(), value, |value| table.restore(key, value));
+        match origin {
+            Place::Checkpoint(keyed) => keyed.scan(&meta.name, groups.range, restore),
             Place::Memory(entries) => entries.scan(groups.range, restore),
             Place::Store(_) => Ok(()),
         }
-        .context(place)
+        .context(|| place(&meta))
     }
 
     /// Adds what still waits to a snapshot.
     pub(super) fn snapshot(&self, snapshot: &mut OperatorSnapshot, store: Option<&SharedByteStore>, groups: KeyGroups) -> Result<()> {
-        for Waiting { meta, place } in &self.waiting {
+        for Waiting { meta, place, .. } in &self.waiting {
             let table: Box<dyn FrozenTable> = match (place, store) {
                 (Place::Store(_), _) if snapshot.native.is_some() => {
                     snapshot.native_states.push(meta.clone());
@@ -162,7 +187,7 @@ impl RestoredStates {
     /// Entries that wait in memory or in the byte store.
     pub(super) fn entries(&self, store: Option<&SharedByteStore>, groups: KeyGroups) -> Result<usize> {
         let mut count = 0;
-        for Waiting { meta, place } in &self.waiting {
+        for Waiting { meta, place, .. } in &self.waiting {
             match (place, store) {
                 (Place::Memory(entries), _) => count += entries.count,
                 (Place::Store(id), Some(store)) => {
@@ -191,6 +216,10 @@ impl RestoredStates {
     }
 }
 
+fn place(meta: &KeyedStateMeta) -> String {
+    format!("state '{}'", meta.name)
+}
+
 fn is_engine(meta: &KeyedStateMeta) -> bool {
     meta.name.starts_with(ENGINE)
 }
@@ -209,7 +238,7 @@ struct Entries {
 }
 
 impl Entries {
-    fn read(keyed: &dyn RestoredKeyedState, name: &str, range: KeyGroupRange) -> Result<Self> {
+    fn read(keyed: &dyn RestoredKeyedState, name: &str, range: KeyGroupRange, conversion: Option<&Conversion>) -> Result<Self> {
         let mut groups: Vec<(KeyGroup, Vec<u8>)> = Vec::new();
         let mut count = 0;
         keyed.scan(name, range, &mut |group, key, value| {
@@ -219,7 +248,10 @@ impl Entries {
             }
             if let Some((_, bytes)) = groups.last_mut() {
                 put_bytes(bytes, key);
-                put_bytes(bytes, value);
+                return schema::converted(conversion, value, |value| {
+                    put_bytes(bytes, value);
+                    Ok(())
+                });
             }
             Ok(())
         })?;

@@ -1,11 +1,12 @@
 //! What a store of keyed state adds to a snapshot.
 
 use super::KeyedStateStore;
+use crate::ttl::LiveTable;
 use brisk_base::ids::CheckpointId;
 use brisk_base::{Result, ResultExt};
 use brisk_core::checkpoint::Barrier;
 use brisk_core::operator::SnapshotContext;
-use brisk_core::state::OperatorSnapshot;
+use brisk_core::state::{FrozenState, OperatorSnapshot};
 use brisk_core::types::Key;
 
 impl<K: Key> KeyedStateStore<K> {
@@ -29,8 +30,27 @@ impl<K: Key> KeyedStateStore<K> {
         {
             snapshot.native = store.lock().native_snapshot(barrier.checkpoint).context(|| &*self.place)?;
         }
-        let added = self.restored.snapshot(snapshot, self.origin.store(), self.key_groups);
-        added.and_then(|()| self.held().try_for_each(|table| snapshot.freeze(table))).context(|| &*self.place)
+        self.restored.snapshot(snapshot, self.origin.store(), self.key_groups).context(|| &*self.place)?;
+        let frozen = self.held().try_for_each(|table| snapshot.freeze(table));
+        frozen.context(|| &*self.place)?;
+        self.leave_out_expired(snapshot);
+        Ok(())
+    }
+
+    /// Leaves what has expired out of the tables of states that are configured so.
+    fn leave_out_expired(&self, snapshot: &mut OperatorSnapshot) {
+        let now = self.clock.now();
+        let ttl_of = |name: &str| self.states.iter().find(|state| &*state.name == name).and_then(|state| state.ttl.clone());
+        snapshot.keyed = std::mem::take(&mut snapshot.keyed)
+            .into_iter()
+            .map(|state| match ttl_of(&state.meta.name).filter(|ttl| ttl.cleanup_full_snapshot()) {
+                Some(ttl) => {
+                    let table = Box::new(LiveTable { all: state.table, kind: state.meta.kind, ttl, now });
+                    FrozenState { meta: state.meta, table }
+                }
+                None => state,
+            })
+            .collect();
     }
 
     /// Tells the backend that a checkpoint is complete.

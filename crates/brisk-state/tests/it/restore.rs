@@ -243,7 +243,7 @@ fn states_of_other_types_are_refused() {
             refused(&|declared| {
                 declared.value::<New>("state");
             }),
-            "its value has changed: field 'tag' of struct New is gone"
+            "its value has changed: field 'label' of struct New is new and has no default: mark it with #[record(default)]"
         );
         assert_eq!(
             refused(&|declared| {

@@ -2,6 +2,7 @@
 
 mod aggregating;
 mod list;
+mod live;
 mod map;
 mod reducing;
 mod value;

@@ -1,9 +1,11 @@
 //! A single value per key.
 
+use super::live::{self, timed_value_at};
 use super::value_at;
-use crate::state::{StateAccess, StateId};
+use crate::state::{Expiring, StateAccess, StateId, StateTtlConfig};
 use crate::types::Record;
 use brisk_base::Result;
+use std::sync::Arc;
 
 /// A single value per key (Flink's `ValueState`). Made by [`StateDeclarations::value`](crate::state::StateDeclarations::value).
 #[derive(Clone, Debug)]
@@ -12,11 +14,13 @@ pub struct ValueState<V> {
     id: StateId,
     /// What an unset value reads as.
     default: Option<V>,
+    /// How long the value lives, if not for ever.
+    ttl: Option<Arc<StateTtlConfig>>,
 }
 
 impl<V: Record> ValueState<V> {
-    pub(in crate::state) const fn new(id: StateId, default: Option<V>) -> Self {
-        Self { id, default }
+    pub(in crate::state) const fn new(id: StateId, default: Option<V>, ttl: Option<Arc<StateTtlConfig>>) -> Self {
+        Self { id, default, ttl }
     }
 
     /// A copy of the value of the current key; the declared default, or nothing, where none is set.
@@ -24,8 +28,7 @@ impl<V: Record> ValueState<V> {
     /// # Errors
     /// The backend's, and where there is no current key.
     pub fn get(&self, ctx: &mut impl StateAccess) -> Result<Option<V>> {
-        let (table, slot) = value_at::<_, V>(ctx, self.id)?;
-        Ok(table.get(slot)?.or(self.default.as_ref()).cloned())
+        self.with(ctx, |value| value.cloned())
     }
 
     /// Looks at the value of the current key without copying it.
@@ -33,6 +36,9 @@ impl<V: Record> ValueState<V> {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn with<R>(&self, ctx: &mut impl StateAccess, look: impl FnOnce(Option<&V>) -> R) -> Result<R> {
+        if let Some(ttl) = &self.ttl {
+            return live::look(timed_value_at(ctx, self.id)?, ttl, |value| look(value.or(self.default.as_ref())));
+        }
         let (table, slot) = value_at::<_, V>(ctx, self.id)?;
         Ok(look(table.get(slot)?.or(self.default.as_ref())))
     }
@@ -42,6 +48,10 @@ impl<V: Record> ValueState<V> {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn put(&self, ctx: &mut impl StateAccess, value: V) -> Result<()> {
+        if self.ttl.is_some() {
+            let (table, slot, now) = timed_value_at(ctx, self.id)?;
+            return table.put(slot, Expiring { at: now, value });
+        }
         let (table, slot) = value_at(ctx, self.id)?;
         table.put(slot, value)
     }
@@ -52,17 +62,28 @@ impl<V: Record> ValueState<V> {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn update<R>(&self, ctx: &mut impl StateAccess, change: impl FnOnce(&mut Option<V>) -> R) -> Result<R> {
-        let (table, slot) = value_at(ctx, self.id)?;
         let (mut change, mut result) = (Some(change), None);
-        table.update(slot, &mut |value| {
+        let mut once = |value: &mut Option<V>| {
             if value.is_none() {
                 value.clone_from(&self.default);
             }
             if let Some(change) = change.take() {
                 result = Some(change(value));
             }
-            Ok(())
-        })?;
+        };
+        if let Some(ttl) = &self.ttl {
+            let (table, slot, now) = timed_value_at(ctx, self.id)?;
+            table.update(slot, &mut |value| {
+                live::change(value, ttl, now, &mut once);
+                Ok(())
+            })?;
+        } else {
+            let (table, slot) = value_at(ctx, self.id)?;
+            table.update(slot, &mut |value| {
+                once(value);
+                Ok(())
+            })?;
+        }
         Ok(result.expect("a table calls its update once per slot"))
     }
 
@@ -71,8 +92,14 @@ impl<V: Record> ValueState<V> {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn take(&self, ctx: &mut impl StateAccess) -> Result<Option<V>> {
-        let (table, slot) = value_at(ctx, self.id)?;
-        Ok(table.remove(slot)?.or_else(|| self.default.clone()))
+        let value = if let Some(ttl) = &self.ttl {
+            let (table, slot, now) = timed_value_at(ctx, self.id)?;
+            table.remove(slot)?.filter(|value| ttl.is_visible(value.at, now)).map(|value| value.value)
+        } else {
+            let (table, slot) = value_at(ctx, self.id)?;
+            table.remove(slot)?
+        };
+        Ok(value.or_else(|| self.default.clone()))
     }
 
     /// Removes the value of the current key.
@@ -80,7 +107,6 @@ impl<V: Record> ValueState<V> {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn clear(&self, ctx: &mut impl StateAccess) -> Result<()> {
-        let (table, slot) = value_at::<_, V>(ctx, self.id)?;
-        table.remove(slot).map(drop)
+        self.take(ctx).map(drop)
     }
 }
