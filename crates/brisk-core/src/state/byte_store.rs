@@ -55,6 +55,11 @@ pub trait ByteStore: Send {
         Poll::Ready(Ok(()))
     }
 
+    /// Whether [`prefetch`](Self::prefetch) does anything; otherwise nobody needs to gather what it is told.
+    fn prefetches(&self) -> bool {
+        true
+    }
+
     /// Shows the value of each key, in the order of `keys`.
     ///
     /// # Errors

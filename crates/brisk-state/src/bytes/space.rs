@@ -81,6 +81,9 @@ pub(crate) fn prefetch<'s, K: Key, N: Namespace>(
     cx: &mut Context<'_>,
     slots: &[Slot<'_, K, N>],
 ) -> Poll<Result<()>> {
+    if !store.lock().prefetches() {
+        return Poll::Ready(Ok(()));
+    }
     let formats = states.map(|state| KeyFormat { state: state.id, layout: state.layout, groups, types: PhantomData });
     let keys: Vec<Vec<u8>> = formats.flat_map(|format| slots.iter().map(move |slot| format.slot(*slot))).collect();
     store.lock().prefetch(cx, &keys.iter().map(Vec::as_slice).collect::<Vec<_>>())
@@ -122,6 +125,9 @@ impl<K: Key, N: Namespace> Space<K, N> {
     }
 
     pub(super) fn prefetch(&self, cx: &mut Context<'_>, slots: &[Slot<'_, K, N>]) -> Poll<Result<()>> {
+        if !self.store.lock().prefetches() {
+            return Poll::Ready(Ok(()));
+        }
         let keys: Vec<Vec<u8>> = slots.iter().map(|slot| self.format.slot(*slot)).collect();
         let prefixes: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
         self.store.lock().prefetch(cx, &prefixes).map(|result| result.context(|| self.place()))

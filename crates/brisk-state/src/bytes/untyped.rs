@@ -35,14 +35,19 @@ pub(crate) fn convert(
         let head = head(group, state);
         let mut from = head.to_vec();
         loop {
-            let mut batch = Batch::default();
-            let mut last = None;
+            let mut page = Vec::new();
+            let mut bytes = 0;
             store.lock().scan(&from, successor(&head).as_deref(), &mut |key, value| {
-                batch.add(&[key], &convert(value)?);
-                last = Some(key.to_vec());
-                Ok(if batch.bytes.len() >= BATCH_BYTES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+                page.push((key.to_vec(), value.to_vec()));
+                bytes += key.len() + value.len();
+                Ok(if bytes >= BATCH_BYTES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })?;
+            let mut batch = Batch::default();
+            for (key, value) in &page {
+                batch.add(&[key], &convert(value)?);
+            }
             batch.write(store)?;
+            let last = page.pop().map(|(key, _)| key);
             match last {
                 Some(last) => from = [last.as_slice(), &[0]].concat(),
                 None => break,

@@ -30,6 +30,13 @@ impl StoredFiles {
         Self { completed, pending: BTreeMap::new() }
     }
 
+    /// The files that a new checkpoint may refer to, whichever of the earlier ones complete: a file that the last completed checkpoint has
+    /// is deleted once a later one completes that does not have it, because it stored the same file anew.
+    fn usable(&self) -> Stored {
+        let stays = |name: &str, file: &FileRef| self.pending.values().all(|stored| stored.get(name).is_none_or(|other| other == file));
+        self.completed.iter().filter(|(name, file)| stays(name, file)).map(|(name, file)| (name.clone(), file.clone())).collect()
+    }
+
     pub(super) fn complete(&mut self, checkpoint: CheckpointId) {
         if let Some(stored) = self.pending.remove(&checkpoint) {
             self.completed = stored;
@@ -120,7 +127,7 @@ impl NativeSnapshot for DbSnapshot {
 
     fn write(self: Box<Self>, files: &mut dyn NativeFiles) -> Result<NativeState> {
         self.pending.settle()?;
-        let known = self.stored().completed.clone();
+        let known = self.stored().usable();
         let mut stored = Stored::new();
         let mut all = Vec::new();
         for (name, path) in local_files(&self.pending.folder)? {

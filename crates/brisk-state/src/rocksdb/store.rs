@@ -210,6 +210,11 @@ impl RocksDbStore {
 }
 
 impl ByteStore for RocksDbStore {
+    fn prefetches(&self) -> bool {
+        // The disk is local.
+        false
+    }
+
     fn multi_get(&mut self, keys: &[&[u8]], found: &mut FoundVisitor<'_>) -> Result<()> {
         let mut first = 0;
         for run in keys.chunk_by(|a, b| a.get(2..HEAD) == b.get(2..HEAD)) {

@@ -300,6 +300,16 @@ fn files_are_stored_once_and_only_those_of_completed_checkpoints_are_referred_to
     store.checkpoint_aborted(CheckpointId(3)).expect("it never fails here");
     let fourth = shared(&checkpoint(&mut *store, files, 4));
     assert_eq!(fourth.intersection(&third).cloned().collect::<BTreeSet<_>>(), second);
+
+    // The word that one has completed comes late: the next has stored its files anew by then, and may or may not have completed, too.
+    store.checkpoint_complete(CheckpointId(4)).expect("it never fails here");
+    put(&mut *store, 0..1, b"third");
+    let fifth = shared(&checkpoint(&mut *store, files, 5));
+    let sixth = shared(&checkpoint(&mut *store, files, 6));
+    store.checkpoint_complete(CheckpointId(5)).expect("it never fails here");
+    let seventh = shared(&checkpoint(&mut *store, files, 7));
+    let lost_with: Vec<&String> = seventh.iter().filter(|file| fifth.contains(*file) != sixth.contains(*file)).collect();
+    assert!(lost_with.is_empty(), "{lost_with:?} are gone when the sixth completes, or when it does not");
     drop(store);
 
     let last = checkpoint(&mut *open(&backend, ALL, &STATES, vec![]), files, 1);
