@@ -15,6 +15,7 @@ mod evolution;
 pub mod hash;
 mod key;
 mod key_group;
+mod ordered;
 mod pointers;
 mod primitives;
 mod record;

@@ -1,11 +1,12 @@
 //! States whose types are not known yet: read from and written to the store as they are.
 //!
-//! In the key-major layout the key of an entry is key group, number of the state, and what a snapshot shows.
+//! In the key-major layout the key of an entry is key group, number of the state, and what a snapshot shows. In the namespace-major layout
+//! key and namespace change places, which their schemas suffice for.
 
 use super::space::{SharedByteStore, successor};
-use brisk_base::{Error, Result};
+use brisk_base::Result;
 use brisk_core::state::{EntryVisitor, FrozenBytes, FrozenTable, KeyGroups, KeyedStateMeta, Layout, StateId, Write};
-use brisk_core::types::{KeyGroup, KeyGroupRange};
+use brisk_core::types::{Decoder, KeyGroup, KeyGroupRange, Schema};
 use std::ops::ControlFlow;
 
 /// Bytes of entries that are written at once.
@@ -97,14 +98,8 @@ pub(crate) fn freeze_untyped(
     meta: &KeyedStateMeta,
     groups: KeyGroups,
 ) -> Result<Box<dyn FrozenTable>> {
-    if meta.layout == Layout::NamespaceMajor {
-        return Err(Error::user(format!(
-            "state '{}' is no longer used by the program, and lies in the backend's own order: take the savepoint with the program that \
-             uses it",
-            meta.name
-        )));
-    }
-    Ok(Box::new(Untyped { bytes: store.lock().freeze()?, state, groups }))
+    let slot = (meta.layout == Layout::NamespaceMajor).then(|| (meta.key.clone(), meta.namespace.clone()));
+    Ok(Box::new(Untyped { bytes: store.lock().freeze()?, state, slot, groups }))
 }
 
 /// See [`freeze_untyped`].
@@ -113,16 +108,35 @@ struct Untyped {
     bytes: Box<dyn FrozenBytes>,
     /// Number of the state.
     state: StateId,
+    /// Schemas of key and namespace, if they have to change places.
+    slot: Option<(Schema, Schema)>,
     /// Key groups of the subtask.
     groups: KeyGroups,
 }
 
 impl FrozenTable for Untyped {
     fn scan(&self, groups: KeyGroupRange, visit: &mut EntryVisitor<'_>) -> Result<()> {
+        let mut reordered = Vec::new();
         for group in self.groups.range.intersection(groups).iter() {
             let head = head(group, self.state);
             self.bytes.scan(&head, successor(&head).as_deref(), &mut |key, value| {
-                visit(group, &key[HEAD..], value).map(|()| ControlFlow::Continue(()))
+                let key = &key[HEAD..];
+                match &self.slot {
+                    None => visit(group, key, value)?,
+                    Some((key_schema, namespace_schema)) => {
+                        let mut input = Decoder::new(key);
+                        namespace_schema.skip_ordered(&mut input)?;
+                        let namespace_end = input.offset();
+                        key_schema.skip_ordered(&mut input)?;
+                        let key_end = input.offset();
+                        reordered.clear();
+                        [&key[namespace_end..key_end], &key[..namespace_end], &key[key_end..]]
+                            .into_iter()
+                            .for_each(|part| reordered.extend_from_slice(part));
+                        visit(group, &reordered, value)?;
+                    }
+                }
+                Ok(ControlFlow::Continue(()))
             })?;
         }
         Ok(())

@@ -27,6 +27,9 @@ fn sorts<K: Key>(a: &K, b: &K) {
     let mut input = Decoder::new(&followed);
     assert_eq!(K::decode_ordered(&mut input).expect("own bytes"), *a);
     assert_eq!(input.remaining(), 3);
+    let mut input = Decoder::new(&followed);
+    K::schema().skip_ordered(&mut input).expect("own bytes");
+    assert_eq!(input.remaining(), 3, "the schema alone says where {a:?} ends");
 }
 
 fn takes_anything<K: Key>(bytes: &[u8]) {
