@@ -12,6 +12,7 @@ macro_rules! chapter {
 
 chapter!(FirstJob, "../../../docs/book/src/first-job.md");
 chapter!(EventTime, "../../../docs/book/src/event-time.md");
+chapter!(State, "../../../docs/book/src/state.md");
 chapter!(Windows, "../../../docs/book/src/windows.md");
 chapter!(ProcessFunctions, "../../../docs/book/src/process-functions.md");
 chapter!(SourcesAndSinks, "../../../docs/book/src/sources-and-sinks.md");

@@ -19,6 +19,8 @@ pub(super) type Db = DBWithThreadMode<SingleThreaded>;
 const MOST_OPEN_FILES: i32 = 512;
 /// Largest write buffer of one column family; the shared budget flushes them earlier.
 const WRITE_BUFFER_BYTES: usize = 64 * 1024 * 1024;
+/// Below this, writing the write buffers out costs less than dropping them.
+const LARGE_WRITE_BUFFERS: usize = 4 * 1024 * 1024;
 /// Bits per key of the filters that tell which files cannot have a key.
 const FILTER_BITS: f64 = 10.0;
 
@@ -74,6 +76,18 @@ impl Instance {
             self.db.property_int_value_cf(family, "rocksdb.cur-size-all-mem-tables").ok().flatten()
         };
         self.families.names().iter().filter_map(size).sum::<u64>() as usize
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // Closing a database writes out its write buffers, which nobody would read: those of dropped column families are not. What cannot be
+        // dropped is written.
+        if self.write_buffer_bytes() > LARGE_WRITE_BUFFERS {
+            for name in self.families.names() {
+                let _ = self.db.drop_cf(name);
+            }
+        }
     }
 }
 

@@ -341,6 +341,25 @@ fn parts_of_several_subtasks_become_one() {
 }
 
 #[test]
+fn checkpoints_outlive_a_database_that_is_closed_with_full_write_buffers() {
+    let (backend, folder) = backend();
+    let stored = tempfile::tempdir().expect("there is room");
+    let files = &mut Files::new(stored.path());
+    let mut store = open(&backend, ALL, &STATES, vec![]);
+    put(&mut *store, 0..4, b"small");
+    let before = rows(&mut *store);
+    let state = checkpoint(&mut *store, files, 1);
+    let frozen = store.freeze().expect("freezing never fails here");
+    put(&mut *store, 0..4, &[7; 20_000]);
+    assert!(store.heap_bytes() > 8_000_000);
+    drop(store);
+    assert_eq!(frozen_rows(&*frozen), before, "a view keeps the database open");
+    drop(frozen);
+    assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 0);
+    assert_eq!(rows(&mut *open(&backend, ALL, &STATES, vec![files.fetch(&state, &stored.path().join("part"))])), before);
+}
+
+#[test]
 fn states_are_found_by_name() {
     let (backend, _folder) = backend();
     let stored = tempfile::tempdir().expect("there is room");

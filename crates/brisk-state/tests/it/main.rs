@@ -3,6 +3,7 @@
 mod evolution;
 mod handles;
 mod lists;
+mod lives;
 mod maps;
 mod restore;
 mod support;
