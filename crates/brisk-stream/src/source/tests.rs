@@ -179,7 +179,9 @@ fn read_over_a_checkpoint<S: Source<Out = i64>>(source: S, polls: usize) -> Vec<
             }
         }
     }
-    readers.iter_mut().for_each(|reader| drop(reader.poll(coordinator.as_mut())));
+    for reader in &mut readers {
+        reader.poll(coordinator.as_mut());
+    }
 
     let mut coordinator = factory.coordinator(1, Some(&enumerator)).expect("made").expect("a source has one");
     coordinator.start(&mut CoordinatorContext::default()).expect("starts");
