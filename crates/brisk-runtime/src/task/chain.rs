@@ -12,6 +12,7 @@
 use super::wiring::{ChainOutput, Wiring};
 use crate::barrier::InFlight;
 use crate::executor::guarded;
+use brisk_base::ids::CheckpointId;
 use brisk_base::world::MonoTime;
 use brisk_base::{Error, Result, ResultExt, Timestamp};
 use brisk_core::checkpoint::Barrier;
@@ -19,6 +20,7 @@ use brisk_core::element::Element;
 use brisk_core::operator::{Budget, Operator, OperatorContext, Progress, Rest, RuntimeContext, SourcePoll};
 use brisk_core::source::SourceEvent;
 use brisk_core::state::OperatorSnapshot;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
@@ -81,8 +83,8 @@ pub struct Chain {
     current: Arc<AtomicUsize>,
     /// The earliest processing time that an operator waits for, as of the last [`refresh_timers`](Self::refresh_timers).
     next_time: Option<Timestamp>,
-    /// The snapshot that some operators have handed over and some have not.
-    taking: Option<Taking>,
+    /// Snapshots that some operators have handed over and some have not; several when their barriers follow each other closely.
+    taking: BTreeMap<CheckpointId, Taking>,
     /// Watermarks inside the batch at hand; memory that is used again.
     marks: Vec<Timestamp>,
 }
@@ -108,7 +110,7 @@ impl Chain {
             was_finished: false,
         };
         let slots = operators.into_iter().map(slot).collect();
-        Self { slots, wiring, budget, current, next_time: None, taking: None, marks: Vec::new() }
+        Self { slots, wiring, budget, current, next_time: None, taking: BTreeMap::new(), marks: Vec::new() }
     }
 
     /// Begins a poll.
@@ -387,8 +389,8 @@ impl Chain {
     }
 
     /// Whether operators are handing over a snapshot.
-    pub const fn is_taking(&self) -> bool {
-        self.taking.is_some()
+    pub fn is_taking(&self) -> bool {
+        !self.taking.is_empty()
     }
 
     /// Whether every operator has passed on the end of its input.

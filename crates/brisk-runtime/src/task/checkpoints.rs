@@ -154,7 +154,8 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Takes what all operators have handed over, if they have.
+    /// Takes what all operators have handed over, if they have. A snapshot that waits to be whole is not waited for: a later barrier can only
+    /// have come when the checkpoint before was given up.
     pub(super) fn collect(&mut self, chain: &mut Chain, inputs: Option<&Inputs>, world: &World) {
         let Some(taken) = chain.take_snapshot() else { return };
         let (id, now) = (taken.barrier.checkpoint, world.now());

@@ -2,7 +2,8 @@
 //! watermark that leaves late departures behind.
 
 use super::flights::{Departure, departures};
-use super::{any_size, checked, parameters, same};
+use super::{any_size, checked, parameters, recovered, same};
+use crate::recovery::Recovery;
 use crate::simulation::simulate;
 use brisk_base::time::{hours, minutes};
 use brisk_base::world::Rng;
@@ -143,17 +144,28 @@ fn late(flights: &[Departure]) -> (Vec<&Departure>, Vec<&Departure>) {
     })
 }
 
+/// What the streams give.
+type Output = (Vec<Stats>, Vec<Stats>, Vec<Stats>, Vec<Departure>);
+
+fn check(piece: &Piece, (hourly, sessions, strict, found_late): Output) -> Result<()> {
+    let (late, in_time) = late(piece.flights);
+    same("hours", by_hour(piece.flights.iter()), hourly)?;
+    same("sessions", by_plane(piece.flights), sessions)?;
+    same("hours with late departures left out", by_hour(in_time.into_iter()), strict)?;
+    same("late departures", late.into_iter().cloned().collect(), found_late)
+}
+
 pub(super) fn run(seed: u64) -> Result<u64> {
     let piece = Piece::draw(&mut parameters(seed))?;
     let simulation = simulate(|env: &StreamEnvironment| Ok(piece.job(env))).parallelism(1..=4);
-    checked(&simulation, seed, |run| {
-        let (hourly, sessions, strict, found_late) = run.output;
-        let (late, in_time) = late(piece.flights);
-        same("hours", by_hour(piece.flights.iter()), hourly)?;
-        same("sessions", by_plane(piece.flights), sessions)?;
-        same("hours with late departures left out", by_hour(in_time.into_iter()), strict)?;
-        same("late departures", late.into_iter().cloned().collect(), found_late)
-    })
+    checked(&simulation, seed, |run| check(&piece, run.output))
+}
+
+/// The same over crashes and restarts.
+pub(super) fn recover(seed: u64) -> Result<u64> {
+    let piece = Piece::draw(&mut parameters(seed))?;
+    let simulation = simulate(|env: &StreamEnvironment| Ok(piece.job(env))).may_fail();
+    recovered(&simulation, seed, &Recovery { exact_lateness: true, ..Recovery::default() }, |run| check(&piece, run.output))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Random streams joined by interval and in windows, against a plain computation of all pairs.
 
 use super::events::{Event, Events, any_start};
-use super::{any_size, checked, parameters, same};
+use super::{any_size, checked, parameters, recovered, same};
+use crate::recovery::Recovery;
 use crate::simulation::simulate;
 use brisk_base::world::Rng;
 use brisk_base::{Millis, Result, Timestamp};
@@ -98,6 +99,13 @@ pub(super) fn run(seed: u64) -> Result<u64> {
     let joins = Joins::draw(&mut parameters(seed));
     let simulation = simulate(|env: &StreamEnvironment| Ok(joins.job(env))).parallelism(1..=4);
     checked(&simulation, seed, |run| same("pairs", joins.expected(), run.output))
+}
+
+/// The same over crashes and restarts.
+pub(super) fn recover(seed: u64) -> Result<u64> {
+    let joins = Joins::draw(&mut parameters(seed));
+    let simulation = simulate(|env: &StreamEnvironment| Ok(joins.job(env))).may_fail();
+    recovered(&simulation, seed, &Recovery::default(), |run| same("pairs", joins.expected(), run.output))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! every run the job must end as it should, and nothing of it may be left.
 
 mod alignment;
+mod bank;
 mod cancel;
 mod columnar;
 mod departures;
@@ -46,6 +47,10 @@ pub const ALL: &[Workload] = &[
     Workload { name: "timers", about: "timers of both clocks fire once, in time and in order", run: timers::run },
     Workload { name: "alignment", about: "aligned sources lose nothing and do not get stuck", run: alignment::run },
     Workload { name: "recovery-numbers", about: "counts per key stay gapless over crashes and rescaled restarts", run: numbers::recover },
+    Workload { name: "recovery-bank", about: "the total of all accounts never changes over crashes and restarts", run: bank::recover },
+    Workload { name: "recovery-windows", about: "windows over crashes and rescaled restarts", run: windows::recover },
+    Workload { name: "recovery-joins", about: "joins over crashes and rescaled restarts", run: joins::recover },
+    Workload { name: "recovery-departures", about: "the flight stream over crashes and rescaled restarts", run: departures::recover },
     Workload { name: "cancel", about: "a cancelled job ends, and lets go of everything", run: cancel::run },
     Workload { name: "failure", about: "a fault in user code fails the job, and everything is let go", run: failure::run },
 ];
@@ -94,12 +99,17 @@ where
 }
 
 /// Runs one seed with checkpoints, crashes and restarts, and checks it. A job that its restart strategy gave up proves nothing, and passes.
-fn recovered<F, O>(simulation: &Simulation<F>, seed: u64, check: impl FnOnce(Run<O::Collected>) -> Result<()>) -> Result<u64>
+fn recovered<F, O>(
+    simulation: &Simulation<F>,
+    seed: u64,
+    recovery: &Recovery,
+    check: impl FnOnce(Run<O::Collected>) -> Result<()>,
+) -> Result<u64>
 where
     F: Fn(&StreamEnvironment, &mut Rng) -> Result<O>,
     O: Outputs,
 {
-    let (run, story) = simulation.run_with_recovery(seed, &Recovery::default())?;
+    let (run, story) = simulation.run_with_recovery(seed, recovery)?;
     let steps = run.trace.steps();
     let checked = match simulation.sound(&run) {
         Ok(()) if run.result.is_ok() => check(run),

@@ -1,6 +1,7 @@
 //! Numbers are counted per key: over each exchange and any parallelism, each key's counts must come gapless and in order.
 
 use super::{any_size, checked, parameters, recovered, same};
+use crate::recovery::Recovery;
 use crate::simulation::simulate;
 use brisk_base::world::Rng;
 use brisk_base::{Error, Result};
@@ -68,5 +69,5 @@ pub(super) fn run(seed: u64) -> Result<u64> {
 pub(super) fn recover(seed: u64) -> Result<u64> {
     let numbers = Numbers::draw(&mut parameters(seed));
     let simulation = simulate(|env: &StreamEnvironment| Ok(numbers.job(env))).may_fail();
-    recovered(&simulation, seed, |run| numbers.check(run.output))
+    recovered(&simulation, seed, &Recovery::default(), |run| numbers.check(run.output))
 }

@@ -4,7 +4,8 @@
 //! read them in order with a tighter watermark, so that it is fixed, record by record, which events are late and which windows fire again.
 
 use super::events::{Event, Events, any_start};
-use super::{any_size, checked, parameters, same};
+use super::{any_size, checked, parameters, recovered, same};
+use crate::recovery::Recovery;
 use crate::simulation::simulate;
 use brisk_base::world::Rng;
 use brisk_base::{Millis, Result, Timestamp};
@@ -223,15 +224,25 @@ impl<'a> Reference<'a> {
     }
 }
 
+impl Windows {
+    fn check(&self, (fired, late): (Vec<Fired>, Vec<Event>)) -> Result<()> {
+        let reference = Reference::compute(self);
+        same("late events", reference.late, late)?;
+        same("windows", self.normal(reference.fired), self.normal(fired))
+    }
+}
+
 pub(super) fn run(seed: u64) -> Result<u64> {
     let windows = Windows::draw(&mut parameters(seed));
     let simulation = simulate(|env: &StreamEnvironment| Ok(windows.job(env))).parallelism(1..=5);
-    checked(&simulation, seed, |run| {
-        let (fired, late) = run.output;
-        let reference = Reference::compute(&windows);
-        same("late events", reference.late, late)?;
-        same("windows", windows.normal(reference.fired), windows.normal(fired))
-    })
+    checked(&simulation, seed, |run| windows.check(run.output))
+}
+
+/// The same over crashes and restarts.
+pub(super) fn recover(seed: u64) -> Result<u64> {
+    let windows = Windows::draw(&mut parameters(seed));
+    let simulation = simulate(|env: &StreamEnvironment| Ok(windows.job(env))).may_fail();
+    recovered(&simulation, seed, &Recovery { exact_lateness: true, ..Recovery::default() }, |run| windows.check(run.output))
 }
 
 #[cfg(test)]

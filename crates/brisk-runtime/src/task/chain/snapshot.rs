@@ -30,10 +30,9 @@ impl Chain {
     pub(super) fn hand_over(&mut self, at: usize, barrier: Barrier, waker: &Waker) -> Result<()> {
         let checkpoint = barrier.checkpoint;
         let began = self.slots[at].runtime.world.mono();
-        if self.taking.as_ref().is_none_or(|taking| taking.barrier.checkpoint != checkpoint) {
-            let snapshots = self.slots.iter().map(|_| None).collect();
-            self.taking = Some(Taking { barrier, snapshots, in_flight: InFlight::default(), sync: Duration::ZERO });
-        }
+        let slots = self.slots.len();
+        let taking = || Taking { barrier, snapshots: (0..slots).map(|_| None).collect(), in_flight: InFlight::default(), sync: Duration::ZERO };
+        self.taking.entry(checkpoint).or_insert_with(taking);
         self.call(at, waker, |operator, cx| operator.prepare_snapshot(checkpoint, cx))?;
         let slot = &mut self.slots[at];
         // A job that was drained for a savepoint goes on from it as if its input had not ended.
@@ -44,7 +43,7 @@ impl Chain {
             ..OperatorSnapshot::default()
         };
         slot.operator.snapshot(&mut snapshot, &mut SnapshotContext { barrier, runtime: &slot.runtime }).context(|| slot.runtime.place())?;
-        if let Some(taking) = &mut self.taking {
+        if let Some(taking) = self.taking.get_mut(&checkpoint) {
             taking.snapshots[at] = Some(snapshot);
             taking.sync += slot.runtime.world.mono().since(began);
         }
@@ -72,8 +71,7 @@ impl Chain {
     pub fn overtake(&mut self, barrier: Barrier, keys: &[(ChannelKey, usize)], waker: &Waker) -> Result<()> {
         let is_it = |element: &Element| matches!(element, Element::Barrier(other) if other.checkpoint == barrier.checkpoint);
         for at in 0..self.slots.len() {
-            let has_it = |taking: &Taking| taking.barrier.checkpoint == barrier.checkpoint && taking.snapshots[at].is_some();
-            if self.taking.as_ref().is_some_and(has_it) {
+            if self.taking.get(&barrier.checkpoint).is_some_and(|taking| taking.snapshots[at].is_some()) {
                 continue;
             }
             self.hand_over(at, barrier, waker)?;
@@ -84,7 +82,7 @@ impl Chain {
                 self.wiring.queues[at].remove(end);
             }
             let operator = self.slots[at].runtime.operator_id;
-            let Some(taking) = &mut self.taking else { continue };
+            let Some(taking) = self.taking.get_mut(&barrier.checkpoint) else { continue };
             match at {
                 0 => taking.in_flight.head.extend(copies.into_iter().map(|(input, element)| (input as u32, element))),
                 _ => taking.in_flight.chain.extend(copies.into_iter().map(|(_, element)| (operator, element))),
@@ -99,16 +97,17 @@ impl Chain {
                 continue;
             }
             let overtaken = self.wiring.writers[at].overtake(barrier);
-            if let Some(taking) = &mut self.taking {
+            if let Some(taking) = self.taking.get_mut(&barrier.checkpoint) {
                 add_sent(&mut taking.in_flight, at, overtaken, keys);
             }
         }
         Ok(())
     }
 
-    /// The snapshot, if all operators have handed over theirs.
+    /// The next snapshot that all operators have handed over.
     pub fn take_snapshot(&mut self) -> Option<ChainSnapshot> {
-        let taking = self.taking.take_if(|taking| taking.snapshots.iter().all(Option::is_some))?;
+        let whole = self.taking.iter().find(|(_, taking)| taking.snapshots.iter().all(Option::is_some)).map(|(id, _)| *id)?;
+        let taking = self.taking.remove(&whole)?;
         let ids = self.slots.iter().map(|slot| slot.runtime.operator_id);
         let operators = ids.zip(taking.snapshots.into_iter().flatten()).collect();
         Some(ChainSnapshot { barrier: taking.barrier, operators, in_flight: taking.in_flight, sync: taking.sync })
@@ -127,7 +126,7 @@ impl Chain {
     /// # Errors
     /// The operator's, with its place.
     pub fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, waker: &Waker) -> Result<()> {
-        self.taking.take_if(|taking| taking.barrier.checkpoint <= checkpoint);
+        self.taking.remove(&checkpoint);
         (0..self.slots.len()).rev().try_for_each(|at| self.call(at, waker, |operator, cx| operator.checkpoint_aborted(checkpoint, cx)))
     }
 
