@@ -72,7 +72,7 @@ impl Evolution {
     /// # Errors
     /// When some values of `old` cannot become values of `new`.
     pub fn plan(old: &Schema, new: &Schema) -> std::result::Result<Option<Self>, String> {
-        let mut planner = Planner { enclosing: Vec::new(), changed: false };
+        let mut planner = Planner { enclosing: Vec::new(), dropping: false, changed: false };
         let step = planner.step(old, new)?;
         Ok(planner.changed.then_some(Self { step }))
     }
@@ -93,6 +93,8 @@ impl Evolution {
 struct Planner {
     /// Names of the structs and enums around this place, old and new.
     enclosing: Vec<(String, String)>,
+    /// Whether this place is read to be dropped: what it becomes does not matter.
+    dropping: bool,
     /// Whether any step does more than copy.
     changed: bool,
 }
@@ -134,7 +136,7 @@ impl Planner {
                 Step::Tuple(steps)
             }
             (Schema::Opaque { name: a }, Schema::Opaque { name: b }) if a == b => opaque(a)?,
-            (Schema::Recursive { name: a }, Schema::Recursive { name: b }) => self.recursive(a, |enclosing| enclosing.1 == *b)?,
+            (Schema::Recursive { name: a }, Schema::Recursive { name: b }) => self.recursive(a, b)?,
             _ => self.named(old, new)?,
         })
     }
@@ -162,8 +164,9 @@ impl Planner {
         }
     }
 
-    fn recursive(&self, old: &str, fits: impl Fn(&(String, String)) -> bool) -> Planned<Step> {
-        let index = self.enclosing.iter().rposition(|enclosing| enclosing.0 == old && fits(enclosing));
+    fn recursive(&self, old: &str, new: &str) -> Planned<Step> {
+        let fits = |enclosing: &(String, String)| enclosing.0 == old && (self.dropping || enclosing.1 == new);
+        let index = self.enclosing.iter().rposition(fits);
         index.map(Step::Recursive).ok_or_else(|| format!("the type {old} that encloses it has become another"))
     }
 
@@ -196,10 +199,10 @@ impl Planner {
 
     /// How a part that nobody needs is read.
     fn dropped(&mut self, schema: &Schema) -> Planned<Step> {
-        match schema {
-            Schema::Recursive { name } => self.recursive(name, |_| true),
-            schema => self.step(schema, schema),
-        }
+        let outer = std::mem::replace(&mut self.dropping, true);
+        let step = self.step(schema, schema);
+        self.dropping = outer;
+        step
     }
 
     fn variants(&mut self, name: &str, old: &[Variant], new: &[Variant]) -> Planned<Vec<(u64, Fields)>> {

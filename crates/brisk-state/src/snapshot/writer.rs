@@ -81,10 +81,7 @@ pub fn write_task(
 
 /// Stores what the operators of one subtask handed over, one after the other. See [`write_task`].
 pub struct TaskSnapshotWriter<'a> {
-    storage: &'a dyn CheckpointStorage,
-    at: &'a CheckpointLocation,
-    /// Begin of the names of files.
-    name: &'a str,
+    /// The file.
     out: Output<'a>,
     /// What has been written, its offsets counted from the begin of the file.
     operators: Vec<(OperatorId, OperatorSubtaskState)>,
@@ -149,7 +146,7 @@ impl<'a> TaskSnapshotWriter<'a> {
             checksum: Xxh3Default::new(),
         };
         let upload = Upload::new(storage, at, name);
-        Self { storage, at, name, out, operators: Vec::new(), upload, native_bytes: 0, payload: Vec::new() }
+        Self { out, operators: Vec::new(), upload, native_bytes: 0, payload: Vec::new() }
     }
 
     /// Stores what one operator handed over.
@@ -256,11 +253,6 @@ impl<'a> TaskSnapshotWriter<'a> {
         }
         self.upload.keep();
         Ok((TaskStateHandle { operators }, sizes))
-    }
-
-    /// Where the files go: for what is stored beside the state, such as records under way.
-    pub fn location(&self) -> (&'a dyn CheckpointStorage, &'a CheckpointLocation, &'a str) {
-        (self.storage, self.at, self.name)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::KeyedStateStore;
 use crate::ttl::LiveTable;
 use brisk_base::ids::CheckpointId;
-use brisk_base::{Result, ResultExt};
+use brisk_base::{Error, Result, ResultExt};
 use brisk_core::checkpoint::Barrier;
 use brisk_core::operator::SnapshotContext;
 use brisk_core::state::{FrozenState, OperatorSnapshot};
@@ -24,9 +24,12 @@ impl<K: Key> KeyedStateStore<K> {
     /// # Errors
     /// The backend's.
     pub fn snapshot_at(&mut self, snapshot: &mut OperatorSnapshot, barrier: Barrier) -> Result<()> {
+        if snapshot.native.is_some() {
+            let message = "a second store of keyed state is added to the snapshot of one operator";
+            return Err(Error::bug(message).context(&*self.place));
+        }
         if let Some(store) = self.origin.store()
             && !barrier.kind.is_savepoint()
-            && snapshot.native.is_none()
         {
             snapshot.native = store.lock().native_snapshot(barrier.checkpoint).context(|| &*self.place)?;
         }

@@ -124,6 +124,52 @@ fn types_that_contain_themselves_are_followed() {
 }
 
 #[test]
+fn what_is_dropped_may_contain_the_renamed_type_itself() {
+    #[derive(Clone, PartialEq, Debug, Record)]
+    struct Plant {
+        value: u16,
+        children: Vec<Plant>,
+    }
+    let leaf = |value| before::Tree { value, children: vec![], gone: None };
+    let old =
+        before::Tree { value: 1, children: vec![leaf(2)], gone: Some(Box::new(before::Tree { gone: Some(Box::new(leaf(7))), ..leaf(9) })) };
+    assert_eq!(evolved::<_, Plant>(&old), Plant { value: 1, children: vec![Plant { value: 2, children: vec![] }] });
+}
+
+proptest! {
+    #[test]
+    fn any_value_becomes_the_same_as_field_by_field(
+        id in any::<u32>(), price in any::<f32>(), at in any::<i32>(), by in ".{0,9}",
+        items in proptest::collection::vec((".{0,5}", any::<u8>()), 0..6), gone in proptest::collection::vec(any::<Option<String>>(), 0..4),
+    ) {
+        let old = before::Order {
+            id,
+            gone,
+            price,
+            items: items.iter().map(|(name, count)| before::Item { name: name.clone(), count: *count }).collect(),
+            state: before::State::Sent { at, by: by.clone() },
+        };
+        let new = evolved::<_, after::Purchase>(&old);
+        prop_assert_eq!(new.id, i64::from(id));
+        prop_assert_eq!(new.price.map(f64::to_bits), Some(f64::from(price).to_bits()));
+        prop_assert_eq!(new.state, after::State::Sent { by, at: i64::from(at) });
+        let items: Vec<after::Item> = items.into_iter().map(|(name, count)| after::Item { name, count: u128::from(count) }).collect();
+        prop_assert_eq!(new.items, items);
+        prop_assert!(new.tags.is_empty() && new.note.is_empty());
+    }
+
+    #[test]
+    fn any_bytes_are_converted_or_corrupt(bytes in proptest::collection::vec(prop_oneof![3 => 0u8..4, 1 => any::<u8>()], 0..60)) {
+        for (old, new) in [(before::Order::schema(), after::Purchase::schema()), (before::Tree::schema(), after::Tree::schema())] {
+            let evolution = Evolution::plan(&old, &new).expect("it can become the new type").expect("it changes");
+            if let Err(error) = evolution.convert(&bytes) {
+                prop_assert_eq!(error.kind(), brisk_base::ErrorKind::Corrupt);
+            }
+        }
+    }
+}
+
+#[test]
 fn equal_bytes_need_no_evolution() {
     #[derive(Clone, Record)]
     struct Renamed {
