@@ -94,7 +94,8 @@ pub trait ByteStore: Send {
         Ok(None)
     }
 
-    /// A checkpoint is complete: files that it stored as shared may be referred to by later ones.
+    /// A checkpoint is complete: files that it stored as shared may be referred to by later ones. They stay until a later checkpoint is
+    /// complete that does not refer to them; the completion of a savepoint lets no file be deleted. May come late, or be left out.
     ///
     /// # Errors
     /// Those of the store.

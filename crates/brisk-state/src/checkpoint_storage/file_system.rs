@@ -118,7 +118,11 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 /// Flushes the names in a folder to the disk.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder)?.sync_all()
+    match File::open(folder)?.sync_all() {
+        // Some mounted file systems know no such thing, and are no worse off for it.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        result => result,
+    }
 }
 
 fn list_into(folder: &Path, path: &str, files: &mut Vec<StoredFile>) -> io::Result<()> {

@@ -10,7 +10,7 @@ use brisk_state::KeyedStateStore;
 use brisk_state::checkpoint_storage::{CheckpointStorage, MemoryStorage};
 use brisk_state::snapshot::{CheckpointLocation, NewParallelism, OperatorSubtaskState, assign, read_operator, write_task};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const OPERATOR: OperatorId = OperatorId(1);
@@ -27,9 +27,13 @@ enum Op {
     RemoveEntries(K, i64, i64),
     Clear(K),
     Checkpoint,
+    /// Of which the operator hears late, or never.
+    CheckpointUnheard,
     Savepoint,
     /// The checkpoint's files are never stored.
     Abort,
+    /// They are stored, but the checkpoint does not complete.
+    AbortStored,
     /// Goes on from the last checkpoint with this parallelism and, if it can be, backend.
     Crash(u32, usize),
 }
@@ -43,8 +47,10 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (key(), 0i64..6, 0i64..7).prop_map(|(key, from, to)| Op::RemoveEntries(key, from, to)),
         2 => key().prop_map(Op::Clear),
         3 => Just(Op::Checkpoint),
+        2 => Just(Op::CheckpointUnheard),
         1 => Just(Op::Savepoint),
         1 => Just(Op::Abort),
+        1 => Just(Op::AbortStored),
         3 => (1u32..5, any::<usize>()).prop_map(|(parallelism, backend)| Op::Crash(parallelism, backend)),
     ]
 }
@@ -61,6 +67,12 @@ struct Stored {
     savepoint: bool,
 }
 
+impl Stored {
+    fn files(&self) -> BTreeSet<String> {
+        self.subtasks.iter().flat_map(OperatorSubtaskState::files).map(|file| file.path.clone()).collect()
+    }
+}
+
 /// A job of one operator.
 struct Job {
     backends: Vec<Arc<dyn StateBackend>>,
@@ -69,6 +81,8 @@ struct Job {
     storage: Arc<dyn CheckpointStorage>,
     model: Model,
     last: Option<Stored>,
+    /// Files of the last checkpoint that is no savepoint: savepoints let no checkpoint's files be deleted.
+    checkpoint_files: BTreeSet<String>,
     next: u64,
     local: tempfile::TempDir,
 }
@@ -76,7 +90,17 @@ struct Job {
 impl Job {
     fn new(backends: Vec<Arc<dyn StateBackend>>, local: tempfile::TempDir) -> Self {
         let storage = Arc::new(MemoryStorage::new());
-        let mut job = Self { backends, backend: 0, subtasks: vec![], storage, model: Model::new(), last: None, next: 1, local };
+        let mut job = Self {
+            backends,
+            backend: 0,
+            subtasks: vec![],
+            storage,
+            model: Model::new(),
+            last: None,
+            checkpoint_files: BTreeSet::new(),
+            next: 1,
+            local,
+        };
         job.start(2, 0).expect("there is nothing to restore");
         job
     }
@@ -131,7 +155,8 @@ impl Job {
         self.subtasks.iter_mut().map(|store| snapshot(store).expect("snapshots never fail here")).collect()
     }
 
-    fn checkpoint(&mut self, kind: SnapshotKind) -> Result<()> {
+    /// Stores a checkpoint.
+    fn store(&mut self, kind: SnapshotKind) -> Result<Stored> {
         let number = CheckpointId(self.next);
         let (snapshots, model) = (self.snapshot(kind), self.model.clone());
         // What comes after the barrier is not part of it.
@@ -143,9 +168,32 @@ impl Job {
             let (handle, _) = write_task(&*self.storage, &at, &format!("task-{subtask}"), vec![(OPERATOR, snapshot)])?;
             subtasks.extend(handle.operators.into_iter().map(|(_, state)| state));
         }
-        self.last = Some(Stored { number, subtasks, model, savepoint: kind.is_savepoint() });
         self.next += 1;
-        self.subtasks.iter_mut().try_for_each(|store| store.checkpoint_complete(number))
+        Ok(Stored { number, subtasks, model, savepoint: kind.is_savepoint() })
+    }
+
+    /// Stores a checkpoint, which takes the place of the last one.
+    fn complete(&mut self, kind: SnapshotKind) -> Result<CheckpointId> {
+        let stored = self.store(kind)?;
+        let number = stored.number;
+        if !stored.savepoint {
+            self.checkpoint_files = stored.files();
+        }
+        self.last = Some(stored);
+        self.clean_up()?;
+        Ok(number)
+    }
+
+    /// Deletes all files that the last checkpoint does not refer to, as soon as that can be.
+    fn clean_up(&self) -> Result<()> {
+        let kept = self.last.as_ref().map(Stored::files).unwrap_or_default();
+        let files = self.storage.list("")?;
+        let gone = files.iter().filter(|file| !kept.contains(&file.path) && !self.checkpoint_files.contains(&file.path));
+        gone.into_iter().try_for_each(|file| self.storage.delete(&file.path))
+    }
+
+    fn each(&mut self, tell: impl Fn(&mut KeyedStateStore<K>) -> Result<()>) -> Result<()> {
+        self.subtasks.iter_mut().try_for_each(tell)
     }
 
     fn apply(&mut self, op: &Op) -> Result<()> {
@@ -180,13 +228,22 @@ impl Job {
                 store.map::<(), i64, u64>(MAP)?.remove_all(slot)?;
                 self.model.remove(key);
             }
-            Op::Checkpoint => self.checkpoint(SnapshotKind::Checkpoint)?,
-            Op::Savepoint => self.checkpoint(SnapshotKind::Savepoint)?,
+            Op::Checkpoint | Op::Savepoint => {
+                let kind = if matches!(op, Op::Checkpoint) { SnapshotKind::Checkpoint } else { SnapshotKind::Savepoint };
+                let number = self.complete(kind)?;
+                self.each(|store| store.checkpoint_complete(number))?;
+            }
+            Op::CheckpointUnheard => drop(self.complete(SnapshotKind::Checkpoint)?),
             Op::Abort => {
                 let number = CheckpointId(self.next);
                 drop(self.snapshot(SnapshotKind::Checkpoint));
                 self.next += 1;
-                self.subtasks.iter_mut().try_for_each(|store| store.checkpoint_aborted(number))?;
+                self.each(|store| store.checkpoint_aborted(number))?;
+            }
+            Op::AbortStored => {
+                let number = self.store(SnapshotKind::Checkpoint)?.number;
+                self.clean_up()?;
+                self.each(|store| store.checkpoint_aborted(number))?;
             }
             Op::Crash(parallelism, backend) => self.start(*parallelism, *backend)?,
         }
