@@ -106,7 +106,7 @@ fn a_job_that_waits_for_ever_is_an_error_that_says_who_waits() {
     let run = simulate(stuck).parallelism(2..=2).max_steps(3_000).run_seed(5).unwrap();
     let error = run.result.unwrap_err().to_string();
     assert!(error.contains("nothing can run") && error.contains("(seed 5)"), "{error}");
-    assert!(error.contains("'Forgetful -> Sink: Unnamed (2/2)': ") && error.contains("rows in"), "{error}");
+    assert!(error.contains("'Forgetful -> gather (2/2)': ") && error.contains("rows in"), "{error}");
 }
 
 #[test]

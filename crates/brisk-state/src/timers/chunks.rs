@@ -52,3 +52,8 @@ impl<T: Clone> Chunks<T> {
         self.chunks.capacity() * size_of::<Arc<Vec<T>>>() + self.chunks.iter().map(|chunk| chunk.capacity() * size_of::<T>()).sum::<usize>()
     }
 }
+
+/// An element of a frozen array.
+pub(super) fn in_frozen<T>(chunks: &[Arc<Vec<T>>], index: u32) -> &T {
+    &chunks[index as usize / CHUNK][index as usize % CHUNK]
+}

@@ -4,7 +4,8 @@
 //! twice is registering it once.
 //!
 //! Invariants: timers fire in the order of their timestamps, those of one timestamp in the order in which they were registered, each
-//! once; a queue in which nothing is due costs one comparison.
+//! once; a queue in which nothing is due costs one comparison. A restored queue keeps that order within each key group, and so within each
+//! key; of one timestamp, the timers of lower key groups fire first.
 
 mod chunks;
 mod queue;

@@ -1,6 +1,6 @@
 //! The queue of timers of one operator.
 
-use super::chunks::Chunks;
+use super::chunks::{self, Chunks};
 use crate::entry;
 use brisk_base::{Error, Result, Timestamp};
 use brisk_core::state::{EntryVisitor, FrozenTable, KeyGroups, Namespace};
@@ -264,12 +264,13 @@ struct FrozenTimers<K, N> {
 impl<K: Key, N: Namespace> FrozenTable for FrozenTimers<K, N> {
     fn scan(&self, groups: KeyGroupRange, visit: &mut EntryVisitor<'_>) -> Result<()> {
         let mut timers: Vec<(KeyGroup, &Entry<K, N>)> = Vec::new();
-        for entry in self.chunks.iter().flat_map(|chunk| chunk.iter()) {
-            if let Some((key, _)) = &entry.at {
-                let group = self.key_groups.of(key.key_hash());
-                if groups.contains(group) {
-                    timers.push((group, entry));
-                }
+        // From the first timer of each timestamp on, so that those of one timestamp come in the order in which they were registered.
+        for first in self.chunks.iter().flat_map(|chunk| chunk.iter()).filter(|entry| entry.at.is_some() && entry.previous == NONE) {
+            let mut at = Some(first);
+            while let Some(entry) = at {
+                let group = entry.at.as_ref().map(|(key, _)| self.key_groups.of(key.key_hash()));
+                timers.extend(group.filter(|group| groups.contains(*group)).map(|group| (group, entry)));
+                at = (entry.next != NONE).then(|| chunks::in_frozen(&self.chunks, entry.next));
             }
         }
         timers.sort_by_key(|(group, entry)| (*group, entry.timestamp));

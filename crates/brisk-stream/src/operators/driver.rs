@@ -181,6 +181,13 @@ impl Driver {
         self.runtime.state.restored = Some(Arc::new(restored));
         self.operator = make(&self.runtime);
         self.call(|operator, cx| operator.open(cx)).expect("opens");
+        self.watermark = watermark;
+        self.told_again()
+    }
+
+    /// Tells the operator again where event time stands, as it is told after a restart: timers that were registered behind it fire.
+    pub(crate) fn told_again(mut self) -> Self {
+        let watermark = self.watermark;
         if watermark > Timestamp::MIN {
             let before = self.output.elements.split_off(0);
             self.watermark(watermark.0);
