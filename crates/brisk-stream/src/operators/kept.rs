@@ -12,10 +12,14 @@ use std::sync::Arc;
 /// The key groups of the tests.
 const ALL: KeyGroupRange = KeyGroupRange::new(0, 128);
 
+/// An entry of a state: key group, key and value.
+type Entry = (KeyGroup, Vec<u8>, Vec<u8>);
+
 /// The keyed states of a snapshot.
 pub(crate) struct Kept {
     metas: Vec<KeyedStateMeta>,
-    rows: BTreeMap<Arc<str>, Vec<(KeyGroup, Vec<u8>, Vec<u8>)>>,
+    /// By name of the state.
+    rows: BTreeMap<Arc<str>, Vec<Entry>>,
 }
 
 impl Kept {
