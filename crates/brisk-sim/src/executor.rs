@@ -10,6 +10,7 @@ use brisk_cluster::Gateway;
 use brisk_cluster::client::{ClusterJobClient, JobView};
 use brisk_cluster::services::{Services, StorageProvider};
 use brisk_core::accumulator::AccumulatorValue;
+use brisk_core::checkpoint::SnapshotKind;
 use brisk_core::job::{JobClient, JobExecutor, JobProgress, JobResult, JobStatus};
 use brisk_core::job_graph::StreamGraph;
 use brisk_core::registry::OperatorRegistry;
@@ -23,6 +24,9 @@ pub(crate) const MAX_STEPS: u64 = 50_000_000;
 
 /// Steps between two looks of a program that reads a job's results while it runs.
 const STEPS_PER_LOOK: u64 = 10_000;
+
+/// Steps between two looks of a program that waits for a savepoint.
+const STEPS_PER_SAVEPOINT_LOOK: u64 = 20;
 
 /// Runs jobs from one seed on the thread that waits for them: `execute()` drives the simulation to the job's end.
 ///
@@ -222,6 +226,19 @@ impl JobClient for SimClient {
 
     fn cancel(&self) {
         self.client.cancel();
+    }
+
+    /// Drives the job until the savepoint is made, or the job is over.
+    fn savepoint(&self, folder: Option<&str>, kind: SnapshotKind) -> Result<String> {
+        let answer = self.client.request_savepoint(folder, kind);
+        loop {
+            let ended = self.drive(STEPS_PER_SAVEPOINT_LOOK);
+            match answer.try_recv() {
+                Ok(result) => return result,
+                Err(_) if ended.is_some() => return Err(Error::transient("the job ended before the savepoint was made")),
+                Err(_) => {}
+            }
+        }
     }
 
     fn accumulators(&self) -> BTreeMap<String, AccumulatorValue> {

@@ -8,9 +8,9 @@ use brisk_base::options::Configuration;
 use brisk_base::world::World;
 use brisk_base::{Result, ResultExt};
 use brisk_cluster::MiniCluster;
+use brisk_cluster::services::Services;
 use brisk_core::job::{JobClient, JobExecutor};
 use brisk_core::job_graph::StreamGraph;
-use brisk_core::registry::OperatorRegistry;
 use brisk_runtime::executor::{CoreWorkers, CoreWorkersOptions, Executor, PollTask, SpawnOptions, TaskHandle};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,7 +32,7 @@ impl Embedded {
         match &*cluster {
             Some(running) => Ok(running.clone()),
             None => {
-                let started = MiniCluster::start(&self.config, &self.world, self.executor()?, OperatorRegistry::default())?;
+                let started = MiniCluster::start(&self.config, &self.world, self.executor()?, services())?;
                 Ok(cluster.insert(started).clone())
             }
         }
@@ -55,6 +55,14 @@ impl JobExecutor for Embedded {
         let client = self.cluster()?.submit(graph, config)?;
         Ok(display.watch(client, &self.world))
     }
+}
+
+/// What the cluster is given: the state backends that were compiled in.
+fn services() -> Services {
+    let services = Services::default();
+    #[cfg(feature = "rocksdb")]
+    let services = services.with_backend("rocksdb", Arc::new(brisk_state::rocksdb::RocksDbStateBackendFactory));
+    services
 }
 
 /// Gives each task a thread of its own.

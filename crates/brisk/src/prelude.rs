@@ -5,7 +5,7 @@ pub use brisk_base::options::Configuration;
 pub use brisk_base::time::{days, hours, millis, minutes, seconds};
 pub use brisk_base::{Error, ErrorKind, Millis, Result, ResultExt, Timestamp};
 pub use brisk_connectors::datagen::DataGeneratorSource;
-pub use brisk_connectors::files::{FileSink, FileSource};
+pub use brisk_connectors::files::{FileSink, FileSource, RollingPolicy};
 pub use brisk_connectors::socket::{SocketSink, SocketSource};
 pub use brisk_core::function::watermark::{WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
 pub use brisk_core::function::{

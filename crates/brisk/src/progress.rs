@@ -59,6 +59,7 @@ mod line {
     use brisk_base::world::{MonoTime, World};
     use brisk_base::{Result, Timestamp};
     use brisk_core::accumulator::AccumulatorValue;
+    use brisk_core::checkpoint::SnapshotKind;
     use brisk_core::job::{JobClient, JobProgress, JobResult, JobStatus};
     use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
     use std::collections::BTreeMap;
@@ -99,6 +100,10 @@ mod line {
 
         fn cancel(&self) {
             self.client.cancel();
+        }
+
+        fn savepoint(&self, folder: Option<&str>, kind: SnapshotKind) -> Result<String> {
+            self.client.savepoint(folder, kind)
         }
 
         fn accumulators(&self) -> BTreeMap<String, AccumulatorValue> {

@@ -183,10 +183,13 @@ pub(crate) fn shown(elements: Vec<Element>) -> Vec<String> {
     lines
 }
 
+/// Key group, key and value of an entry.
+type Row = (KeyGroup, Vec<u8>, Vec<u8>);
+
 /// The keyed states of a snapshot.
 struct Kept {
     metas: Vec<KeyedStateMeta>,
-    rows: BTreeMap<Arc<str>, Vec<(KeyGroup, Vec<u8>, Vec<u8>)>>,
+    rows: BTreeMap<Arc<str>, Vec<Row>>,
 }
 
 fn kept(snapshot: OperatorSnapshot, checkpoint: CheckpointId) -> OperatorRestore {

@@ -258,7 +258,7 @@ impl JobMasterShell {
         self.store.get_or_insert_with(make).clone()
     }
 
-    fn to_store(&mut self, message: StoreMessage, cx: &mut ActorContext<'_>) {
+    fn tell_store(&mut self, message: StoreMessage, cx: &mut ActorContext<'_>) {
         let store = self.store(cx);
         cx.send(&store, message);
     }
@@ -316,7 +316,7 @@ impl JobMasterShell {
 
     fn perform_checkpoint(&mut self, action: JobAction, cx: &mut ActorContext<'_>) {
         match action {
-            JobAction::ReadCheckpoint(path, claim) => self.to_store(StoreMessage::Read { path, claim }, cx),
+            JobAction::ReadCheckpoint(path, claim) => self.tell_store(StoreMessage::Read { path, claim }, cx),
             JobAction::Trigger(id, tasks, barrier) => self.to_host(id, TaskHostMessage::Trigger(tasks, barrier), cx),
             JobAction::SnapshotTo(id, checkpoint, base) => {
                 let target = SnapshotTarget { base, savepoint: true };
@@ -324,9 +324,9 @@ impl JobMasterShell {
             }
             JobAction::TellComplete(id, checkpoint) => self.to_host(id, TaskHostMessage::CheckpointComplete(checkpoint), cx),
             JobAction::TellAborted(id, checkpoint) => self.to_host(id, TaskHostMessage::CheckpointAborted(checkpoint), cx),
-            JobAction::WriteMetadata(assembled) => self.to_store(StoreMessage::Write(assembled), cx),
-            JobAction::Discard(parts) => self.to_store(StoreMessage::Discard(parts), cx),
-            JobAction::DeleteCheckpoint(completed, shared) => self.to_store(StoreMessage::Delete(completed, shared), cx),
+            JobAction::WriteMetadata(assembled) => self.tell_store(StoreMessage::Write(assembled), cx),
+            JobAction::Discard(parts) => self.tell_store(StoreMessage::Discard(parts), cx),
+            JobAction::DeleteCheckpoint(completed, shared) => self.tell_store(StoreMessage::Delete(completed, shared), cx),
             JobAction::AnswerSavepoint(request, result) => {
                 if let Some(reply) = self.savepoints.remove(&request) {
                     // Whoever asked may have given up waiting.

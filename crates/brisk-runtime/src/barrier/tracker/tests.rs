@@ -1,3 +1,5 @@
+//! What barriers mean, mode by mode, and that nothing stays blocked whatever the order in which they come.
+
 use super::*;
 use brisk_core::checkpoint::SnapshotKind;
 use proptest::prelude::*;

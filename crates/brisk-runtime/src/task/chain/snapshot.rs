@@ -31,7 +31,8 @@ impl Chain {
         let checkpoint = barrier.checkpoint;
         let began = self.slots[at].runtime.world.mono();
         let slots = self.slots.len();
-        let taking = || Taking { barrier, snapshots: (0..slots).map(|_| None).collect(), in_flight: InFlight::default(), sync: Duration::ZERO };
+        let taking =
+            || Taking { barrier, snapshots: (0..slots).map(|_| None).collect(), in_flight: InFlight::default(), sync: Duration::ZERO };
         self.taking.entry(checkpoint).or_insert_with(taking);
         self.call(at, waker, |operator, cx| operator.prepare_snapshot(checkpoint, cx))?;
         let slot = &mut self.slots[at];

@@ -11,13 +11,16 @@ use brisk_state::snapshot::{NewParallelism, OperatorSubtaskState, StateData, ass
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// Records under way by old subtask: its number, how many there were, and where the records are.
+type OldTasks = Vec<(u32, u32, StateData)>;
+
 /// The plans of all tasks of a job.
 pub struct RestorePlans {
     checkpoint: CompletedCheckpoint,
     /// By operator, the state of each new subtask.
     operators: BTreeMap<OperatorId, Vec<OperatorSubtaskState>>,
     /// By vertex, the records under way in its old subtasks.
-    channels: BTreeMap<VertexId, Vec<(u32, u32, StateData)>>,
+    channels: BTreeMap<VertexId, OldTasks>,
 }
 
 impl RestorePlans {
@@ -76,7 +79,7 @@ impl RestorePlans {
     }
 }
 
-fn old_tasks(vertex: &VertexChannels) -> Result<(VertexId, Vec<(u32, u32, StateData)>)> {
+fn old_tasks(vertex: &VertexChannels) -> Result<(VertexId, OldTasks)> {
     let old = |channel: &brisk_state::savepoint_format::ChannelState| {
         let mut key = Decoder::new(&channel.key);
         let number =

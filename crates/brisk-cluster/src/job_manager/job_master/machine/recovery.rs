@@ -188,7 +188,7 @@ impl JobMaster {
     /// Deletes checkpoints, and those of their shared files that no other one has.
     fn delete(&mut self, gone: Vec<CompletedCheckpoint>) {
         let kept = self.completed.iter().chain(&self.dropped).chain(self.restored.as_ref());
-        let in_use: BTreeSet<String> = kept.flat_map(|completed| shared_files(completed)).collect();
+        let in_use: BTreeSet<String> = kept.flat_map(shared_files).collect();
         for completed in gone.into_iter().filter(|completed| completed.owned) {
             let files = shared_files(&completed).filter(|path| !in_use.contains(path)).collect();
             self.actions.push(JobAction::DeleteCheckpoint(Box::new(completed), files));

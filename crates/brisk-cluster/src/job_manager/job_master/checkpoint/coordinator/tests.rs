@@ -1,3 +1,5 @@
+//! Checkpoints from their begin to their end, as decisions in words.
+
 use super::*;
 use brisk_base::ids::VertexId;
 use brisk_base::options::Configuration;
