@@ -19,4 +19,4 @@ mod clock;
 mod harness;
 
 pub use clock::{ManualClock, manual_world};
-pub use harness::{Event, KeyedOneInputHarness, KeyedTwoInputHarness, OneInputHarness, TwoInputHarness};
+pub use harness::{Event, HarnessSnapshot, KeyedOneInputHarness, KeyedTwoInputHarness, OneInputHarness, TwoInputHarness};

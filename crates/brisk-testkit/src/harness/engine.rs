@@ -1,56 +1,76 @@
 //! Runs the tasks of a harness on the step executor.
 
+use super::snapshot::HarnessSnapshot;
 use crate::clock::{ManualClock, manual_world};
-use brisk_base::ids::{AttemptId, JobId, OperatorId};
+use brisk_base::ids::{AttemptId, CheckpointId, JobId, OperatorId, VertexId};
 use brisk_base::metrics::MetricGroup;
 use brisk_base::options::Configuration;
 use brisk_base::world::Rng;
 use brisk_base::{Error, Result, Timestamp};
 use brisk_core::accumulator::{AccumulatorValue, Accumulators};
+use brisk_core::checkpoint::{Alignment, Barrier, SnapshotKind};
 use brisk_core::job::ExecutionState;
-use brisk_core::job_graph::StreamGraph;
+use brisk_core::job_graph::{JobGraph, StreamGraph};
 use brisk_core::operator::TaskInfo;
 use brisk_core::registry::OperatorRegistry;
 use brisk_core::source::SourceEvent;
 use brisk_runtime::exchange::LocalExchanges;
 use brisk_runtime::executor::{Executor, StepExecutor};
-use brisk_runtime::task::{TaskControl, TaskDescriptor, TaskEnvironment, TaskReporter, start_task};
+use brisk_runtime::task::{TaskCheckpoint, TaskControl, TaskDescriptor, TaskEnvironment, TaskReporter, start_task};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The first failure of a task.
+/// What the tasks have said.
 #[derive(Default)]
-struct Failures(Mutex<Option<Error>>);
+struct Heard {
+    /// The first failure.
+    failure: Mutex<Option<Error>>,
+    /// Their parts of the checkpoint that is being taken.
+    snapshots: Mutex<BTreeMap<VertexId, TaskCheckpoint>>,
+}
 
-impl TaskReporter for Failures {
+impl TaskReporter for Heard {
     fn state(&self, _attempt: AttemptId, _state: ExecutionState, error: Option<Error>) {
         if let Some(error) = error {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
     }
 
     fn event(&self, _attempt: AttemptId, _operator: OperatorId, _event: SourceEvent) {}
+
+    fn snapshot(&self, attempt: AttemptId, snapshot: TaskCheckpoint) {
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).insert(attempt.vertex, snapshot);
+    }
 }
 
 /// See the module.
 pub(crate) struct Engine {
     executor: Arc<StepExecutor>,
     clock: Arc<ManualClock>,
+    graph: Arc<JobGraph>,
     controls: Vec<TaskControl>,
-    failures: Arc<Failures>,
+    heard: Arc<Heard>,
+    /// The last checkpoint that was taken.
+    checkpoint: CheckpointId,
     /// What the first failure said; nothing goes on after it.
     failed: Option<String>,
     rng: Rng,
 }
 
 impl Engine {
-    /// Starts every vertex of the graph with one subtask.
-    pub(crate) fn start(graph: &StreamGraph, config: Configuration) -> Result<Self> {
+    /// Starts every vertex of the graph with one subtask; with a snapshot, it goes on from there.
+    pub(crate) fn start(graph: &StreamGraph, config: Configuration, restored: Option<&HarnessSnapshot>) -> Result<Self> {
         let clock = Arc::new(ManualClock::default());
         let executor = Arc::new(StepExecutor::new(manual_world(&clock, 1)));
         let graph = Arc::new(graph.to_job_graph(&config)?);
-        let (config, exchanges, failures) = (Arc::new(config), Arc::new(LocalExchanges::default()), Arc::new(Failures::default()));
-        let mut engine = Self { executor, clock, controls: Vec::new(), failures, failed: None, rng: Rng::seeded(1) };
+        let (config, exchanges, heard) = (Arc::new(config), Arc::new(LocalExchanges::default()), Arc::new(Heard::default()));
+        let checkpoint = restored.map_or(CheckpointId(0), HarnessSnapshot::checkpoint);
+        let (controls, graph_of) = (Vec::new(), Arc::clone(&graph));
+        let mut engine = Self { executor, clock, graph: graph_of, controls, heard, checkpoint, failed: None, rng: Rng::seeded(1) };
+        if let Some(snapshot) = restored {
+            snapshot.check(&graph)?;
+            engine.clock.advance_to(snapshot.now());
+        }
         for (at, vertex) in graph.vertices.iter().enumerate() {
             let info = TaskInfo {
                 job_id: JobId(0),
@@ -74,9 +94,10 @@ impl Engine {
                 world: engine.executor.world().clone(),
                 executor: Arc::<StepExecutor>::clone(&engine.executor),
                 exchanges: Arc::clone(&exchanges),
-                reporter: Arc::<Failures>::clone(&engine.failures),
+                reporter: Arc::<Heard>::clone(&engine.heard),
             };
-            engine.controls.push(start_task(descriptor, environment, None));
+            let restore = restored.map(|snapshot| snapshot.restore(vertex));
+            engine.controls.push(start_task(descriptor, environment, restore));
         }
         Ok(engine)
     }
@@ -93,9 +114,31 @@ impl Engine {
                 break;
             }
         }
-        let failure = self.failures.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let failure = self.heard.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.failed = failure.as_ref().map(ToString::to_string);
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Sends a barrier through the tasks, and stores what they hand over.
+    pub(crate) fn snapshot(&mut self) -> Result<HarnessSnapshot> {
+        self.checkpoint = CheckpointId(self.checkpoint.0 + 1);
+        let (checkpoint, timestamp) = (self.checkpoint, self.now());
+        // Operators that wait for answers would keep an aligned barrier waiting.
+        let barrier = Barrier { checkpoint, timestamp, kind: SnapshotKind::Savepoint, alignment: Alignment::Unaligned };
+        for (vertex, control) in self.graph.vertices.iter().zip(&self.controls) {
+            if vertex.incoming.is_empty() {
+                control.trigger_checkpoint(barrier);
+            }
+        }
+        self.settle()?;
+        let taken = std::mem::take(&mut *self.heard.snapshots.lock().unwrap_or_else(PoisonError::into_inner));
+        HarnessSnapshot::store(checkpoint, timestamp, &self.graph, taken)
+    }
+
+    /// Tells the operators that the last checkpoint is complete.
+    pub(crate) fn complete_checkpoint(&mut self) -> Result<()> {
+        self.controls.iter().for_each(|control| control.checkpoint_complete(self.checkpoint));
+        self.settle()
     }
 
     pub(crate) fn advance_to(&mut self, time: Timestamp) -> Result<()> {

@@ -3,6 +3,7 @@
 use super::engine::Engine;
 use super::feed::{Fed, Feed};
 use super::output::{Collected, Event};
+use super::snapshot::HarnessSnapshot;
 use brisk_base::options::Configuration;
 use brisk_base::{Error, Result, Timestamp};
 use brisk_core::accumulator::AccumulatorValue;
@@ -27,6 +28,8 @@ struct Pipeline<O> {
     sides: BTreeMap<String, Box<dyn Any>>,
     /// What runs in the place of the inputs, by their names.
     inputs: Vec<(String, OperatorSpec)>,
+    /// What it goes on from.
+    restored: Option<HarnessSnapshot>,
     engine: Option<Engine>,
 }
 
@@ -40,7 +43,7 @@ impl<O: Record> Pipeline<O> {
     fn new(env: StreamEnvironment, stream: DataStream<O>, inputs: Vec<(String, OperatorSpec)>) -> Result<Self> {
         env.stream_graph("harness")?;
         let output = Collected::behind(&stream);
-        Ok(Self { env, stream, output, sides: BTreeMap::new(), inputs, engine: None })
+        Ok(Self { env, stream, output, sides: BTreeMap::new(), inputs, restored: None, engine: None })
     }
 
     fn engine(&mut self) -> Result<&mut Engine> {
@@ -55,7 +58,7 @@ impl<O: Record> Pipeline<O> {
                     )));
                 }
                 replace_inputs(&mut graph, &self.inputs);
-                let engine = none.insert(Engine::start(&graph, self.env.config())?);
+                let engine = none.insert(Engine::start(&graph, self.env.config(), self.restored.as_ref())?);
                 engine.settle()?;
                 Ok(engine)
             }
@@ -97,6 +100,46 @@ macro_rules! outputs {
         pub fn with_config(self, change: impl FnOnce(&mut Configuration)) -> Self {
             self.pipeline.env.with_config(change);
             self
+        }
+
+        /// Goes on from what a harness of the same pipeline left, in its processing time. To be called before anything is fed.
+        ///
+        /// The operators are told again where event time stood, so [`events`](Self::events) begin with that watermark. What was fed and
+        /// not read, and output that was not taken, stay with the harness that left the snapshot.
+        ///
+        /// ```
+        /// use brisk_testkit::OneInputHarness;
+        /// # fn main() -> brisk_base::Result<()> {
+        /// let sums = || OneInputHarness::of(|numbers| numbers.key_by(|n: &i64| n % 2).reduce(|a, b| a + b));
+        /// let mut harness = sums()?;
+        /// harness.element(1, 0)?;
+        /// let snapshot = harness.snapshot()?;
+        /// let mut again = sums()?.restored(&snapshot);
+        /// again.element(3, 0)?;
+        /// assert_eq!(again.output()?, [4]);
+        /// # Ok(())
+        /// # }
+        /// ```
+        #[must_use]
+        pub fn restored(mut self, snapshot: &HarnessSnapshot) -> Self {
+            self.pipeline.restored = Some(snapshot.clone());
+            self
+        }
+
+        /// Takes a checkpoint: what [`restored`](Self::restored) goes on from. The harness goes on, too.
+        ///
+        /// # Errors
+        /// When an input has ended; the operator's, and when its state cannot be encoded.
+        pub fn snapshot(&mut self) -> Result<HarnessSnapshot> {
+            self.pipeline.engine()?.snapshot()
+        }
+
+        /// Tells the operators that the last [`snapshot`](Self::snapshot) is part of a complete checkpoint.
+        ///
+        /// # Errors
+        /// The operator's.
+        pub fn checkpoint_complete(&mut self) -> Result<()> {
+            self.pipeline.engine()?.complete_checkpoint()
         }
 
         /// Moves processing time; due timers fire.

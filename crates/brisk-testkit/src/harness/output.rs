@@ -33,7 +33,8 @@ impl<T: Record> Collected<T> {
     pub(crate) fn behind(stream: &DataStream<T>) -> Self {
         let collected = Self(Arc::default());
         let into = collected.clone();
-        let make = move |_: &RuntimeContext| -> Result<Box<dyn Operator>> { Ok(Box::new(Collect(into.clone()))) };
+        let make =
+            move |_: &RuntimeContext| -> Result<Box<dyn Operator>> { Ok(Box::new(Collect { into: into.clone(), told: Timestamp::MIN })) };
         let _: DataStream<()> = stream.transform("harness output", make);
         collected
     }
@@ -63,7 +64,11 @@ impl<T: Record> Collected<T> {
     }
 }
 
-struct Collect<T>(Collected<T>);
+struct Collect<T> {
+    into: Collected<T>,
+    /// The last watermark; a restored operator is told it several times.
+    told: Timestamp,
+}
 
 impl<T: Record> Operator for Collect<T> {
     fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
@@ -72,7 +77,7 @@ impl<T: Record> Operator for Collect<T> {
 
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, _cx: &mut OperatorContext<'_>) -> Result<Rest> {
         for step in Rows::<T>::from_any(batch)?.into_cursor() {
-            self.0.add(match step {
+            self.into.add(match step {
                 Step::Row(value, timestamp, _) => Event::Record(value, timestamp),
                 Step::Watermark(watermark) => Event::Watermark(watermark),
             });
@@ -81,12 +86,14 @@ impl<T: Record> Operator for Collect<T> {
     }
 
     fn process_watermark(&mut self, watermark: Timestamp, _cx: &mut OperatorContext<'_>) -> Result<Progress> {
-        self.0.add(Event::Watermark(watermark));
+        if std::mem::replace(&mut self.told, watermark) != watermark {
+            self.into.add(Event::Watermark(watermark));
+        }
         Ok(Progress::Done)
     }
 
     fn process_status(&mut self, status: StreamStatus, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.0.add(Event::Status(status));
+        self.into.add(Event::Status(status));
         Ok(())
     }
 }

@@ -3,3 +3,4 @@
 mod documented_joins;
 mod harness;
 mod join_reference;
+mod snapshots;
