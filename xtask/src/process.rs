@@ -184,6 +184,12 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// Waits for something outside that cannot wake this tool.
+#[expect(clippy::disallowed_methods, reason = "the tool is outside of the engine, and looks at processes")]
+pub(crate) fn pause(span: Duration) {
+    std::thread::sleep(span);
+}
+
 fn seconds(time: libc::timeval) -> f64 {
     time.tv_sec as f64 + time.tv_usec as f64 / 1e6
 }

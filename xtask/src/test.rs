@@ -14,7 +14,7 @@ use std::path::PathBuf;
 const EXAMPLE_LIMIT_S: u64 = 120;
 
 /// The features that everything is checked with.
-const FEATURES: [&str; 2] = ["--features", "brisk/rocksdb"];
+pub(crate) const FEATURES: [&str; 2] = ["--features", "brisk/rocksdb,brisk-sim/rocksdb"];
 
 /// One thing that must pass.
 type Step = fn() -> Result<()>;

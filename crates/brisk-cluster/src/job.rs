@@ -64,6 +64,8 @@ pub struct TaskRestorePlan {
     pub checkpoint: CheckpointId,
     /// The folder that the files' paths count from.
     pub base: String,
+    /// Whether the files are the job's own, so that later checkpoints may refer to them.
+    pub own_files: bool,
     /// State of its operators.
     pub operators: Vec<(OperatorId, OperatorSubtaskState)>,
     /// Records under way in old subtasks of its vertex and of those it reads from: vertex, subtask, parallelism.

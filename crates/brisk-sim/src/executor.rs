@@ -91,6 +91,8 @@ impl SimExecutor {
             return Ok(driven.clone());
         }
         let services = Services::from(self.registry.clone()).with_storages(Arc::new(self.storages.clone()));
+        #[cfg(feature = "rocksdb")]
+        let services = services.with_backend("rocksdb", Arc::new(crate::storage::RocksDbInMemory));
         let (cluster, gateway) = SimCluster::new(self.seed, &services, self.max_steps)?;
         Ok(driven.insert(Driven { cluster: Arc::new(Mutex::new(cluster)), gateway }).clone())
     }

@@ -11,7 +11,7 @@ use brisk_base::options::Configuration;
 use brisk_base::options::MemorySize;
 use brisk_base::options::checkpoint_options::{
     ALIGNED_CHECKPOINT_TIMEOUT, CHECKPOINT_INTERVAL, CHECKPOINT_MIN_PAUSE, CHECKPOINT_MODE, CHECKPOINT_RETENTION, CHECKPOINT_TIMEOUT,
-    DATA_INLINE_THRESHOLD, EXPONENTIAL_INITIAL, EXPONENTIAL_MAX, NUM_RETAINED_CHECKPOINTS, STATE_RECOVERY_PATH,
+    DATA_INLINE_THRESHOLD, EXPONENTIAL_INITIAL, EXPONENTIAL_MAX, NUM_RETAINED_CHECKPOINTS, STATE_BACKEND, STATE_RECOVERY_PATH,
     TOLERABLE_FAILED_CHECKPOINTS, UNALIGNED_ENABLED,
 };
 use brisk_base::world::Rng;
@@ -21,6 +21,9 @@ use brisk_stream::StreamEnvironment;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The environment variable that names the state backend of simulated recoveries.
+const BACKEND_VARIABLE: &str = "BRISK_SIM_BACKEND";
 
 /// Steps of all incarnations together, at most: far more than they should take.
 const MOST_STEPS: u64 = 2_000_000;
@@ -63,6 +66,9 @@ impl Recovery {
         config.set(&DATA_INLINE_THRESHOLD, MemorySize([0, 200, 20 * 1024][rng.below(3) as usize]));
         config.set(&EXPONENTIAL_INITIAL, millis(&[0, 1, 20], rng));
         config.set(&EXPONENTIAL_MAX, Duration::from_millis(50));
+        if let Ok(backend) = std::env::var(BACKEND_VARIABLE) {
+            config.set(&STATE_BACKEND, backend);
+        }
         if self.at_least_once {
             config.set(&CHECKPOINT_MODE, "AT_LEAST_ONCE".to_owned());
         } else if rng.one_in(2) {

@@ -101,3 +101,16 @@ impl StorageWriter for SimWriter {
         self.inner.finish()
     }
 }
+
+/// The backend `rocksdb`, its databases in memory.
+#[cfg(feature = "rocksdb")]
+pub(crate) struct RocksDbInMemory;
+
+#[cfg(feature = "rocksdb")]
+impl brisk_core::state::StateBackendFactory for RocksDbInMemory {
+    fn create(&self, _config: &brisk_base::options::Configuration) -> Result<Arc<dyn brisk_core::state::StateBackend>> {
+        use brisk_state::rocksdb::{RocksDbConfig, RocksDbPlace, RocksDbStateBackend};
+        let config = RocksDbConfig { place: RocksDbPlace::Memory, memory_bytes: 16 << 20, ..RocksDbConfig::in_folder("") };
+        Ok(Arc::new(RocksDbStateBackend::new(config)))
+    }
+}

@@ -27,6 +27,8 @@ brisk_base::options! {
 /// All options that an embedded engine obeys.
 pub fn all() -> Vec<&'static dyn AnyOption> {
     [
+        #[cfg(feature = "rocksdb")]
+        brisk_state::rocksdb::OPTIONS,
         core_options::OPTIONS,
         checkpoint_options::OPTIONS,
         brisk_core::job_graph::OPTIONS,

@@ -6,8 +6,10 @@
 
 mod departures;
 mod foundation;
+mod killing;
 mod proof;
 mod record;
+mod state;
 
 use crate::args::Args;
 use crate::process::now;
@@ -31,7 +33,7 @@ pub(crate) struct Point {
 
 /// All names with their points.
 fn registry() -> Vec<(&'static str, &'static [Point])> {
-    vec![("foundation", foundation::POINTS)]
+    vec![("foundation", foundation::POINTS), ("state", state::POINTS)]
 }
 
 pub(crate) fn command(raw: Vec<String>) -> Result<()> {

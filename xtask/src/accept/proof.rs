@@ -52,7 +52,8 @@ impl Proof {
     pub(super) fn tests(&mut self, filters: &[&str]) -> Result<String> {
         let mut total = 0;
         for filter in filters {
-            let done = self.run(&Program::cargo(["test", "--workspace", "--lib", "--tests", "--", filter]))?;
+            let words = ["test", "--workspace", "--lib", "--tests"].into_iter().chain(test::FEATURES).chain(["--", filter]);
+            let done = self.run(&Program::cargo(words))?;
             let passed = passed(&done.stdout);
             ensure!(passed > 0, "no test is named '{filter}'");
             total += passed;

@@ -102,7 +102,8 @@ fn read(storages: &dyn StorageProvider, plan: &TaskRestorePlan, folder: &std::pa
     let storage = storages.open(&plan.base)?;
     let mut operators = BTreeMap::new();
     for (operator, state) in &plan.operators {
-        let restored = read_operator(&storage, plan.checkpoint, state, &folder.join(operator.to_string()))?;
+        let mut restored = read_operator(&storage, plan.checkpoint, state, &folder.join(operator.to_string()))?;
+        restored.own_files = plan.own_files;
         operators.insert(*operator, Arc::new(restored));
     }
     let mut in_flight = Vec::new();

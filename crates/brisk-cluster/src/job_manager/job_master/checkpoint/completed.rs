@@ -22,6 +22,8 @@ pub struct CompletedCheckpoint {
     pub folder: String,
     /// Whether its files may be deleted by the job.
     pub owned: bool,
+    /// Whether it is one of this job's own checkpoints, whose files later ones may refer to.
+    pub own_files: bool,
 }
 
 impl CompletedCheckpoint {

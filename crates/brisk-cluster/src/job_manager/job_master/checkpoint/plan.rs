@@ -68,6 +68,7 @@ impl RestorePlans {
         Arc::new(TaskRestorePlan {
             checkpoint: self.checkpoint.id(),
             base: self.checkpoint.base.clone(),
+            own_files: self.checkpoint.own_files,
             operators: of.operators.iter().filter_map(|operator| state(operator.id)).collect(),
             in_flight: in_flight.collect(),
         })

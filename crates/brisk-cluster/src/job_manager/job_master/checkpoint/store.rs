@@ -82,7 +82,13 @@ impl CheckpointStore {
         let folder =
             if target.savepoint { target.base.clone() } else { format!("{}/{}", target.base, layout::checkpoint_folder(checkpoint)) };
         savepoint_format::write_to(self.services.storages.open(&folder)?.as_ref(), "", &metadata)?;
-        Ok(CompletedCheckpoint { metadata: Arc::new(metadata), base: target.base, folder, owned: !target.savepoint })
+        Ok(CompletedCheckpoint {
+            metadata: Arc::new(metadata),
+            base: target.base,
+            folder,
+            owned: !target.savepoint,
+            own_files: !target.savepoint,
+        })
     }
 
     fn discard(&self, parts: &[TaskAck]) {
@@ -125,7 +131,7 @@ pub fn read_checkpoint(services: &Services, path: &str, claim: bool) -> Result<C
     let name = folder.rsplit('/').next().unwrap_or_default();
     let is_checkpoint = layout::checkpoint_of_folder(name).is_some();
     let base = if is_checkpoint { folder[..folder.len() - name.len()].trim_end_matches('/').to_owned() } else { folder.to_owned() };
-    Ok(CompletedCheckpoint { metadata: Arc::new(metadata), base, folder: folder.to_owned(), owned: claim })
+    Ok(CompletedCheckpoint { metadata: Arc::new(metadata), base, folder: folder.to_owned(), owned: claim, own_files: false })
 }
 
 impl Actor for CheckpointStore {
