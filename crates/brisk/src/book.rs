@@ -13,6 +13,9 @@ macro_rules! chapter {
 chapter!(FirstJob, "../../../docs/book/src/first-job.md");
 chapter!(EventTime, "../../../docs/book/src/event-time.md");
 chapter!(State, "../../../docs/book/src/state.md");
+chapter!(Checkpoints, "../../../docs/book/src/checkpoints-and-recovery.md");
+chapter!(Savepoints, "../../../docs/book/src/savepoints-and-upgrades.md");
+chapter!(Backends, "../../../docs/book/src/choosing-a-backend.md");
 chapter!(Windows, "../../../docs/book/src/windows.md");
 chapter!(ProcessFunctions, "../../../docs/book/src/process-functions.md");
 chapter!(SourcesAndSinks, "../../../docs/book/src/sources-and-sinks.md");
