@@ -148,6 +148,6 @@ impl KeyedProcessFunction for Receive {
 /// Over crashes and restarts.
 pub(super) fn recover(seed: u64) -> Result<u64> {
     let bank = Bank::draw(&mut parameters(seed));
-    let simulation = simulate(|env: &StreamEnvironment| Ok(bank.job(env))).may_fail();
+    let simulation = simulate(|env: &StreamEnvironment| Ok(bank.job(env)));
     recovered(&simulation, seed, &Recovery::default(), |run| bank.check(run.output))
 }

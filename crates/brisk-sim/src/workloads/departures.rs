@@ -164,7 +164,7 @@ pub(super) fn run(seed: u64) -> Result<u64> {
 /// The same over crashes and restarts.
 pub(super) fn recover(seed: u64) -> Result<u64> {
     let piece = Piece::draw(&mut parameters(seed))?;
-    let simulation = simulate(|env: &StreamEnvironment| Ok(piece.job(env))).may_fail();
+    let simulation = simulate(|env: &StreamEnvironment| Ok(piece.job(env)));
     recovered(&simulation, seed, &Recovery { exact_lateness: true, ..Recovery::default() }, |run| check(&piece, run.output))
 }
 

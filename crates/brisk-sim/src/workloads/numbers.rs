@@ -68,6 +68,6 @@ pub(super) fn run(seed: u64) -> Result<u64> {
 /// The same over crashes and restarts.
 pub(super) fn recover(seed: u64) -> Result<u64> {
     let numbers = Numbers::draw(&mut parameters(seed));
-    let simulation = simulate(|env: &StreamEnvironment| Ok(numbers.job(env))).may_fail();
+    let simulation = simulate(|env: &StreamEnvironment| Ok(numbers.job(env)));
     recovered(&simulation, seed, &Recovery::default(), |run| numbers.check(run.output))
 }

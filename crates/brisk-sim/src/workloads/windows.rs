@@ -241,7 +241,7 @@ pub(super) fn run(seed: u64) -> Result<u64> {
 /// The same over crashes and restarts.
 pub(super) fn recover(seed: u64) -> Result<u64> {
     let windows = Windows::draw(&mut parameters(seed));
-    let simulation = simulate(|env: &StreamEnvironment| Ok(windows.job(env))).may_fail();
+    let simulation = simulate(|env: &StreamEnvironment| Ok(windows.job(env)));
     recovered(&simulation, seed, &Recovery { exact_lateness: true, ..Recovery::default() }, |run| windows.check(run.output))
 }
 
