@@ -44,6 +44,8 @@ pub(super) struct Checkpoints {
     paused: Option<CheckpointId>,
     /// The task ends when this checkpoint is complete, whatever input there is.
     stop_after: Option<CheckpointId>,
+    /// That checkpoint is complete.
+    stopped: bool,
     /// The first checkpoint that was taken after the end of all input.
     last: Option<CheckpointId>,
     /// The task may end.
@@ -54,7 +56,7 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     pub(super) fn new(enabled: bool, keys: Vec<(ChannelKey, usize)>) -> Self {
-        Self { enabled, keys, open: None, paused: None, stop_after: None, last: None, may_end: !enabled, news: Vec::new() }
+        Self { enabled, keys, open: None, paused: None, stop_after: None, stopped: false, last: None, may_end: !enabled, news: Vec::new() }
     }
 
     pub(super) const fn is_enabled(&self) -> bool {
@@ -72,8 +74,8 @@ impl Checkpoints {
     }
 
     /// Whether the task ends whatever input there is.
-    pub(super) fn stops(&self) -> bool {
-        self.may_end && self.enabled && self.stop_after.is_some()
+    pub(super) const fn stops(&self) -> bool {
+        self.stopped
     }
 
     /// A checkpoint begins at this task. True when the source is to end for it.
@@ -235,7 +237,8 @@ impl Checkpoints {
     pub(super) fn complete(&mut self, checkpoint: CheckpointId, chain: &mut Chain, waker: &Waker) -> Result<()> {
         chain.checkpoint_complete(checkpoint, waker)?;
         self.may_end |= self.last.is_some_and(|last| last <= checkpoint);
-        self.may_end |= self.stop_after == Some(checkpoint);
+        self.stopped |= self.stop_after == Some(checkpoint);
+        self.may_end |= self.stopped;
         Ok(())
     }
 

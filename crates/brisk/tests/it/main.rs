@@ -5,4 +5,6 @@ mod embedded;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod savepoints;
+#[cfg(test)]
 mod socket;

@@ -1,4 +1,4 @@
-//! What barriers mean, mode by mode, and that nothing stays blocked whatever the order in which they come.
+//! What barriers mean, in each order in which they may come.
 
 use super::*;
 use brisk_core::checkpoint::SnapshotKind;

@@ -1,4 +1,4 @@
-//! Checkpoints from their begin to their end, as decisions in words.
+//! What the coordinator decides, event by event.
 
 use super::*;
 use brisk_base::ids::VertexId;
