@@ -187,6 +187,8 @@ pub struct JobMaster {
     restored: Option<CompletedCheckpoint>,
     /// Dropped checkpoints whose shared files stay until the next one is complete.
     dropped: Vec<CompletedCheckpoint>,
+    /// A TaskManager that ran tasks of the job does so no more.
+    lost_host: bool,
     /// When the checkpoint that the job begins from is read again.
     read_at: Option<Timestamp>,
     /// What source coordinators have for their readers while a checkpoint begins.
@@ -228,6 +230,7 @@ impl JobMaster {
             completed: CompletedCheckpoints::default(),
             restored: None,
             dropped: Vec::new(),
+            lost_host: false,
             read_at: None,
             held: Vec::new(),
             now: Timestamp(0),
@@ -373,8 +376,9 @@ impl JobMaster {
         self.checkpoints.started(self.now);
     }
 
-    /// What ran there has failed, or ended as it was to be cancelled.
+    /// What ran there has failed, or ended as it was to be cancelled. There are no other slots to restart it in, so the job ends.
     fn host_lost(&mut self, task_manager: TaskManagerId) {
+        self.lost_host = true;
         let there =
             self.executions.subtasks().filter(|(_, execution)| execution.slot.is_some_and(|slot| slot.task_manager == task_manager));
         let lost: Vec<_> = there.filter(|(_, execution)| !execution.state.is_terminal()).map(|(subtask, _)| subtask).collect();
@@ -430,7 +434,8 @@ impl JobMaster {
 
     /// A failure of a task, or of the whole job. The restart strategy decides; what follows from a failure is only noted.
     fn fail(&mut self, error: Error, subtask: Option<Subtask>) {
-        let restartable = matches!(self.status, JobStatus::Running | JobStatus::Restarting) && !self.hosts.is_empty();
+        let placed = !self.hosts.is_empty() && !self.lost_host;
+        let restartable = placed && matches!(self.status, JobStatus::Running | JobStatus::Restarting);
         let hit = |region: &Region| subtask.is_none_or(|subtask| region.vertices.contains(&subtask.vertex));
         let hit: Vec<usize> = (0..self.regions.len()).filter(|at| hit(&self.regions[*at])).collect();
         if restartable && hit.iter().all(|at| self.regions[*at].restart_at.is_some()) {

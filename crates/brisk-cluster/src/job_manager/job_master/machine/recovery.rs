@@ -7,9 +7,9 @@ use crate::job_manager::job_master::checkpoint::plan::RestorePlans;
 use crate::job_manager::job_master::checkpoint::settings::Retention;
 use crate::job_manager::job_master::coordinator::CoordinatorCall;
 use brisk_base::ids::{AttemptId, CheckpointId, OperatorId, TaskManagerId};
-use brisk_base::options::checkpoint_options::{IGNORE_UNCLAIMED_STATE, STATE_CLAIM_MODE, STATE_RECOVERY_PATH};
+use brisk_base::options::checkpoint_options::{CHECKPOINT_INTERVAL, IGNORE_UNCLAIMED_STATE, STATE_CLAIM_MODE, STATE_RECOVERY_PATH};
 use brisk_base::{Error, ErrorKind, Result};
-use brisk_core::checkpoint::Barrier;
+use brisk_core::checkpoint::{Barrier, SnapshotKind};
 use brisk_core::job::JobStatus;
 use brisk_state::checkpoint_storage::layout;
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,6 +117,11 @@ impl JobMaster {
                     self.checkpoints.end_of_data(attempt, now, || standing);
                 }
             }
+            JobEvent::Savepoint(request) if self.cannot_drain(request.kind) => {
+                let key = CHECKPOINT_INTERVAL.key();
+                let why = Error::user(format!("a job can be drained for a savepoint only when it takes checkpoints: set '{key}'"));
+                self.actions.push(JobAction::AnswerSavepoint(request.request, Err(why)));
+            }
             JobEvent::Savepoint(request) => {
                 let standing = self.standing();
                 self.checkpoints.request_savepoint(request, now, || standing);
@@ -152,6 +157,11 @@ impl JobMaster {
         if let Ok(Some((path, claim))) = self.recovery_path() {
             self.actions.push(JobAction::ReadCheckpoint(path, claim));
         }
+    }
+
+    /// Without checkpoints tasks end with their input, and nothing is left for a savepoint to hold.
+    fn cannot_drain(&self, kind: SnapshotKind) -> bool {
+        kind == (SnapshotKind::StopWithSavepoint { drain: true }) && self.checkpoints.settings().interval.is_none()
     }
 
     fn begin_from(&mut self, checkpoint: CompletedCheckpoint) {
