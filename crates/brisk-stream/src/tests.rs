@@ -154,6 +154,19 @@ fn the_environments_settings_are_options() {
 }
 
 #[test]
+fn an_environment_with_windows_is_freed() {
+    let probe = Arc::new(());
+    for evicts in [false, true] {
+        let (held, env) = (Arc::clone(&probe), environment());
+        let keyed = env.from_sequence(1, 2).map(move |n| n + Arc::strong_count(&held) as i64).key_by(|n| *n);
+        let windows = keyed.count_window(2);
+        let windows = if evicts { windows.evictor(crate::window::CountEvictor::of(1)) } else { windows };
+        windows.reduce(|first, second| first + second).print();
+    }
+    assert_eq!(Arc::strong_count(&probe), 1, "an operator holds the environment that holds it");
+}
+
+#[test]
 fn mistakes_are_found_with_operator_and_remedy() {
     type Program = fn(&StreamEnvironment);
     let programs: [(Program, &str); 12] = [

@@ -322,7 +322,7 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
     where
         G: WindowFunction<Key = S::Key, Window = W, In = Vec<T>>,
     {
-        let this = self.clone();
+        let this = self.recipe();
         self.operator(move |cx| {
             let mut state = StateDeclarations::new(cx.place());
             let function = declare(&mut state);
@@ -339,7 +339,7 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
         F: Fold<T>,
         G: WindowFunction<Key = S::Key, Window = W, In = F::Out>,
     {
-        let (this, fold) = (self.clone(), PerSubtask::new(fold));
+        let (this, fold) = (self.recipe(), PerSubtask::new(fold));
         self.operator(move |cx| {
             let mut state = StateDeclarations::new(cx.place());
             let (fold, function) = (fold.instance(), declare(&mut state));
@@ -348,7 +348,7 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
             }
             match (this.assigner)().aligned() {
                 Some(windows) if this.fires_at_end && windows.slide <= windows.size => {
-                    let (selector, settings) = (this.keyed.selector.clone(), this.settings.clone());
+                    let (selector, settings) = (this.selector.clone(), this.settings.clone());
                     boxed(AlignedWindowOperator::new(selector, windows, fold, function, settings, state, cx)?)
                 }
                 _ => this.general(Folded::new(fold, function), state, cx),
@@ -356,16 +356,17 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
         })
     }
 
-    /// An operator with these contents: that of sessions, or the general one.
-    fn general<C>(&self, contents: C, state: StateDeclarations, cx: &RuntimeContext) -> Result<Box<dyn Operator>>
-    where
-        C: Contents<T, S::Key, W> + 'static,
-    {
-        let (selector, settings) = (self.keyed.selector.clone(), self.settings.clone());
-        if self.merging && self.fires_at_end {
-            return boxed(SessionOperator::new(selector, (self.assigner)(), contents, settings, state, cx)?);
+    /// What the operator is made from.
+    fn recipe(&self) -> Recipe<T, S, W> {
+        Recipe {
+            selector: self.keyed.selector.clone(),
+            assigner: Arc::clone(&self.assigner),
+            trigger: Arc::clone(&self.trigger),
+            fires_at_end: self.fires_at_end,
+            evictor: self.evictor.clone(),
+            settings: self.settings.clone(),
+            merging: self.merging,
         }
-        boxed(WindowOperator::new(selector, (self.assigner)(), (self.trigger)(), contents, settings, state, cx)?)
     }
 
     fn operator<O: Record>(&self, factory: impl Fn(&RuntimeContext) -> Result<Box<dyn Operator>> + Send + Sync + 'static) -> DataStream<O> {
@@ -377,6 +378,32 @@ impl<T: Record, S: KeySelector<T>, W: Window> WindowedStream<T, S, W> {
             node.parallelism = Some(1);
             node.fixed_parallelism = true;
         })
+    }
+}
+
+/// What a window operator is made from: everything but the stream. The graph holds the operators' factories, so one that held the stream,
+/// and with it the environment and the graph, would never be freed.
+struct Recipe<T, S: KeySelector<T>, W> {
+    selector: S,
+    assigner: AssignerFactory<T, W>,
+    trigger: TriggerFactory<T, S::Key, W>,
+    fires_at_end: bool,
+    evictor: Option<EvictorFactory<T, W>>,
+    settings: WindowSettings<T>,
+    merging: bool,
+}
+
+impl<T: Record, S: KeySelector<T>, W: Window> Recipe<T, S, W> {
+    /// An operator with these contents: that of sessions, or the general one.
+    fn general<C>(&self, contents: C, state: StateDeclarations, cx: &RuntimeContext) -> Result<Box<dyn Operator>>
+    where
+        C: Contents<T, S::Key, W> + 'static,
+    {
+        let (selector, settings) = (self.selector.clone(), self.settings.clone());
+        if self.merging && self.fires_at_end {
+            return boxed(SessionOperator::new(selector, (self.assigner)(), contents, settings, state, cx)?);
+        }
+        boxed(WindowOperator::new(selector, (self.assigner)(), (self.trigger)(), contents, settings, state, cx)?)
     }
 }
 
