@@ -30,7 +30,7 @@ pub(super) const POINTS: &[Point] = &[
         id: "3.1",
         claim: "10,000 mutations of metadata, and flipped or cut state files, are clear errors and never wrong state",
         short: true,
-        proof: |proof| proof.tests(&["mutat", "damage", "flip"]),
+        proof: |proof| proof.tests(&["damaged_files_are_refused", "neither_panic_nor_take_memory", "damage_is", "flipped_bit"]),
     },
     Point { id: "3.2", claim: "golden files of the formats stay readable", short: true, proof: |proof| proof.tests(&["golden"]) },
     Point {
