@@ -4,6 +4,7 @@ use brisk::options::checkpoint_options::{CHECKPOINT_INTERVAL, STATE_RECOVERY_PAT
 use brisk::prelude::*;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::yield_now;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,6 +31,17 @@ fn environment(interval: Option<Duration>, from: Option<&str>) -> Result<StreamE
     StreamEnvironment::get_with(config)
 }
 
+/// Stops the job. That its first task has given something does not say that its last one runs: until then, it is tried again.
+fn stop(client: &dyn JobClient, drain: bool, folder: &Path) -> Result<String> {
+    for _ in 0..1_000_000 {
+        match client.stop_with_savepoint(drain, folder.to_str()) {
+            Err(error) if error.kind() == ErrorKind::Transient => yield_now(),
+            stopped => return stopped,
+        }
+    }
+    panic!("not all tasks of the job run after a million looks")
+}
+
 /// Runs the job until it has given a sum, and stops it. Its savepoint, and what it gave.
 fn stopped(interval: Option<Duration>, drain: bool, folder: &Path) -> Result<(String, Receiver<u64>)> {
     let env = environment(interval, None)?;
@@ -37,7 +49,7 @@ fn stopped(interval: Option<Duration>, drain: bool, folder: &Path) -> Result<(St
     job(&env, sums);
     let client = env.execute_async("stopped")?;
     received.recv_timeout(PATIENCE)?;
-    let savepoint = client.stop_with_savepoint(drain, folder.to_str())?;
+    let savepoint = stop(&*client, drain, folder)?;
     client.wait_for(PATIENCE).expect("a job that is stopped ends")?;
     assert_eq!(client.status(), JobStatus::Finished);
     Ok((savepoint, received))
@@ -81,7 +93,7 @@ fn a_drained_job_has_fired_all_its_windows() -> Result<()> {
             .try_add_sink(move |pair| Ok(sums.send(pair.1)?));
         let client = env.execute_async("drained")?;
         first.recv_timeout(PATIENCE)?;
-        client.stop_with_savepoint(true, folder.path().to_str())?;
+        stop(&*client, true, folder.path())?;
         client.wait_for(PATIENCE).expect("a job that is drained ends")?;
         drop(env);
         assert_eq!(received.try_iter().sum::<u64>() as usize, first.try_iter().count() + 1, "{interval:?}");
