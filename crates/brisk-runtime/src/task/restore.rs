@@ -102,12 +102,19 @@ impl Restorer<'_> {
         inputs.watermark()
     }
 
-    /// Batches that the head operator had given back.
+    /// Batches that the head operator had given back, and the watermarks between them.
     fn restore_head(&self, chain: &mut Chain) -> Result<()> {
         let same = self.is_same();
         for old in self.own() {
             for (input, stored) in &old.elements.head {
                 let input = *input as usize;
+                // A task that is told its watermark may have another checkpoint before it has heard it.
+                if let Stored::Watermark(watermark) = stored
+                    && same
+                    && old.subtask == self.info.subtask
+                {
+                    chain.wiring.push(0, input, Element::Watermark(*watermark));
+                }
                 let Some(batch) = self.batch(chain, 0, input, stored)? else { continue };
                 let hasher = self.hasher_of_input(input);
                 let batch = match hasher {

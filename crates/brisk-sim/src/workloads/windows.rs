@@ -249,6 +249,12 @@ pub(super) fn recover(seed: u64) -> Result<u64> {
 mod tests {
     use super::*;
 
+    /// The seed has an unaligned checkpoint that finds the subtasks at different watermarks, with late records under way.
+    #[test]
+    fn restored_subtasks_go_on_with_their_own_watermarks() -> Result<()> {
+        recover(1007).map(drop)
+    }
+
     #[test]
     fn the_parameters_reach_late_events_second_firings_and_joined_sessions() {
         let (mut late, mut again, mut joined) = (0, 0, 0);

@@ -20,8 +20,8 @@ pub struct NewParallelism {
 ///
 /// Key groups go to whoever has them now. Items of `Split` states stay where they are while the parallelism does, and are else dealt out
 /// evenly in order; those of `Union` states go to all; of `Broadcast` states, new subtask `i` gets those of old subtask `i` modulo the
-/// number of old ones that have any. The watermark is the lowest that old subtasks had seen; an operator is finished once all its old
-/// subtasks were.
+/// number of old ones that have any. The watermark stays while the parallelism does, and is else the lowest that old subtasks had
+/// seen; an operator is finished once all its old subtasks were.
 ///
 /// # Errors
 /// When there is keyed state and the max parallelism has changed, or the parallelism is above it.
@@ -35,9 +35,13 @@ pub fn assign(old: &[OperatorSubtaskState], old_max_parallelism: u32, new: NewPa
         )));
     }
     let finished = !old.is_empty() && old.iter().all(|state| state.finished);
-    let watermark = old.iter().map(|state| state.watermark).min().unwrap_or(Timestamp::MIN);
+    let lowest = old.iter().map(|state| state.watermark).min().unwrap_or(Timestamp::MIN);
     let mut states: Vec<OperatorSubtaskState> =
-        (0..new.parallelism).map(|_| OperatorSubtaskState { finished, watermark, ..OperatorSubtaskState::default() }).collect();
+        (0..new.parallelism).map(|_| OperatorSubtaskState { finished, watermark: lowest, ..OperatorSubtaskState::default() }).collect();
+    if old.len() == states.len() {
+        // Subtasks that an unaligned checkpoint found at different watermarks go on with the records that they had.
+        old.iter().zip(&mut states).for_each(|(old, state)| state.watermark = old.watermark);
+    }
     if keyed {
         for (subtask, state) in (0..).zip(&mut states) {
             let range = KeyGroupRange::of_subtask(new.max_parallelism, new.parallelism, subtask)?;

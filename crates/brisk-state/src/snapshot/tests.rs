@@ -170,11 +170,14 @@ proptest! {
 }
 
 #[test]
-fn watermarks_are_the_lowest_and_all_have_to_be_finished() {
+fn watermarks_stay_or_are_the_lowest_and_all_have_to_be_finished() {
     let state = |watermark, finished| OperatorSubtaskState { watermark: Timestamp(watermark), finished, ..OperatorSubtaskState::default() };
     let new = NewParallelism { parallelism: 3, max_parallelism: 8 };
     let states = assign(&[state(7, true), state(5, false)], 8, new).expect("it fits");
     assert_eq!(states, vec![state(5, false); 3]);
+    let same = NewParallelism { parallelism: 2, max_parallelism: 8 };
+    let states = assign(&[state(7, true), state(5, false)], 8, same).expect("it fits");
+    assert_eq!(states, [state(7, false), state(5, false)]);
     assert!(assign(&[state(7, true), state(9, true)], 8, new).expect("it fits").iter().all(|state| state.finished));
     assert!(!assign(&[], 8, new).expect("it fits")[0].finished);
 }
