@@ -15,6 +15,7 @@ mod digest;
 mod digest_sink;
 mod engine;
 mod latency;
+mod state;
 mod steady;
 mod sum;
 mod text;
@@ -70,7 +71,7 @@ impl Outcome {
     }
 }
 
-const BENCHMARKS: [Benchmark; 9] = [
+const BENCHMARKS: [Benchmark; 14] = [
     window::BENCHMARK,
     window::KEYS,
     window::OVERLAP,
@@ -80,6 +81,11 @@ const BENCHMARKS: [Benchmark; 9] = [
     latency::BENCHMARK,
     wide::BENCHMARK,
     steady::BENCHMARK,
+    state::HASHMAP,
+    state::ROCKSDB,
+    state::BUDGET,
+    state::RESTORE,
+    state::SLOW_SINK,
 ];
 
 fn main() -> ExitCode {

@@ -12,14 +12,14 @@ use hashbrown::HashMap;
 use std::sync::atomic::Ordering;
 
 pub(crate) const BENCHMARK: Benchmark =
-    Benchmark { name: "sum", records: 50_000_000, engines: &[("brisk", 1), ("loop", 1)], prepare: nothing_to_prepare, run };
+    Benchmark { name: "sum", records: 50_000_000, engines: &[("brisk", 1), ("rocksdb", 1), ("loop", 1)], prepare: nothing_to_prepare, run };
 
 /// Distinct keys.
 const KEYS: u64 = 10_000_000;
 
 fn run(spec: &Spec) -> Result<Outcome> {
     match spec.engine.as_str() {
-        "brisk" => by_engine(spec),
+        "brisk" | "rocksdb" => by_engine(spec),
         "loop" => Ok(by_hand(spec.records, KEYS)),
         _ => Err(no_engine(spec)),
     }
@@ -57,6 +57,13 @@ impl KeyedProcessFunction for RunningSum {
 
 fn by_engine(spec: &Spec) -> Result<Outcome> {
     let env = engine::environment(spec)?;
+    if spec.engine == "rocksdb" {
+        // As much as the peer's TaskManager gives its databases.
+        env.with_config(|config| {
+            config.set_text("state.backend.type", "rocksdb");
+            config.set_text("taskmanager.memory.managed.size", "2g");
+        });
+    }
     let (sink, total) = DigestSink::new(|sum: &u64, _| *sum);
     env.from_source(BlockSource { count: spec.records }, WatermarkStrategy::no_watermarks(), "numbers")
         .key_by(|n| key(*n, KEYS))

@@ -5,9 +5,9 @@ use crate::process::Program;
 use anyhow::Result;
 
 pub(crate) fn command(raw: Vec<String>) -> Result<()> {
-    let args = Args::parse(raw, &["release"], &["seeds", "seed", "workload"])?;
+    let args = Args::parse(raw, &["release"], &["seeds", "seed", "workload", "plant"])?;
     let mut forwarded = Vec::new();
-    for name in ["seeds", "seed", "workload"] {
+    for name in ["seeds", "seed", "workload", "plant"] {
         if let Some(value) = args.text(name) {
             forwarded.extend([format!("--{name}"), value.to_string()]);
         }
@@ -16,7 +16,7 @@ pub(crate) fn command(raw: Vec<String>) -> Result<()> {
 }
 
 /// The simulator with these arguments.
-pub(crate) fn program(args: &[String], release: bool) -> Program {
+fn program(args: &[String], release: bool) -> Program {
     let mut words = vec!["run", "--quiet", "--package", "brisk-sim", "--bin", "brisk-sim"];
     if release {
         words.push("--release");

@@ -21,6 +21,7 @@
 //! | the cluster that is driven step by step | `cluster.rs` |
 //! | what is disturbed, and how much | `mood.rs` |
 //! | [`Recovery`]: checkpoints, crashes, restarts at other parallelisms | `recovery.rs` |
+//! | [`planted`]: bugs that the checkers have to find | `planted.rs` |
 //! | jobs with checkers that the project itself runs | [`workloads`] |
 //!
 //! Invariant: nothing here reads the machine's clock or starts a thread, so a seed decides everything.
@@ -34,6 +35,7 @@ mod gather;
 mod launcher;
 mod mood;
 mod outputs;
+pub mod planted;
 mod recovery;
 mod run;
 mod simulation;

@@ -2,14 +2,16 @@
 
 use brisk_base::world::World;
 use brisk_base::{Error, Result};
+use brisk_sim::planted::{self, Planted};
 use brisk_sim::workloads::{ALL, Workload};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: brisk-sim [--seeds N] [--seed S] [--workload W]
+usage: brisk-sim [--seeds N] [--seed S] [--workload W] [--plant BUG]
   --seeds N     run N seeds of each workload (100; with --seed: 1)
   --seed S      begin with this seed (0)
   --workload W  run this workload only (all)
+  --plant BUG   plant this bug in the engine; a workload passes if one of its seeds finds it
 workloads:";
 
 /// Failing seeds that are reported in full.
@@ -20,6 +22,7 @@ struct Args {
     workloads: Vec<Workload>,
     first: u64,
     seeds: u64,
+    planted: Option<Planted>,
 }
 
 fn main() -> ExitCode {
@@ -34,13 +37,17 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let failed = args.workloads.iter().filter(|workload| !run(workload, args.first, args.seeds)).count();
+    let passes = |workload: &Workload| match args.planted {
+        None => run(workload, args.first, args.seeds),
+        Some(planted) => planted.during(|| finds(workload, args.first, args.seeds)),
+    };
+    let failed = args.workloads.iter().filter(|workload| !passes(workload)).count();
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The arguments; `None` if help was asked for.
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Args>> {
-    let (mut workloads, mut first, mut seeds) = (ALL.to_vec(), None, None);
+    let (mut workloads, mut first, mut seeds, mut planted) = (ALL.to_vec(), None, None, None);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| Error::user(format!("{word} needs a value")));
         match word.as_str() {
@@ -48,11 +55,12 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Args>> {
             "--seeds" => seeds = Some(number(&word, &value()?)?),
             "--seed" => first = Some(number(&word, &value()?)?),
             "--workload" => workloads = named(&value()?)?,
+            "--plant" => planted = Some(bug(&value()?)?),
             _ => return Err(Error::user(format!("there is no option '{word}'; see --help"))),
         }
     }
     let seeds = seeds.unwrap_or(if first.is_some() { 1 } else { 100 });
-    Ok(Some(Args { workloads, first: first.unwrap_or(0), seeds }))
+    Ok(Some(Args { workloads, first: first.unwrap_or(0), seeds, planted }))
 }
 
 fn number(option: &str, text: &str) -> Result<u64> {
@@ -66,6 +74,11 @@ fn named(name: &str) -> Result<Vec<Workload>> {
     let names: Vec<_> = ALL.iter().map(|workload| workload.name).collect();
     let found = Workload::named(name).map(|workload| vec![workload]);
     found.ok_or_else(|| Error::user(format!("there is no workload '{name}'; there are {}", names.join(", "))))
+}
+
+fn bug(name: &str) -> Result<Planted> {
+    let names: Vec<_> = planted::ALL.iter().map(|(name, _)| *name).collect();
+    Planted::named(name).ok_or_else(|| Error::user(format!("there is no bug '{name}'; there are {}", names.join(", "))))
 }
 
 fn print_usage() {
@@ -95,4 +108,20 @@ fn run(workload: &Workload, first: u64, seeds: u64) -> bool {
     let outcome = if failing.is_empty() { "all pass".to_owned() } else { format!("{} FAIL: {failing:?}", failing.len()) };
     println!("{}: {seeds} seeds, {steps} steps, {seconds:.1} s: {outcome}", workload.name);
     failing.is_empty()
+}
+
+/// Runs seeds of a workload until one fails, as it has to: true if one does.
+fn finds(workload: &Workload, first: u64, seeds: u64) -> bool {
+    let failing = (first..first.saturating_add(seeds)).find_map(|seed| Some((seed, workload.run(seed).err()?)));
+    match failing {
+        Some((seed, error)) => {
+            let text = error.to_string();
+            println!("{}: found by seed {seed}, the {}. tried: {}", workload.name, seed - first + 1, text.lines().next().unwrap_or(""));
+            true
+        }
+        None => {
+            println!("{}: NOT FOUND in {seeds} seeds", workload.name);
+            false
+        }
+    }
 }

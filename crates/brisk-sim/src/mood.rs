@@ -3,7 +3,9 @@
 //! Each seed draws its own rates, from never to nearly always: a bug that needs tiny batches and slow channels at once is found by a seed
 //! that has both, not by a mixture that has a little of everything.
 
+use crate::planted::{Planted, lose_timer};
 use brisk_base::world::Rng;
+use brisk_core::state::OperatorSnapshot;
 use brisk_runtime::exchange::Perturb;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -124,5 +126,15 @@ impl Perturb for Chaos {
 
     fn tire(&self) -> bool {
         self.one_in(self.mood.tire)
+    }
+
+    fn skips_barriers(&self) -> bool {
+        Planted::SkippedBarrier.is_in()
+    }
+
+    fn tamper(&self, snapshot: &mut OperatorSnapshot) {
+        if Planted::LostTimer.is_in() {
+            lose_timer(snapshot);
+        }
     }
 }

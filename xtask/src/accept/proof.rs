@@ -4,7 +4,7 @@
 
 use crate::bench::{Bench, Case, Run, Selection, agreed, median, peer};
 use crate::process::{Finished, Output, Program};
-use crate::{sim, test};
+use crate::test;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 
@@ -14,13 +14,15 @@ pub(super) struct Proof {
     short: bool,
     /// Folder of the peer's drivers.
     peer: Option<PathBuf>,
+    /// Benchmarks are built with the state backend `rocksdb`.
+    rocksdb: bool,
     /// What was run, as a person would type it.
     commands: Vec<String>,
 }
 
 impl Proof {
     pub(super) fn new(short: bool, peer: Option<&str>) -> Self {
-        Self { short, peer: peer.map(PathBuf::from), commands: Vec::new() }
+        Self { short, peer: peer.map(PathBuf::from), rocksdb: false, commands: Vec::new() }
     }
 
     /// The commands run so far.
@@ -36,6 +38,12 @@ impl Proof {
     /// The profile programs are built with: release, but in a short run the one the tests use, so that nothing is built twice.
     pub(super) fn profile(&self) -> &'static str {
         if self.short { "dev" } else { "release" }
+    }
+
+    /// Builds benchmarks with the state backend `rocksdb` from here on.
+    pub(super) fn with_rocksdb(&mut self) -> &mut Self {
+        self.rocksdb = true;
+        self
     }
 
     /// Runs a program whose output is kept; anything but status 0 fails the proof with the end of what it said.
@@ -63,10 +71,24 @@ impl Proof {
 
     /// Runs seeds of a workload in the simulator.
     pub(super) fn simulate(&mut self, workload: &str, seeds: u32) -> Result<String> {
-        let args = format!("--workload {workload} --seeds {seeds}");
-        let args: Vec<_> = args.split(' ').map(String::from).collect();
-        self.run(&sim::program(&args, !self.short))?;
+        self.simulator(&["--workload", workload, "--seeds", &seeds.to_string()], "hashmap")?;
         Ok(format!("{seeds} seeds pass"))
+    }
+
+    /// Runs the simulator on a state backend. It is built as the tests build it, so that nothing is built twice.
+    pub(super) fn simulator(&mut self, args: &[&str], backend: &str) -> Result<Finished> {
+        let profile = self.profile();
+        let build = ["build", "--workspace", "--bins", "--profile", profile].into_iter().chain(test::FEATURES);
+        let done = Program::cargo(build).measure(Output::Both)?;
+        ensure!(done.ok, "the simulator cannot be built: {}", last_lines(&done.stderr, &done.stdout));
+        let folder = if profile == "dev" { "debug" } else { profile };
+        let binary = test::target_dir(&test::metadata()?)?.join(folder).join("brisk-sim");
+        let done = Program::new(binary.as_os_str(), args.iter().map(std::ffi::OsStr::new))
+            .env("BRISK_SIM_BACKEND", backend)
+            .measure(Output::Both)?;
+        self.commands.push(format!("BRISK_SIM_BACKEND={backend} brisk-sim {}", args.join(" ")));
+        ensure!(done.ok, "brisk-sim {}: {} {}", args.join(" "), done.ending, last_lines(&done.stderr, &done.stdout));
+        Ok(done)
     }
 
     /// Builds an example of the facade and returns its binary.
@@ -82,7 +104,7 @@ impl Proof {
     pub(super) fn bench(&mut self, name: &str, engine: &str, parallelism: u64, repeats: usize) -> Result<Measured> {
         let selection = Selection { names: vec![name.into()], engine: Some(engine.into()), parallelism: Some(parallelism), records: None };
         self.commands.push(format!("cargo xtask bench {name} --engine {engine} --parallelism {parallelism} --reps {repeats}"));
-        let bench = Bench::build(true)?;
+        let bench = Bench::build(true, self.rocksdb)?;
         let cases = bench.select(&selection)?;
         let runs = bench.measure(&cases, repeats, &mut |_| {})?;
         Ok(Measured { runs })
@@ -91,7 +113,7 @@ impl Proof {
     /// Measures some cases of one benchmark in turn, so that noise of the machine meets all of them.
     pub(super) fn bench_in_turn(&mut self, name: &str, repeats: usize) -> Result<Measured> {
         self.commands.push(format!("cargo xtask bench {name} --reps {repeats}"));
-        let bench = Bench::build(true)?;
+        let bench = Bench::build(true, self.rocksdb)?;
         let cases = bench.select(&Selection { names: vec![name.into()], ..Selection::default() })?;
         let runs = bench.measure(&cases, repeats, &mut |_| {})?;
         agreed(&runs)?;
@@ -101,7 +123,7 @@ impl Proof {
     /// Runs every benchmark that has a loop over a few records, and compares the results of its engines.
     pub(super) fn engines_agree(&mut self, records: u64) -> Result<String> {
         self.commands.push(format!("cargo xtask bench --reps 1 --records {records}"));
-        let bench = Bench::build(!self.short)?;
+        let bench = Bench::build(!self.short, true)?;
         let mut cases = bench.select(&Selection { records: Some(records), ..Selection::default() })?;
         let with_loop: Vec<_> = cases.iter().filter(|case| case.engine == "loop").map(|case| case.name.clone()).collect();
         cases.retain(|case| with_loop.contains(&case.name));
@@ -117,7 +139,7 @@ impl Proof {
     pub(super) fn bench_beside_peer(&mut self, name: &str) -> Result<Measured> {
         self.commands.push(format!("cargo xtask bench {name} --peer DIR"));
         let dir = self.peer.clone().context("not measured: say where the peer's drivers are with --peer DIR")?;
-        let bench = Bench::build(true)?;
+        let bench = Bench::build(true, self.rocksdb)?;
         let cases: Vec<Case> = bench.select(&Selection { names: vec![name.into()], ..Selection::default() })?;
         let runs = peer::alternate(&bench, &cases, &peer::Peer::at(Path::new(&dir))?, 1, &mut |_| {})?;
         agreed(&runs)?;

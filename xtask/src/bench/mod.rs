@@ -20,9 +20,13 @@ const RUN_LIMIT_S: u64 = 1200;
 const REPEATS: usize = 3;
 
 pub(crate) fn command(raw: Vec<String>) -> Result<()> {
-    let args = Args::parse(raw, &["json"], &["engine", "parallelism", "records", "reps", "peer", "rounds"])?;
-    let bench = Bench::build(true)?;
-    let cases = bench.select(&Selection::from_args(&args)?)?;
+    let args = Args::parse(raw, &["json", "rocksdb"], &["engine", "parallelism", "records", "reps", "peer", "rounds"])?;
+    let bench = Bench::build(true, args.has("rocksdb"))?;
+    let mut cases = bench.select(&Selection::from_args(&args)?)?;
+    if !args.has("rocksdb") && args.text("engine").is_none() {
+        // It takes minutes to build.
+        cases.retain(|case| !case.engine.starts_with("rocksdb"));
+    }
     let repeats = args.value("reps")?.unwrap_or(REPEATS).max(1);
     let json = args.has("json");
     let mut report = |run: &Run| {
@@ -158,9 +162,12 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Builds it.
-    pub(crate) fn build(release: bool) -> Result<Self> {
+    /// Builds it, with the state backend `rocksdb` or without.
+    pub(crate) fn build(release: bool, rocksdb: bool) -> Result<Self> {
         let mut words = vec!["build", "--quiet", "--package", "brisk-bench"];
+        if rocksdb {
+            words.extend(["--features", "rocksdb"]);
+        }
         if release {
             words.push("--release");
         }

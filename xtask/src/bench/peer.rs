@@ -102,7 +102,7 @@ pub(crate) fn alternate(bench: &Bench, cases: &[Case], peer: &Peer, rounds: usiz
     Ok(runs)
 }
 
-/// The runs of a driver's output that are warm, finished, and with state in memory as ours.
+/// The runs of a driver's output that are warm and finished.
 fn warm_runs(lines: &str) -> Result<Vec<Run>> {
     let mut runs = Vec::new();
     for line in lines.lines().filter(|line| !line.trim().is_empty()) {
@@ -110,9 +110,7 @@ fn warm_runs(lines: &str) -> Result<Vec<Run>> {
         if said["state"] != "FINISHED" {
             bail!("a run of the peer did not finish: {line}");
         }
-        let first = said["rep"].as_u64() == Some(0);
-        let on_disk = said["backend"].as_str().is_some_and(|backend| backend != "hashmap");
-        if !first && !on_disk {
+        if said["rep"].as_u64() != Some(0) {
             runs.push(run(&said).with_context(|| format!("a figure is missing: {line}"))?);
         }
     }
@@ -122,7 +120,10 @@ fn warm_runs(lines: &str) -> Result<Vec<Run>> {
 fn run(said: &Value) -> Option<Run> {
     let case = Case {
         name: said["part"].as_str()?.to_string(),
-        engine: ENGINE.to_string(),
+        engine: said["backend"]
+            .as_str()
+            .filter(|name| *name != "hashmap")
+            .map_or_else(|| ENGINE.to_string(), |name| format!("{ENGINE}-{name}")),
         parallelism: said["par"].as_u64().unwrap_or(2),
         records: said["records"].as_u64()?,
     };
@@ -142,13 +143,13 @@ mod tests {
         r#"{"par": 1, "rep": 1, "part": "window", "records": 100, "state": "FINISHED", "cpu": 2.0, "wall": 1.5, "rss_mb": 900}"#;
 
     #[test]
-    fn takes_the_warm_runs_in_memory() {
+    fn takes_the_warm_runs_and_tells_backends_apart() {
         let cold = LINE.replace("\"rep\": 1", "\"rep\": 0");
         let disk = LINE.replace("\"par\": 1", "\"backend\": \"rocksdb\"");
         let memory = LINE.replace("\"par\": 1", "\"backend\": \"hashmap\"");
         let runs = warm_runs(&format!("{cold}\n{LINE}\n{disk}\n{memory}\n")).unwrap();
         let shapes: Vec<_> = runs.iter().map(|r| (r.case.engine.as_str(), r.case.parallelism, r.rate())).collect();
-        assert_eq!(shapes, [("flink", 1, 50.0), ("flink", 2, 50.0)]);
+        assert_eq!(shapes, [("flink", 1, 50.0), ("flink-rocksdb", 2, 50.0), ("flink", 2, 50.0)]);
     }
 
     #[test]

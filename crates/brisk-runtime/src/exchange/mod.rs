@@ -10,6 +10,7 @@ pub use queue::{ChannelSender, GateQueue, Received, Sent};
 pub use topology::{consumers_of, producers_of};
 
 use brisk_core::job_graph::JobGraph;
+use brisk_core::state::OperatorSnapshot;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,6 +35,14 @@ pub trait Perturb: Send + Sync {
 
     /// Whether a poll is given no time at all, so that operators stop in the middle of their batches.
     fn tire(&self) -> bool;
+
+    /// Plants a bug, which checkers have to find: whether a barrier that came through one channel is taken for that of all of them.
+    fn skips_barriers(&self) -> bool {
+        false
+    }
+
+    /// Plants a bug, which checkers have to find: does to an operator's snapshot what a fault of the engine might.
+    fn tamper(&self, _snapshot: &mut OperatorSnapshot) {}
 }
 
 /// The gates of one job in this process, found by vertex, subtask and attempt in whatever order tasks come up. The tasks of a pipelined

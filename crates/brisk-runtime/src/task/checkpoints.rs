@@ -8,11 +8,13 @@ use super::barriers::BarrierEvent;
 use super::chain::{Chain, add_sent};
 use super::inputs::Inputs;
 use crate::barrier::ChannelKey;
+use crate::exchange::Perturb;
 use brisk_base::ids::CheckpointId;
 use brisk_base::world::World;
 use brisk_base::{Error, Result, Timestamp};
 use brisk_core::checkpoint::{Alignment, Barrier, SnapshotKind};
 use brisk_core::element::Element;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -52,11 +54,23 @@ pub(super) struct Checkpoints {
     may_end: bool,
     /// What is to be told.
     pub(super) news: Vec<News>,
+    perturb: Option<Arc<dyn Perturb>>,
 }
 
 impl Checkpoints {
-    pub(super) fn new(enabled: bool, keys: Vec<(ChannelKey, usize)>) -> Self {
-        Self { enabled, keys, open: None, paused: None, stop_after: None, stopped: false, last: None, may_end: !enabled, news: Vec::new() }
+    pub(super) fn new(enabled: bool, keys: Vec<(ChannelKey, usize)>, perturb: Option<Arc<dyn Perturb>>) -> Self {
+        Self {
+            enabled,
+            keys,
+            open: None,
+            paused: None,
+            stop_after: None,
+            stopped: false,
+            last: None,
+            may_end: !enabled,
+            news: Vec::new(),
+            perturb,
+        }
     }
 
     pub(super) const fn is_enabled(&self) -> bool {
@@ -159,7 +173,10 @@ impl Checkpoints {
     /// Takes what all operators have handed over, if they have. A snapshot that waits to be whole is not waited for: a later barrier can only
     /// have come when the checkpoint before was given up.
     pub(super) fn collect(&mut self, chain: &mut Chain, inputs: Option<&Inputs>, world: &World) {
-        let Some(taken) = chain.take_snapshot() else { return };
+        let Some(mut taken) = chain.take_snapshot() else { return };
+        if let Some(perturb) = &self.perturb {
+            taken.operators.iter_mut().for_each(|(_, snapshot)| perturb.tamper(snapshot));
+        }
         let (id, now) = (taken.barrier.checkpoint, world.now());
         if chain.is_finished() {
             self.last.get_or_insert(id);

@@ -65,7 +65,7 @@ impl Inputs {
         };
         let input_of = channels.iter().map(|channel| place(channel.input)).collect();
         let valves = open.iter().map(|channels| WatermarkValve::new(*channels)).collect();
-        let barriers = Barriers::new(Arc::clone(&queue), channels.clone());
+        let barriers = Barriers::new(Arc::clone(&queue), channels.clone(), perturb.clone());
         let (combined, pending) = (CombinedWatermark::new(inputs), VecDeque::new());
         Self { valves, combined, queue, barriers, channels, input_of, open, pending, perturb, rows: 0 }
     }

@@ -90,7 +90,8 @@ impl StreamTask {
             let restorer = Restorer { graph: &descriptor.graph, vertex: descriptor.vertex, info: &descriptor.info, restore };
             restorer.run(&mut chain, inputs.as_mut())?;
         }
-        let checkpoints = Checkpoints::new(self.recipe.descriptor.checkpointing, self.recipe.writer_keys());
+        let perturb = self.recipe.environment.exchanges.perturb().cloned();
+        let checkpoints = Checkpoints::new(self.recipe.descriptor.checkpointing, self.recipe.writer_keys(), perturb);
         let open_inputs =
             inputs.as_ref().map_or(1, |_| self.recipe.descriptor.graph.vertices[self.recipe.descriptor.vertex].inputs as usize);
         let running = self.running.insert(Running {

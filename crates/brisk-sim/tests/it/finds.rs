@@ -4,6 +4,8 @@ use brisk_base::Result;
 use brisk_core::batch::{AnyBatch, Rows};
 use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Progress, Rest, RuntimeContext};
 use brisk_core::types::Record;
+use brisk_sim::planted::Planted;
+use brisk_sim::workloads::Workload;
 use brisk_sim::{Fault, SimExecutor, simulate};
 use brisk_stream::{DataStream, StreamEnvironment};
 use std::collections::BTreeSet;
@@ -133,4 +135,29 @@ fn programs_run_unchanged_one_job_after_the_other() {
     env.from_sequence(1, 10).map(|n| n + 1).add_sink(|_| {});
     let result = env.execute("second").unwrap();
     assert_eq!(result.name, "second");
+}
+
+/// Seeds of a workload until one finds the bug, and the same seed without it.
+fn found_by(planted: Planted, workload: &str) -> u64 {
+    let workload = Workload::named(workload).expect("there is such a workload");
+    let seed = (0..500).find(|seed| planted.during(|| workload.run(*seed).is_err()));
+    let seed = seed.unwrap_or_else(|| panic!("{planted:?} is not found by {} in 500 seeds", workload.name));
+    workload.run(seed).expect("without the bug the seed passes");
+    seed
+}
+
+#[test]
+fn a_skipped_barrier_is_found() {
+    found_by(Planted::SkippedBarrier, "recovery-numbers");
+    found_by(Planted::SkippedBarrier, "recovery-bank");
+}
+
+#[test]
+fn a_lost_timer_is_found() {
+    found_by(Planted::LostTimer, "recovery-windows");
+}
+
+#[test]
+fn a_double_commit_is_found() {
+    found_by(Planted::DoubleCommit, "recovery-numbers");
 }
