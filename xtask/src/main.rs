@@ -9,6 +9,7 @@ mod bench;
 mod libclang;
 mod process;
 mod repo;
+mod s3_server;
 mod sim;
 mod test;
 mod tidy;

@@ -1,11 +1,11 @@
 //! `cargo xtask test`: everything that must pass before a change lands, in the order that fails soonest.
 //!
-//! Needs nothing but Rust's toolchain, a C++ compiler and libclang, which it installs where it can. One profile and always the whole workspace with the same
+//! Needs nothing but Rust's toolchain, a C++ compiler, libclang and a server of S3's protocol, the last two of which it installs where it can. One profile and always the whole workspace with the same
 //! features, so that no dependency is built twice. Stops at the first failure with the command that repeats it.
 
 use crate::args::Args;
 use crate::process::{Output, Program, now};
-use crate::{accept, libclang, repo, tidy};
+use crate::{accept, libclang, repo, s3_server, tidy};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 const EXAMPLE_LIMIT_S: u64 = 120;
 
 /// The features that everything is checked with.
-pub(crate) const FEATURES: [&str; 2] = ["--features", "brisk/rocksdb,brisk-sim/rocksdb"];
+pub(crate) const FEATURES: [&str; 2] = ["--features", "brisk/rocksdb,brisk/s3,brisk-sim/rocksdb"];
 
 /// One thing that must pass.
 type Step = fn() -> Result<()>;
@@ -24,10 +24,11 @@ pub(crate) fn command(raw: Vec<String>) -> Result<()> {
     if let Some(name) = args.names.first() {
         bail!("'test' runs everything and takes no arguments (got '{name}'); for some tests: cargo test {name}");
     }
-    let steps: [(&str, Step); 10] = [
+    let steps: [(&str, Step); 11] = [
         ("format", || Program::cargo(["fmt", "--all", "--check"]).run()),
         ("tidy", || tidy::command(Vec::new())),
         ("libclang", libclang::ensure),
+        ("S3 server", s3_server::ensure),
         ("lints", || with_features(&["clippy", "--workspace", "--all-targets"], &["--", "-D", "warnings"]).run()),
         ("build", || with_features(&["build", "--workspace", "--bins", "--examples"], &[]).run()),
         ("tests", || test_runner().run()),

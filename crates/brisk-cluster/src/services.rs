@@ -22,18 +22,32 @@ pub trait StorageProvider: Send + Sync {
     fn open(&self, uri: &str) -> Result<Arc<dyn CheckpointStorage>>;
 }
 
-/// Folders of the file system, and memory of this process.
+/// Opens folders of one scheme.
+pub type OpenStorage = fn(&str) -> Result<Arc<dyn CheckpointStorage>>;
+
+/// Folders of the file system, memory of this process, and schemes that were added.
 #[derive(Default)]
 pub struct LocalStorages {
     memory: MemoryStorage,
+    schemes: BTreeMap<&'static str, OpenStorage>,
+}
+
+impl LocalStorages {
+    /// With URIs of another scheme (`s3` for `s3://...`).
+    #[must_use]
+    pub fn with_scheme(mut self, scheme: &'static str, open: OpenStorage) -> Self {
+        self.schemes.insert(scheme, open);
+        self
+    }
 }
 
 impl StorageProvider for LocalStorages {
     fn open(&self, uri: &str) -> Result<Arc<dyn CheckpointStorage>> {
-        match uri.strip_prefix(IN_MEMORY) {
-            Some(path) => Ok(self.memory.folder(path.trim_matches('/'))),
-            None => open_storage(uri),
+        if let Some(path) = uri.strip_prefix(IN_MEMORY) {
+            return Ok(self.memory.folder(path.trim_matches('/')));
         }
+        let added = uri.split_once("://").and_then(|(scheme, _)| self.schemes.get(scheme));
+        added.map_or_else(|| open_storage(uri), |open| open(uri))
     }
 }
 

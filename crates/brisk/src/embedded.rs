@@ -8,6 +8,8 @@ use brisk_base::options::Configuration;
 use brisk_base::world::World;
 use brisk_base::{Result, ResultExt};
 use brisk_cluster::MiniCluster;
+#[cfg(feature = "s3")]
+use brisk_cluster::services::LocalStorages;
 use brisk_cluster::services::Services;
 use brisk_core::job::{JobClient, JobExecutor};
 use brisk_core::job_graph::StreamGraph;
@@ -57,9 +59,14 @@ impl JobExecutor for Embedded {
     }
 }
 
-/// What the cluster is given: the state backends that were compiled in.
+/// What the cluster is given: the state backends and the places for checkpoints that were compiled in.
 fn services() -> Services {
     let services = Services::default();
+    #[cfg(feature = "s3")]
+    let services = {
+        let storages = brisk_s3::SCHEMES.iter().fold(LocalStorages::default(), |known, scheme| known.with_scheme(scheme, brisk_s3::open));
+        services.with_storages(Arc::new(storages))
+    };
     #[cfg(feature = "rocksdb")]
     let services = services.with_backend("rocksdb", Arc::new(brisk_state::rocksdb::RocksDbStateBackendFactory));
     services

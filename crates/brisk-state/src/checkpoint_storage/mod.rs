@@ -134,10 +134,13 @@ pub fn open_storage(uri: &str) -> Result<Arc<dyn CheckpointStorage>> {
         None => Ok(Arc::new(FileSystemStorage::new(uri))),
         Some(("file", path)) if path.starts_with('/') => Ok(Arc::new(FileSystemStorage::new(path))),
         Some(("file", _)) => Err(Error::user(format!("'{uri}' names another host: write file:///path/to/folder"))),
-        Some((scheme, _)) => Err(Error::user(format!(
-            "checkpoints cannot be stored at '{uri}': the scheme '{scheme}' is not known. Use file:///path/to/folder or the path of a \
-             folder that all TaskManagers reach"
-        ))),
+        Some((scheme, _)) => {
+            let hint = if scheme.starts_with("s3") { ", or switch the cargo feature 's3' on" } else { "" };
+            Err(Error::user(format!(
+                "checkpoints cannot be stored at '{uri}': the scheme '{scheme}' is not known. Use file:///path/to/folder or the path of a \
+                 folder that all TaskManagers reach{hint}"
+            )))
+        }
     }
 }
 
@@ -145,7 +148,7 @@ pub fn open_storage(uri: &str) -> Result<Arc<dyn CheckpointStorage>> {
 ///
 /// # Errors
 /// `Corrupt` when it does not: a metadata file could have been made to read others.
-pub(crate) fn check_path(path: &str) -> Result<()> {
+pub fn check_path(path: &str) -> Result<()> {
     let stays = !path.starts_with('/') && !path.contains('\\') && path.split('/').all(|part| !["", ".", ".."].contains(&part));
     if stays || path.is_empty() { Ok(()) } else { Err(Error::corrupt(format!("the path '{path}' does not stay within its folder"))) }
 }
