@@ -109,6 +109,17 @@ impl<K: Key> KeyedStateStore<K> {
         }
     }
 
+    /// A hint: the user states of these keys, by their hashes, are about to be asked for.
+    pub fn touch(&self, key_hashes: &[u64]) {
+        if self.on_heap() {
+            for table in &self.tables {
+                if let Table::Held(table) = table {
+                    table.touch(key_hashes);
+                }
+            }
+        }
+    }
+
     /// Gives the table of a declared value to the operator.
     ///
     /// # Errors

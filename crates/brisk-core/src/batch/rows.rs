@@ -287,6 +287,13 @@ pub enum Step<T> {
 }
 
 impl<T> Cursor<T> {
+    /// The key hashes of the next rows, at most `rows` of them; none where they are not known.
+    #[inline]
+    pub fn hashes_ahead(&self, rows: usize) -> &[u64] {
+        let ahead = self.hashes.get(self.row..).unwrap_or_default();
+        &ahead[..rows.min(ahead.len())]
+    }
+
     /// The watermark that lies before the next row, if there is one; moves past it.
     #[inline]
     pub fn next_mark(&mut self) -> Option<Timestamp> {

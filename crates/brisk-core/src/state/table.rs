@@ -42,6 +42,10 @@ pub trait AnyTable: Any + Send {
     /// The backend's.
     fn clear(&mut self) -> Result<()>;
 
+    /// A hint: the values of these keys, by [`key_hash`](crate::types::Key::key_hash), are about to be asked for, in no namespace. Tables in
+    /// memory bring them into the processor's cache.
+    fn touch(&self, _key_hashes: &[u64]) {}
+
     /// Begins a new generation, and returns the one that has ended. The cost does not grow with the number of entries; later writes copy
     /// what they change for as long as the frozen generation is held.
     ///

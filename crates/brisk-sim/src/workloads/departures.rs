@@ -47,15 +47,21 @@ impl Piece {
     fn job(&self, env: &StreamEnvironment) -> Streams {
         let flights = self.flights.to_vec();
         let read = if self.parallel_source { env.from_parallel_collection(flights) } else { env.from_collection(flights) };
-        let all = read.assign_timestamps_and_watermarks(strategy(NOTHING_LATE));
-        let hourly = all.key_by(|flight| flight.3.clone()).window(TumblingEventTimeWindows::of(HOUR)).aggregate(DelayStats, collect);
+        // Without uids, ids follow from what is chained, as in Flink; and what is chained changes with the parallelism.
+        let all = read.uid("flights").assign_timestamps_and_watermarks(strategy(NOTHING_LATE));
+        let hourly =
+            all.key_by(|flight| flight.3.clone()).window(TumblingEventTimeWindows::of(HOUR)).aggregate(DelayStats, collect).uid("hourly");
         let planes = all.filter(|flight| flight.4.is_some()).key_by(|flight| flight.4.clone().unwrap_or_default());
-        let sessions = planes.window(EventTimeSessionWindows::with_gap(GAP)).aggregate(DelayStats, collect);
+        let sessions = planes.window(EventTimeSessionWindows::with_gap(GAP)).aggregate(DelayStats, collect).uid("sessions");
 
         let late = OutputTag::new("late");
-        let in_order = env.from_collection(self.flights.to_vec()).assign_timestamps_and_watermarks(strategy(BOUND)).set_parallelism(1);
+        let in_order = env
+            .from_collection(self.flights.to_vec())
+            .uid("flights again")
+            .assign_timestamps_and_watermarks(strategy(BOUND))
+            .set_parallelism(1);
         let strict = in_order.key_by(|flight| flight.3.clone()).window(TumblingEventTimeWindows::of(HOUR));
-        let strict = strict.side_output_late_data(&late).aggregate(DelayStats, collect);
+        let strict = strict.side_output_late_data(&late).aggregate(DelayStats, collect).uid("strict");
         let late = strict.side_output(&late);
         (hourly, sessions, strict, late)
     }

@@ -76,6 +76,9 @@ pub(crate) struct ByNamespace<K, N, C> {
     last: usize,
 }
 
+/// Cells that are brought into the processor's cache together: as many as it can wait for at once, and some more.
+pub(crate) const TOUCHED_AT_ONCE: usize = 32;
+
 /// How many namespaces are found without the index.
 const MAX_RECENT: usize = 8;
 
@@ -224,6 +227,40 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
         }
     }
 
+    /// Brings the cells of these keys, which have no namespace, into the processor's cache. See [`CowTable::touch`].
+    pub(crate) fn touch(&self, key_hashes: &[u64]) {
+        if size_of::<N>() > 0 {
+            return;
+        }
+        let hashes = key_hashes.iter().map(|hash| table_hash(*hash));
+        match self {
+            Self::KeyMajor(table) => table.touch(hashes),
+            Self::NamespaceMajor(by) => by.tables.iter().take(1).for_each(|table| table.touch(hashes.clone())),
+        }
+    }
+
+    /// Shows slots in runs, the cells of each of which have been brought into the processor's cache.
+    #[inline]
+    pub(crate) fn in_runs(
+        &mut self,
+        slots: &[Slot<'_, K, N>],
+        mut each: impl FnMut(&mut Self, usize, Slot<'_, K, N>) -> Result<()>,
+    ) -> Result<()> {
+        let mut row = 0;
+        for run in slots.chunks(TOUCHED_AT_ONCE) {
+            if let Self::KeyMajor(table) = self
+                && run.len() > 1
+            {
+                table.touch(run.iter().map(|slot| pair_hash(slot.hash, slot.namespace)));
+            }
+            for slot in run {
+                each(self, row, *slot)?;
+                row += 1;
+            }
+        }
+        Ok(())
+    }
+
     /// The cell of a slot, to be changed in place.
     #[inline]
     pub(crate) fn get_mut(&mut self, slot: Slot<'_, K, N>) -> Option<&mut C> {
@@ -356,6 +393,10 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
             Self::KeyMajor(table) => {
                 table.settle();
                 for (row, slot) in slots.iter().enumerate() {
+                    if row % TOUCHED_AT_ONCE == 0 && slots.len() > 1 {
+                        let run = &slots[row..slots.len().min(row + TOUCHED_AT_ONCE)];
+                        table.touch(run.iter().map(|slot| pair_hash(slot.hash, slot.namespace)));
+                    }
                     check(*slot);
                     let hash = pair_hash(slot.hash, slot.namespace);
                     if let Some(result) = table.change(hash, is_pair(*slot), |cell| add(row, cell)) {

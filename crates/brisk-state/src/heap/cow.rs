@@ -33,6 +33,9 @@ const SHRINK_BELOW: usize = 16;
 /// Tables of fewer buckets are left as they are.
 const SMALL: usize = 1024;
 
+/// Tables of fewer bytes are in the processor's cache anyway.
+const CACHED: usize = 1 << 20;
+
 /// Entries looked at to estimate the memory of all.
 const SAMPLES: usize = 128;
 
@@ -108,6 +111,21 @@ impl<A: Address, V: Clone + Send + Sync + 'static> CowTable<A, V> {
             Some(entry) => Some(&entry.1),
             None if self.layers.is_empty() => None,
             None => self.find_frozen(hash, is).map(|(layer, bucket)| &self.layers[layer].entry(bucket).1),
+        }
+    }
+
+    /// Brings the entries of these hashes into the processor's cache, so that the look-ups that follow do not wait for memory one after the
+    /// other: here they wait for all at once, since no look-up depends on another.
+    pub(crate) fn touch(&self, hashes: impl Iterator<Item = u64>) {
+        if self.live.num_buckets() * size_of::<(A, V)>() < CACHED {
+            return;
+        }
+        for hash in hashes {
+            self.live.find(hash, |entry| {
+                // SAFETY: the entry is there, and has at least one byte; that byte may be padding, which `MaybeUninit` allows for.
+                std::hint::black_box(unsafe { std::ptr::from_ref(entry).cast::<std::mem::MaybeUninit<u8>>().read() });
+                true
+            });
         }
     }
 

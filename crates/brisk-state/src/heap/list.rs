@@ -51,6 +51,10 @@ impl<K: Key, N: Namespace, V: Record> AnyTable for HeapListTable<K, N, V> {
         Ok(())
     }
 
+    fn touch(&self, key_hashes: &[u64]) {
+        self.cells.touch(key_hashes);
+    }
+
     fn freeze(&mut self) -> Result<Box<dyn FrozenTable>> {
         Ok(Box::new(FrozenHeapTable::new(self.key_groups, self.cells.freeze())))
     }

@@ -56,6 +56,10 @@ impl<K: Key, N: Namespace, UK: Key, UV: Record> AnyTable for HeapMapTable<K, N, 
         Ok(())
     }
 
+    fn touch(&self, key_hashes: &[u64]) {
+        self.cells.touch(key_hashes);
+    }
+
     fn freeze(&mut self) -> Result<Box<dyn FrozenTable>> {
         Ok(Box::new(FrozenHeapTable::new(self.key_groups, self.cells.freeze())))
     }

@@ -86,13 +86,22 @@ impl<K: Key, N: Namespace, V: Record> HeapTable<K, N, V> {
     /// Those of `update`.
     #[inline]
     pub fn update_inline(&mut self, slot: Slot<'_, K, N>, update: impl FnOnce(&mut Option<V>) -> Result<()>) -> Result<()> {
-        self.cells.update(slot, |cell| {
-            let mut value = cell.take().map(|cell| cell.0);
-            let result = update(&mut value);
-            *cell = value.map(ValueCell);
-            result
-        })
+        update_cell(&mut self.cells, slot, update)
     }
+}
+
+#[inline]
+fn update_cell<K: Key, N: Namespace, V: Record>(
+    cells: &mut Cells<K, N, ValueCell<V>>,
+    slot: Slot<'_, K, N>,
+    update: impl FnOnce(&mut Option<V>) -> Result<()>,
+) -> Result<()> {
+    cells.update(slot, |cell| {
+        let mut value = cell.take().map(|cell| cell.0);
+        let result = update(&mut value);
+        *cell = value.map(ValueCell);
+        result
+    })
 }
 
 impl<K: Key, N: Namespace, V: Record> AnyTable for HeapTable<K, N, V> {
@@ -115,6 +124,10 @@ impl<K: Key, N: Namespace, V: Record> AnyTable for HeapTable<K, N, V> {
     fn clear(&mut self) -> Result<()> {
         self.cells.clear();
         Ok(())
+    }
+
+    fn touch(&self, key_hashes: &[u64]) {
+        self.cells.touch(key_hashes);
     }
 
     fn freeze(&mut self) -> Result<Box<dyn FrozenTable>> {
@@ -143,7 +156,7 @@ impl<K: Key, N: Namespace, V: Record> KeyedTable<K, N, V> for HeapTable<K, N, V>
     }
 
     fn get_many(&mut self, slots: &[Slot<'_, K, N>], visit: &mut dyn FnMut(usize, Option<&V>) -> Result<()>) -> Result<()> {
-        slots.iter().enumerate().try_for_each(|(index, slot)| visit(index, self.cells.get(*slot).map(|cell| &cell.0)))
+        self.cells.in_runs(slots, |cells, index, slot| visit(index, cells.get(slot).map(|cell| &cell.0)))
     }
 
     fn put(&mut self, slot: Slot<'_, K, N>, value: V) -> Result<()> {
@@ -156,7 +169,7 @@ impl<K: Key, N: Namespace, V: Record> KeyedTable<K, N, V> for HeapTable<K, N, V>
     }
 
     fn update_many(&mut self, slots: &[Slot<'_, K, N>], update: &mut dyn FnMut(usize, &mut Option<V>) -> Result<()>) -> Result<()> {
-        slots.iter().enumerate().try_for_each(|(index, slot)| self.update_inline(*slot, |value| update(index, value)))
+        self.cells.in_runs(slots, |cells, index, slot| update_cell(cells, slot, |value| update(index, value)))
     }
 
     fn add_many(

@@ -18,6 +18,9 @@ use brisk_state::timers::Timer;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+/// Rows whose state is brought into the processor's cache together.
+const TOUCHED_AT_ONCE: usize = 32;
+
 /// The part of a keyed operator that differs: its function, and what its inputs are.
 pub(crate) trait KeyedLogic: Send + Sized {
     /// The key of all inputs.
@@ -115,7 +118,10 @@ impl<K: Key, U: Record> KeyedCore<K, U> {
         let hashed = !rows.hashes.is_empty();
         let mut cursor = rows.into_cursor();
         self.emitter.reserve();
-        loop {
+        for ahead in 0_usize.. {
+            if hashed && ahead.is_multiple_of(TOUCHED_AT_ONCE) {
+                self.store.touch(cursor.hashes_ahead(TOUCHED_AT_ONCE));
+            }
             while let Some(mark) = cursor.next_mark() {
                 if !self.advance(logic, mark, cx)? {
                     self.emitter.flush(cx);
