@@ -4,7 +4,7 @@ use crate::client::{ClusterJobClient, JobView, Publisher};
 use crate::job::JobSpec;
 use crate::job_manager::job_master::slot_sharing::SlotPlan;
 use crate::job_manager::resource_manager::not_enough;
-use crate::job_manager::{Dispatcher, DispatcherMessage, ResourceManager};
+use crate::job_manager::{Dispatcher, DispatcherMessage, ResourceManager, ResourceManagerMessage};
 use crate::services::Services;
 use crate::task_manager::{TaskLauncher, TaskManager, TaskManagerMessage};
 use crate::transport::{Address, ControlPlane};
@@ -21,6 +21,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Gateway {
     dispatcher: Address<DispatcherMessage>,
+    resource_manager: Address<ResourceManagerMessage>,
     world: World,
     /// The cluster's own configuration; a job's overrides it.
     config: Arc<Configuration>,
@@ -49,10 +50,32 @@ impl Gateway {
             return Err(Error::user("'taskmanager.numberOfTaskSlots' is 0: nothing could run; set it to 1 or more, or remove it"));
         }
         let resource_manager = plane.spawn(ResourceManager::default());
-        let dispatcher = plane.spawn(Dispatcher::new(resource_manager.clone(), services.clone()));
-        let task_manager = TaskManager::new(TaskManagerId(world.random_id()), slots, resource_manager, launcher);
+        let dispatcher = plane.spawn(Dispatcher::new(resource_manager.clone(), services.clone(), config)?);
+        let task_manager = TaskManager::new(TaskManagerId(world.random_id()), slots, resource_manager.clone(), launcher);
         plane.spawn(task_manager).send(TaskManagerMessage::Register);
-        Ok(Self { dispatcher, world: world.clone(), config: Arc::new(config.clone()), slots, driven: plane.has_threads() })
+        Ok(Self {
+            dispatcher,
+            resource_manager,
+            world: world.clone(),
+            config: Arc::new(config.clone()),
+            slots,
+            driven: plane.has_threads(),
+        })
+    }
+
+    /// The resource manager.
+    pub(crate) const fn resource_manager(&self) -> &Address<ResourceManagerMessage> {
+        &self.resource_manager
+    }
+
+    /// Clock and randomness.
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The cluster's own configuration.
+    pub fn config(&self) -> &Configuration {
+        &self.config
     }
 
     /// The dispatcher.

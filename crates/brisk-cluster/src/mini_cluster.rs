@@ -12,6 +12,7 @@ use brisk_base::{Error, Result};
 use brisk_core::job::{JobClient, JobExecutor};
 use brisk_core::job_graph::StreamGraph;
 use brisk_runtime::executor::Executor;
+use std::any::Any;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct MiniCluster {
 /// Ends the cluster when dropped.
 struct Running {
     gateway: Gateway,
+    /// What serves the cluster to others; ends before it.
+    companions: Mutex<Vec<Box<dyn Any + Send>>>,
     /// The control thread; `None` once it has been stopped.
     thread: Mutex<Option<PlaneThread>>,
 }
@@ -52,7 +55,17 @@ impl MiniCluster {
         let mut plane = ControlPlane::threaded(world);
         let gateway = Gateway::assemble(&mut plane, world, config, launcher, services)?;
         let thread = Mutex::new(Some(plane.start("brisk-control")?));
-        Ok(Self { running: Arc::new(Running { gateway, thread }) })
+        Ok(Self { running: Arc::new(Running { gateway, companions: Mutex::default(), thread }) })
+    }
+
+    /// What can be asked of the cluster.
+    pub fn gateway(&self) -> &Gateway {
+        &self.running.gateway
+    }
+
+    /// Keeps something that serves the cluster to others, such as a REST server, until the cluster ends.
+    pub fn keep(&self, companion: impl Any + Send) {
+        self.running.companions.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(companion));
     }
 
     /// Cancels all jobs, waits for them, and ends the control thread. Nothing happens the second time.
@@ -67,6 +80,8 @@ impl MiniCluster {
 impl Running {
     fn shutdown(&self) -> Result<()> {
         let Some(mut thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        let companions = std::mem::take(&mut *self.companions.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(companions);
         let (reply, over) = sync_channel(1);
         self.gateway.dispatcher().send(DispatcherMessage::Shutdown(reply));
         let cancelled = over.recv_timeout(SHUTDOWN_PATIENCE).is_ok();
