@@ -174,8 +174,8 @@ impl StatsSummary {
     }
 
     /// The mean, rounded down; 0 when there is no value.
-    pub const fn average(&self) -> u64 {
-        if self.count == 0 { 0 } else { self.sum / self.count }
+    pub fn average(&self) -> u64 {
+        self.sum.checked_div(self.count).unwrap_or(0)
     }
 
     /// How many values there were.
