@@ -2,7 +2,7 @@
 //!
 //! | what | file |
 //! |---|---|
-//! | `list`, `info`, `cancel`, `stop`, `savepoint`: jobs of a cluster, over REST | [`cluster`] |
+//! | `list`, `info`, `cancel`, `stop`, `savepoint`, `checkpoint`: jobs of a cluster, over REST | [`cluster`] |
 //!
 //! It ends with 0 when what was asked for is done, else with 1 and the reason.
 

@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Stop(StopOptions),
     /// Triggers savepoints for a running job or disposes existing ones.
     Savepoint(SavepointOptions),
+    /// Triggers a checkpoint for a running job now.
+    Checkpoint(CheckpointOptions),
 }
 
 /// Which cluster, and how to print.
@@ -126,6 +128,18 @@ pub(crate) struct SavepointOptions {
     common: Common,
 }
 
+#[derive(Args)]
+pub(crate) struct CheckpointOptions {
+    /// Accepted as in Flink: whether files are shared with earlier checkpoints is the backend's matter.
+    #[arg(long)]
+    full: bool,
+    /// The job.
+    #[arg(value_name = "JOB ID", value_parser = job_id)]
+    job: JobId,
+    #[command(flatten)]
+    common: Common,
+}
+
 /// Runs a command, and prints why if it fails.
 pub(crate) fn run(command: Command) -> ExitCode {
     let output = command.common().output;
@@ -154,6 +168,7 @@ impl Command {
             Self::Cancel(options) => &options.common,
             Self::Stop(options) => &options.common,
             Self::Savepoint(options) => &options.common,
+            Self::Checkpoint(options) => &options.common,
         }
     }
 }
@@ -180,6 +195,7 @@ fn execute(command: Command) -> Result<Value> {
         Command::Cancel(options) => cancel(&rest, options),
         Command::Stop(options) => stop(&rest, &options),
         Command::Savepoint(options) => savepoint(&rest, &options),
+        Command::Checkpoint(options) => checkpoint(&rest, &options),
     }
 }
 
@@ -248,6 +264,17 @@ fn savepoint(rest: &Rest, options: &SavepointOptions) -> Result<Value> {
         "Savepoint completed. Path: {savepoint}\nYou can resume your program from this savepoint: set 'execution.state-recovery.path'."
     ));
     Ok(json!({ "job": job.to_string(), "savepoint": savepoint }))
+}
+
+fn checkpoint(rest: &Rest, options: &CheckpointOptions) -> Result<Value> {
+    let CheckpointOptions { full, job, common } = options;
+    common.say(&format!("Triggering checkpoint for job {job}.\nWaiting for response..."));
+    let path = format!("/jobs/{job}/checkpoints");
+    let body = json!({ "checkpointType": if *full { "FULL" } else { "CONFIGURED" } });
+    let made = rest.operation(&path, &body, &path)?;
+    let id = made["checkpointId"].as_u64().with_context(|| format!("the cluster does not say which checkpoint it made: {made}"))?;
+    common.say(&format!("Checkpoint({}) {id} for job {job} completed.", if *full { "FULL" } else { "CONFIGURED" }));
+    Ok(json!({ "job": job.to_string(), "checkpoint": id }))
 }
 
 /// The job that an argument names.

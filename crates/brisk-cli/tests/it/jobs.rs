@@ -89,6 +89,8 @@ fn savepoints_are_made_and_disposed_and_a_job_is_stopped() -> Result<()> {
     let made: Value = serde_json::from_str(&program.brisk(&["savepoint", &job, folder, "--output", "json"]).out)?;
     let savepoint = made["savepoint"].as_str().expect("a path");
     assert!(Path::new(savepoint).join("_metadata").exists(), "{savepoint}");
+    let checkpoint: Value = serde_json::from_str(&program.brisk(&["checkpoint", &job, "--output", "json"]).out)?;
+    assert_eq!(checkpoint["checkpoint"], 2, "the savepoint was the first");
     let disposed = program.brisk(&["savepoint", "-d", savepoint]);
     assert!(
         disposed.success && disposed.out.ends_with(&format!("Savepoint '{savepoint}' disposed.\n")),

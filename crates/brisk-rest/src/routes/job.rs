@@ -22,7 +22,7 @@ use std::sync::Arc;
 const MAX_EXCEPTIONS: usize = 20;
 
 pub(super) fn routes() -> Router<Cluster> {
-    let routes: [(&str, MethodRouter<Cluster>); 23] = [
+    let routes: [(&str, MethodRouter<Cluster>); 26] = [
         ("/jobs/{jobid}", get(details).patch(cancel)),
         ("/jobs/{jobid}/status", get(status)),
         ("/jobs/{jobid}/plan", get(plan)),
@@ -46,6 +46,9 @@ pub(super) fn routes() -> Router<Cluster> {
         ("/jobs/{jobid}/vertices/{vertexid}/subtasks/metrics", get(subtasks_metrics)),
         ("/jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}", get(subtask)),
         ("/jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}/metrics", get(subtask_metrics)),
+        ("/jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}/attempts/{attempt}", get(attempt)),
+        ("/jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}/attempts/{attempt}/accumulators", get(attempt_accumulators)),
+        ("/jobs/{jobid}/vertices/{vertexid}/jm-operator-metrics", get(coordinator_metrics)),
     ];
     routes.into_iter().fold(Router::new(), |router, (path, handler)| router.route(path, handler))
 }
@@ -205,6 +208,34 @@ async fn subtask(State(cluster): State<Cluster>, path: PathParameters) -> Answer
     let job = job(&cluster, &path).await?;
     let vertex = vertex_of(&job, &path)?;
     ok(&vertex.subtask(subtask_of(&vertex, &path)?))
+}
+
+/// The subtask whose current attempt the path names. Earlier ones are not kept.
+fn attempt_of(vertex: &VertexView<'_>, path: &PathParameters) -> Answer<usize> {
+    let index = subtask_of(vertex, path)?;
+    let attempt: u32 = path.get("attempt")?;
+    if vertex.subtasks[index].attempt != attempt {
+        let current = vertex.subtasks[index].attempt;
+        return Err(RestError::not_found(format!("Attempt {attempt} of subtask {index} is not known: the current one is {current}")));
+    }
+    Ok(index)
+}
+
+async fn attempt(State(cluster): State<Cluster>, path: PathParameters) -> Answer {
+    let job = job(&cluster, &path).await?;
+    let vertex = vertex_of(&job, &path)?;
+    ok(&vertex.subtask(attempt_of(&vertex, &path)?))
+}
+
+async fn attempt_accumulators(State(cluster): State<Cluster>, path: PathParameters) -> Answer {
+    let job = job(&cluster, &path).await?;
+    let vertex = vertex_of(&job, &path)?;
+    ok(&vertex.attempt_accumulators(attempt_of(&vertex, &path)?))
+}
+
+/// Source coordinators keep no metrics.
+async fn coordinator_metrics(State(cluster): State<Cluster>, path: PathParameters) -> Answer {
+    of_vertex(&cluster, &path, |_| json!([])).await
 }
 
 async fn subtask_metrics(State(cluster): State<Cluster>, path: PathParameters, parameters: Parameters) -> Answer {

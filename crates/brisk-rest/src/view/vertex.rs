@@ -201,6 +201,17 @@ impl VertexView<'_> {
         })
     }
 
+    /// `/jobs/:jobid/vertices/:vertexid/subtasks/:index/attempts/:attempt/accumulators`.
+    pub(crate) fn attempt_accumulators(&self, index: usize) -> Value {
+        let subtask = &self.subtasks[index];
+        json!({
+            "subtask": index,
+            "attempt": subtask.attempt,
+            "id": format!("{}_{}_{index}_{}", self.job.id, self.vertex.id, subtask.attempt),
+            "user-accumulators": user_accumulators(&subtask.accumulators),
+        })
+    }
+
     fn aggregated(&self, subtasks: &[SubtaskDetails]) -> Value {
         let figures: Vec<Value> =
             subtasks.iter().map(|subtask| Figures::of(self.vertex, std::slice::from_ref(subtask)).to_json()).collect();

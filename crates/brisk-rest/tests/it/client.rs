@@ -1,8 +1,8 @@
 //! A cluster with a REST server, and a client for it.
 
-use brisk_base::Timestamp;
 use brisk_base::options::Configuration;
 use brisk_base::world::World;
+use brisk_base::{Error, Timestamp};
 use brisk_cluster::MiniCluster;
 use brisk_connectors::datagen::DataGeneratorSource;
 use brisk_core::function::watermark::WatermarkStrategy;
@@ -15,6 +15,7 @@ use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::yield_now;
 
 /// A cluster that serves REST on some free port.
@@ -49,6 +50,19 @@ impl Served {
         let watermarks = WatermarkStrategy::monotonous_timestamps().with_timestamp(|pair: &(u64, u64)| Timestamp(pair.0 as i64));
         env.from_source(numbers, watermarks, "Numbers").key_by(|pair| pair.0).sum(|pair| &mut pair.1).try_add_sink(|_| Ok(()));
         env.execute_async(name).expect("a good job")
+    }
+
+    /// A job of a source and a sink that fails when it is told to.
+    pub(crate) fn start_failing_job(&self, name: &str) -> FailingJob {
+        let env = StreamEnvironment::new(Arc::new(self.cluster.clone()), self.config.clone());
+        let failures = Arc::new(AtomicU32::new(0));
+        let wanted = Arc::clone(&failures);
+        let numbers = DataGeneratorSource::new(|n| n).per_second(2_000.0);
+        env.from_source(numbers, WatermarkStrategy::no_watermarks(), "Numbers").rebalance().try_add_sink(move |_| {
+            let fails = wanted.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1)).is_ok();
+            if fails { Err(Error::transient("made to fail")) } else { Ok(()) }
+        });
+        FailingJob { job: env.execute_async(name).expect("a good job"), failures }
     }
 
     pub(crate) fn get(&self, path: &str) -> (u16, Value) {
@@ -93,6 +107,18 @@ impl Served {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         (status, answer.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned()))
+    }
+}
+
+/// A job that fails when it is told to.
+pub(crate) struct FailingJob {
+    pub(crate) job: Arc<dyn JobClient>,
+    failures: Arc<AtomicU32>,
+}
+
+impl FailingJob {
+    pub(crate) fn fail(&self) {
+        self.failures.fetch_add(1, Ordering::SeqCst);
     }
 }
 

@@ -57,6 +57,9 @@ fn everything_looks_as_in_flink() {
         ("get_jobs_jobid_vertices_vertexid_accumulators", format!("{of_vertex}/accumulators")),
         ("get_jobs_jobid_vertices_vertexid_metrics", format!("{of_vertex}/metrics")),
         ("get_jobs_jobid_vertices_vertexid_subtasks_0", format!("{of_vertex}/subtasks/0")),
+        ("get_jobs_jobid_vertices_vertexid_subtasks_0_attempts_0", format!("{of_vertex}/subtasks/0/attempts/0")),
+        ("get_jobs_jobid_vertices_vertexid_subtasks_0_attempts_0_accumulators", format!("{of_vertex}/subtasks/0/attempts/0/accumulators")),
+        ("get_jobs_jobid_vertices_vertexid_jm_operator_metrics", format!("{of_vertex}/jm-operator-metrics")),
         ("get_jobs_jobid_vertices_vertexid_subtasks_0_metrics", format!("{of_vertex}/subtasks/0/metrics")),
         ("get_jobs_jobid_vertices_vertexid_subtasks_accumulators", format!("{of_vertex}/subtasks/accumulators")),
         (
@@ -155,4 +158,39 @@ fn checkpoints_are_told_with_what_they_took() {
         let (status, body) = served.get(&format!("{path}/{missing}"));
         assert_eq!(status, 404, "{body}");
     }
+}
+
+#[test]
+fn a_failure_from_which_a_job_recovered_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path().to_string_lossy();
+    let served = Served::new(&[
+        ("execution.checkpointing.interval", "10 ms"),
+        ("execution.checkpointing.dir", &folder),
+        ("restart-strategy.type", "fixed-delay"),
+        ("restart-strategy.fixed-delay.attempts", "1"),
+        ("restart-strategy.fixed-delay.delay", "1 ms"),
+    ]);
+    let failing = served.start_failing_job("survivor");
+    let path = format!("/jobs/{}", failing.job.job_id());
+    served.until(&format!("{path}/checkpoints"), |body| body["counts"]["completed"].as_u64() > Some(0));
+    failing.fail();
+    let restored = served.until(&format!("{path}/checkpoints"), |body| body["counts"]["restored"] == 1);
+    assert!(restored["latest"]["restored"]["external_path"].as_str().is_some_and(|path| path.contains("chk-")), "{restored}");
+    assert_eq!(served.ok(&format!("{path}/metrics?get=numRestarts"))[0]["value"], "1");
+    let vertex = reading_vertex(&served.ok(&path));
+    assert_eq!(served.ok(&format!("{path}/vertices/{vertex}"))["subtasks"][0]["attempt"], 1);
+    assert_eq!(served.get(&format!("{path}/vertices/{vertex}/subtasks/0/attempts/0")).0, 404);
+    let history = served.ok(&format!("{path}/exceptions"))["exceptionHistory"].clone();
+    let failure = &history["entries"][0];
+    assert!(failure["stacktrace"].as_str().is_some_and(|text| text.contains("made to fail")), "{history}");
+    assert!(failure["taskName"].as_str().is_some_and(|name| name.contains("(1/1)")), "{history}");
+    assert_eq!([&history["truncated"], &served.ok(&format!("{path}/status"))["status"]], [&Value::from(false), &Value::from("RUNNING")]);
+    failing.fail();
+    failing.job.wait_for(LONG).expect("it ends").expect_err("it may fail once");
+    let result = served.until(&format!("{path}/execution-result"), |body| body["status"]["id"] == "COMPLETED");
+    let cause = &result["job-execution-result"]["failure-cause"]["stack-trace"];
+    assert!(cause.as_str().is_some_and(|text| text.contains("made to fail")), "{result}");
+    let entries = &served.ok(&format!("{path}/exceptions?maxExceptions=1"))["exceptionHistory"];
+    assert_eq!([&entries["entries"].as_array().map(Vec::len).into(), &entries["truncated"]], [&Value::from(1), &Value::from(true)]);
 }
