@@ -20,7 +20,7 @@ impl Gateway {
 
     /// A job as it stands or ended; `None` if it is not known.
     pub fn job(&self, job: JobId, reply: Reply<Option<Arc<JobDetails>>>) {
-        self.dispatcher().send(DispatcherMessage::Details { job, reply });
+        self.dispatcher().send(DispatcherMessage::Details { job, reply, again: false });
     }
 
     /// The TaskManagers.

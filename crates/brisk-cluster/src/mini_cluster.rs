@@ -5,7 +5,8 @@ use crate::job_manager::DispatcherMessage;
 use crate::services::Services;
 use crate::task_manager::{RuntimeLauncher, TaskLauncher};
 use crate::transport::{ControlPlane, PlaneThread};
-use brisk_base::metrics::MetricGroup;
+use brisk_base::ids::TaskManagerId;
+use brisk_base::metrics::MetricRegistry;
 use brisk_base::options::Configuration;
 use brisk_base::world::World;
 use brisk_base::{Error, Result};
@@ -42,9 +43,10 @@ impl MiniCluster {
     /// # Errors
     /// When the configuration is wrong, or there is no thread to be had.
     pub fn start(config: &Configuration, world: &World, executor: Arc<dyn Executor>, services: impl Into<Services>) -> Result<Self> {
-        let (metrics, services) = (MetricGroup::unregistered(world), services.into());
-        let launcher = RuntimeLauncher::new(world.clone(), executor, services.clone(), metrics);
-        Self::start_with(config, world, Arc::new(launcher), &services)
+        let (metrics, services, id) = (MetricRegistry::new(world), services.into(), TaskManagerId(world.random_id()));
+        let scope = metrics.root().task_manager("localhost", id);
+        let launcher = RuntimeLauncher::new(world.clone(), executor, services.clone(), scope);
+        Self::launch(config, world, (id, Arc::new(launcher)), &services, metrics)
     }
 
     /// As [`start`](Self::start), with another way to start tasks.
@@ -52,8 +54,18 @@ impl MiniCluster {
     /// # Errors
     /// As there.
     pub fn start_with(config: &Configuration, world: &World, launcher: Arc<dyn TaskLauncher>, services: &Services) -> Result<Self> {
+        Self::launch(config, world, (TaskManagerId(world.random_id()), launcher), services, MetricRegistry::new(world))
+    }
+
+    fn launch(
+        config: &Configuration,
+        world: &World,
+        task_manager: (TaskManagerId, Arc<dyn TaskLauncher>),
+        services: &Services,
+        metrics: MetricRegistry,
+    ) -> Result<Self> {
         let mut plane = ControlPlane::threaded(world);
-        let gateway = Gateway::assemble(&mut plane, world, config, launcher, services)?;
+        let gateway = Gateway::assemble_as(&mut plane, world, config, task_manager, services, metrics)?;
         let thread = Mutex::new(Some(plane.start("brisk-control")?));
         Ok(Self { running: Arc::new(Running { gateway, companions: Mutex::default(), thread }) })
     }

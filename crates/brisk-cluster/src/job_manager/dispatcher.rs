@@ -56,6 +56,8 @@ pub enum DispatcherMessage {
         job: JobId,
         /// Takes the answer.
         reply: Reply<Option<Arc<JobDetails>>>,
+        /// Its JobMaster has been asked already, and did not answer: it has ended in the meantime.
+        again: bool,
     },
     /// Somebody wants a savepoint or checkpoint, and will come back for the answer.
     Trigger {
@@ -160,9 +162,13 @@ impl Dispatcher {
         let now = cx.world().now();
         match message {
             DispatcherMessage::Jobs(reply) => reply.send(self.jobs.keys().copied().chain(self.store.ids(now)).collect()),
-            DispatcherMessage::Details { job, reply } => match self.jobs.get(&job) {
+            DispatcherMessage::Details { job, reply, again } => match self.jobs.get(&job) {
                 Some(job_master) => {
-                    let reply = Reply::new(move |details: Option<Arc<JobDetails>>| reply.send(details));
+                    let dispatcher: Address<DispatcherMessage> = cx.address();
+                    let reply = Reply::new(move |details: Option<Arc<JobDetails>>| match details {
+                        None if !again => dispatcher.send(DispatcherMessage::Details { job, reply, again: true }),
+                        details => reply.send(details),
+                    });
                     cx.send(job_master, JobMasterMessage::Details(reply));
                 }
                 None => reply.send(self.store.get(job, now)),

@@ -16,7 +16,8 @@ use crate::view::metrics;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State};
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
+use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
 use std::collections::BTreeMap;
 
@@ -32,9 +33,10 @@ pub(crate) fn router(cluster: Cluster, body_limit: usize) -> Router {
 }
 
 fn of_cluster() -> Router<Cluster> {
-    let routes: [(&str, MethodRouter<Cluster>); 10] = [
+    let routes: [(&str, MethodRouter<Cluster>); 11] = [
         ("/overview", get(overview)),
         ("/config", get(dashboard)),
+        ("/metrics", get(prometheus)),
         ("/jobmanager/config", get(configuration)),
         ("/jobmanager/metrics", get(job_manager_metrics)),
         ("/jobs", get(jobs)),
@@ -106,6 +108,17 @@ async fn configuration(State(cluster): State<Cluster>) -> Answer {
 async fn job_manager_metrics(State(cluster): State<Cluster>, parameters: Parameters) -> Answer {
     let metrics = metrics::of_job_manager(&cluster.jobs().await?, &cluster.task_managers().await?);
     ok(&metrics::list(&metrics, parameters.get("get")))
+}
+
+/// Everything, for Prometheus to scrape.
+async fn prometheus(State(cluster): State<Cluster>) -> Answer {
+    let (jobs, task_managers) = (cluster.jobs().await?, cluster.task_managers().await?);
+    let registry = cluster.gateway.metrics().clone();
+    // Gauges may run user code, which may block or panic: not on the thread that serves.
+    let listed = tokio::task::spawn_blocking(move || registry.list()).await;
+    let listed = listed.map_err(|_| RestError::new(StatusCode::INTERNAL_SERVER_ERROR, "a metric of a user's function has panicked"))?;
+    let text = view::prometheus::exposition(&jobs, &task_managers, &listed);
+    Ok(([("content-type", "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
 async fn jobs(State(cluster): State<Cluster>) -> Answer {

@@ -8,6 +8,7 @@
 //! | checkpoints | [`checkpoints`] |
 //! | TaskManagers | [`task_manager`] |
 //! | metrics | [`metrics`] |
+//! | metrics in the form of Prometheus | [`prometheus`] |
 //!
 //! Nothing is made up: what Brisk does not measure is marked as incomplete where Flink has a mark for that, and 0 where a number has to be.
 
@@ -15,6 +16,7 @@ pub(crate) mod checkpoints;
 pub(crate) mod cluster;
 pub(crate) mod job;
 pub(crate) mod metrics;
+pub(crate) mod prometheus;
 pub(crate) mod task_manager;
 pub(crate) mod vertex;
 

@@ -1,16 +1,19 @@
 //! A cluster with a REST server, and a client for it.
 
+use brisk_base::metrics::Counter;
 use brisk_base::options::Configuration;
 use brisk_base::world::World;
-use brisk_base::{Error, Timestamp};
+use brisk_base::{Error, Result, Timestamp};
 use brisk_cluster::MiniCluster;
 use brisk_connectors::datagen::DataGeneratorSource;
 use brisk_core::function::watermark::WatermarkStrategy;
 use brisk_core::job::JobClient;
+use brisk_core::operator::RuntimeContext;
 use brisk_core::registry::OperatorRegistry;
 use brisk_rest::RestServer;
 use brisk_runtime::executor::{CoreWorkers, CoreWorkersOptions};
 use brisk_stream::StreamEnvironment;
+use brisk_stream::function::MapFunction;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -52,16 +55,25 @@ impl Served {
         env.execute_async(name).expect("a good job")
     }
 
+    /// A path whose answer is no JSON.
+    pub(crate) fn text(&self, path: &str) -> String {
+        let (status, body) = self.raw(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes(), false);
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
     /// A job of a source and a sink that fails when it is told to.
     pub(crate) fn start_failing_job(&self, name: &str) -> FailingJob {
         let env = StreamEnvironment::new(Arc::new(self.cluster.clone()), self.config.clone());
         let failures = Arc::new(AtomicU32::new(0));
         let wanted = Arc::clone(&failures);
         let numbers = DataGeneratorSource::new(|n| n).per_second(2_000.0);
-        env.from_source(numbers, WatermarkStrategy::no_watermarks(), "Numbers").rebalance().try_add_sink(move |_| {
-            let fails = wanted.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1)).is_ok();
-            if fails { Err(Error::transient("made to fail")) } else { Ok(()) }
-        });
+        env.from_source(numbers, WatermarkStrategy::no_watermarks(), "Numbers").rebalance().map_with(Counting::default()).try_add_sink(
+            move |_| {
+                let fails = wanted.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1)).is_ok();
+                if fails { Err(Error::transient("made to fail")) } else { Ok(()) }
+            },
+        );
         FailingJob { job: env.execute_async(name).expect("a good job"), failures }
     }
 
@@ -110,6 +122,25 @@ impl Served {
     }
 }
 
+/// Counts in a metric of its own.
+#[derive(Clone, Default)]
+struct Counting(Option<Counter>);
+
+impl MapFunction for Counting {
+    type In = u64;
+    type Out = u64;
+
+    fn open(&mut self, cx: &RuntimeContext) -> Result<()> {
+        self.0 = Some(cx.metrics.counter("counted"));
+        Ok(())
+    }
+
+    fn map(&mut self, value: u64) -> Result<u64> {
+        self.0.iter().for_each(Counter::inc);
+        Ok(value)
+    }
+}
+
 /// A job that fails when it is told to.
 pub(crate) struct FailingJob {
     pub(crate) job: Arc<dyn JobClient>,
@@ -127,7 +158,9 @@ pub(crate) fn running_job(served: &Served) -> (Arc<dyn JobClient>, String) {
     let job = served.start_job("state");
     let path = format!("/jobs/{}", job.job_id());
     served.until(&path, |body| {
-        body["vertices"].as_array().is_some_and(|vertices| vertices.iter().all(|vertex| vertex["status"] == "RUNNING"))
+        body["vertices"]
+            .as_array()
+            .is_some_and(|vertices| vertices.iter().all(|vertex| vertex["tasks"]["RUNNING"] == vertex["parallelism"]))
     });
     (job, path)
 }

@@ -2,6 +2,7 @@
 
 use crate::client::Served;
 use brisk_base::world::Rng;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
 #[test]
@@ -35,9 +36,16 @@ fn bytes_that_are_no_request_do_no_harm() {
 #[test]
 fn many_clients_are_served_at_once() {
     let served = Served::new(&[]);
-    let idle: Vec<TcpStream> = (0..500).map(|_| TcpStream::connect(served.address()).expect("it is accepted")).collect();
-    assert_eq!(served.get("/jobs/overview").0, 200);
-    drop(idle);
+    let mut clients: Vec<TcpStream> = (0..500).map(|_| TcpStream::connect(served.address()).expect("it is accepted")).collect();
+    assert_eq!(served.get("/jobs/overview").0, 200, "while 500 others are connected");
+    for client in &mut clients {
+        client.write_all(b"GET /overview HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").expect("the server reads");
+    }
+    for mut client in clients {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("the server answers");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("slots-total"), "{answer}");
+    }
 }
 
 #[test]

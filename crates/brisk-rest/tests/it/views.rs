@@ -194,3 +194,28 @@ fn a_failure_from_which_a_job_recovered_is_told() {
     let entries = &served.ok(&format!("{path}/exceptions?maxExceptions=1"))["exceptionHistory"];
     assert_eq!([&entries["entries"].as_array().map(Vec::len).into(), &entries["truncated"]], [&Value::from(1), &Value::from(true)]);
 }
+
+#[test]
+fn prometheus_gets_metrics_of_jobs_tasks_and_users() {
+    let served = Served::new(&[]);
+    let counting = served.start_failing_job("counting");
+    let path = format!("/jobs/{}", counting.job.job_id());
+    let value = |text: &str, name: &str| -> Option<f64> {
+        let line = text.lines().find(|line| line.starts_with(&format!("{name}{{")) && line.contains(r#"job_name="counting""#))?;
+        line.rsplit(' ').next()?.parse().ok()
+    };
+    let counted =
+        (0..100_000).map(|_| served.text("/metrics")).find(|text| value(text, "flink_taskmanager_job_task_operator_counted") > Some(0.0));
+    let text = counted.expect("the function counts");
+    assert!(value(&text, "flink_taskmanager_job_task_numRecordsIn").is_some(), "{text}");
+    assert_eq!(value(&text, "flink_jobmanager_job_numRestarts"), Some(0.0), "{text}");
+    assert!(text.contains("\nflink_jobmanager_numRunningJobs 1\n"), "{text}");
+    let types: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
+    let mut unique = types.clone();
+    unique.dedup();
+    assert_eq!(types, unique, "each metric once");
+    counting.job.cancel();
+    served.until(&format!("{path}/status"), |body| body["status"] == "CANCELED");
+    let text = served.text("/metrics");
+    assert!(!text.contains("counting"), "nothing is left of a job that is over: {text}");
+}
