@@ -4,7 +4,7 @@
 //! |---|---|
 //! | options, and what is done for them | here |
 //! | which cluster, and talking to it | [`rest`] |
-//! | what `list` prints | [`list`] |
+//! | what `list` prints | [`mod@list`] |
 //!
 //! Whatever is asked of a cluster that is not there, or answers nonsense, ends with a message that names its address.
 

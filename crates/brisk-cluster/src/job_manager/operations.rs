@@ -1,6 +1,6 @@
 //! What somebody has asked for who will come back for the answer: savepoints, checkpoints, disposals.
 //!
-//! Bounded: answers are kept for `rest.async.store-duration`, and no more than [`MOST`] operations are known at once.
+//! Bounded: answers are kept for `rest.async.store-duration`, and no more than a thousand operations are known at once.
 
 use crate::details::OperationStatus;
 use brisk_base::ids::JobId;
