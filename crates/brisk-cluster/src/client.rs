@@ -2,11 +2,12 @@
 
 use crate::job::{JobOutcome, JobReport, JobSpec};
 use crate::job_manager::DispatcherMessage;
-use crate::transport::Address;
+use crate::transport::{Address, Reply};
 use brisk_base::ids::JobId;
 use brisk_base::{Error, Result};
 use brisk_core::accumulator::AccumulatorValue;
 use brisk_core::checkpoint::SnapshotKind;
+use brisk_core::checkpoint_statistics::CheckpointStatistics;
 use brisk_core::job::{JobClient, JobProgress, JobResult, JobStatus};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -41,7 +42,7 @@ impl JobView {
     pub fn new(job: &JobSpec, driven: bool) -> Self {
         let tasks = job.graph.vertices.iter().map(|vertex| vertex.parallelism).sum();
         let progress = JobProgress { watermark: i64::MIN, tasks, ..JobProgress::default() };
-        let report = JobReport { progress, accumulators: BTreeMap::new() };
+        let report = JobReport { progress, ..JobReport::default() };
         let published = Published { status: JobStatus::Initializing, result: None, report, suppressed: Vec::new() };
         Self { id: job.id, name: job.graph.name.clone(), driven, state: Mutex::new(published), changed: Condvar::new() }
     }
@@ -154,7 +155,7 @@ impl<K> ClusterJobClient<K> {
 
     /// Asks for a savepoint; the answer is its folder.
     pub fn request_savepoint(&self, folder: Option<&str>, kind: SnapshotKind) -> Receiver<Result<String>> {
-        let (reply, answer) = sync_channel(1);
+        let (reply, answer) = Reply::channel();
         self.dispatcher.send(DispatcherMessage::Savepoint { job: self.view.id, folder: folder.map(str::to_owned), kind, reply });
         answer
     }
@@ -203,6 +204,10 @@ impl<K: Send + Sync> JobClient for ClusterJobClient<K> {
 
     fn progress(&self) -> JobProgress {
         self.report().progress
+    }
+
+    fn checkpoints(&self) -> CheckpointStatistics {
+        self.report().checkpoints
     }
 
     fn wait_for(&self, timeout: Duration) -> Option<Result<JobResult>> {

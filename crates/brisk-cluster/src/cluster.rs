@@ -4,11 +4,12 @@ use crate::client::{ClusterJobClient, JobView, Publisher};
 use crate::job::JobSpec;
 use crate::job_manager::job_master::slot_sharing::SlotPlan;
 use crate::job_manager::resource_manager::not_enough;
-use crate::job_manager::{Dispatcher, DispatcherMessage, ResourceManager};
+use crate::job_manager::{Dispatcher, DispatcherMessage, ResourceManager, ResourceManagerMessage};
 use crate::services::Services;
 use crate::task_manager::{TaskLauncher, TaskManager, TaskManagerMessage};
 use crate::transport::{Address, ControlPlane};
 use brisk_base::ids::{JobId, TaskManagerId};
+use brisk_base::metrics::MetricRegistry;
 use brisk_base::options::Configuration;
 use brisk_base::options::core_options::NUM_TASK_SLOTS;
 use brisk_base::world::World;
@@ -21,9 +22,12 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Gateway {
     dispatcher: Address<DispatcherMessage>,
+    resource_manager: Address<ResourceManagerMessage>,
     world: World,
     /// The cluster's own configuration; a job's overrides it.
     config: Arc<Configuration>,
+    /// Metrics of this process.
+    metrics: MetricRegistry,
     /// Slots there are; `None`: as many as a job needs.
     slots: Option<u32>,
     /// Whether the control plane has a thread of its own.
@@ -44,15 +48,56 @@ impl Gateway {
         launcher: Arc<dyn TaskLauncher>,
         services: &Services,
     ) -> Result<Self> {
+        let id = TaskManagerId(world.random_id());
+        Self::assemble_as(plane, world, config, (id, launcher), services, MetricRegistry::new(world))
+    }
+
+    /// As [`assemble`](Self::assemble); the TaskManager has this id, and what it runs registers its metrics there.
+    pub(crate) fn assemble_as(
+        plane: &mut ControlPlane,
+        world: &World,
+        config: &Configuration,
+        (id, launcher): (TaskManagerId, Arc<dyn TaskLauncher>),
+        services: &Services,
+        metrics: MetricRegistry,
+    ) -> Result<Self> {
         let slots = if config.contains(&NUM_TASK_SLOTS) { Some(config.get(&NUM_TASK_SLOTS)?) } else { None };
         if slots == Some(0) {
             return Err(Error::user("'taskmanager.numberOfTaskSlots' is 0: nothing could run; set it to 1 or more, or remove it"));
         }
         let resource_manager = plane.spawn(ResourceManager::default());
-        let dispatcher = plane.spawn(Dispatcher::new(resource_manager.clone(), services.clone()));
-        let task_manager = TaskManager::new(TaskManagerId(world.random_id()), slots, resource_manager, launcher);
+        let dispatcher = plane.spawn(Dispatcher::new(resource_manager.clone(), services.clone(), config)?);
+        let task_manager = TaskManager::new(id, slots, resource_manager.clone(), launcher);
         plane.spawn(task_manager).send(TaskManagerMessage::Register);
-        Ok(Self { dispatcher, world: world.clone(), config: Arc::new(config.clone()), slots, driven: plane.has_threads() })
+        Ok(Self {
+            dispatcher,
+            resource_manager,
+            world: world.clone(),
+            config: Arc::new(config.clone()),
+            metrics,
+            slots,
+            driven: plane.has_threads(),
+        })
+    }
+
+    /// The resource manager.
+    pub(crate) const fn resource_manager(&self) -> &Address<ResourceManagerMessage> {
+        &self.resource_manager
+    }
+
+    /// Metrics of this process: those that users' functions keep.
+    pub const fn metrics(&self) -> &MetricRegistry {
+        &self.metrics
+    }
+
+    /// Clock and randomness.
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The cluster's own configuration.
+    pub fn config(&self) -> &Configuration {
+        &self.config
     }
 
     /// The dispatcher.

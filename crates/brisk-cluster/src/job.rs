@@ -4,6 +4,7 @@ use brisk_base::ids::{AttemptId, CheckpointId, JobId, OperatorId, TaskManagerId,
 use brisk_base::options::Configuration;
 use brisk_base::{Error, Timestamp};
 use brisk_core::accumulator::AccumulatorValue;
+use brisk_core::checkpoint_statistics::CheckpointStatistics;
 use brisk_core::job::{ExecutionState, JobProgress};
 use brisk_core::job_graph::JobGraph;
 use brisk_state::snapshot::{OperatorSubtaskState, StateData, TaskStateHandle};
@@ -173,6 +174,8 @@ pub struct JobReport {
     pub progress: JobProgress,
     /// Accumulators by name, merged over the subtasks.
     pub accumulators: BTreeMap<String, AccumulatorValue>,
+    /// Its checkpoints.
+    pub checkpoints: CheckpointStatistics,
 }
 
 /// How a job ended.

@@ -11,6 +11,8 @@
 
 pub mod client;
 mod cluster;
+pub mod details;
+mod gateway;
 pub mod job;
 pub mod job_manager;
 mod mini_cluster;
@@ -20,4 +22,6 @@ pub mod task_manager;
 pub mod transport;
 
 pub use cluster::Gateway;
+pub use gateway::SnapshotRequest;
+pub use job_manager::operations::OperationKey;
 pub use mini_cluster::MiniCluster;

@@ -5,13 +5,15 @@ use crate::job_manager::DispatcherMessage;
 use crate::services::Services;
 use crate::task_manager::{RuntimeLauncher, TaskLauncher};
 use crate::transport::{ControlPlane, PlaneThread};
-use brisk_base::metrics::MetricGroup;
+use brisk_base::ids::TaskManagerId;
+use brisk_base::metrics::MetricRegistry;
 use brisk_base::options::Configuration;
 use brisk_base::world::World;
 use brisk_base::{Error, Result};
 use brisk_core::job::{JobClient, JobExecutor};
 use brisk_core::job_graph::StreamGraph;
 use brisk_runtime::executor::Executor;
+use std::any::Any;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,6 +31,8 @@ pub struct MiniCluster {
 /// Ends the cluster when dropped.
 struct Running {
     gateway: Gateway,
+    /// What serves the cluster to others; ends before it.
+    companions: Mutex<Vec<Box<dyn Any + Send>>>,
     /// The control thread; `None` once it has been stopped.
     thread: Mutex<Option<PlaneThread>>,
 }
@@ -39,9 +43,10 @@ impl MiniCluster {
     /// # Errors
     /// When the configuration is wrong, or there is no thread to be had.
     pub fn start(config: &Configuration, world: &World, executor: Arc<dyn Executor>, services: impl Into<Services>) -> Result<Self> {
-        let (metrics, services) = (MetricGroup::unregistered(world), services.into());
-        let launcher = RuntimeLauncher::new(world.clone(), executor, services.clone(), metrics);
-        Self::start_with(config, world, Arc::new(launcher), &services)
+        let (metrics, services, id) = (MetricRegistry::new(world), services.into(), TaskManagerId(world.random_id()));
+        let scope = metrics.root().task_manager("localhost", id);
+        let launcher = RuntimeLauncher::new(world.clone(), executor, services.clone(), scope);
+        Self::launch(config, world, (id, Arc::new(launcher)), &services, metrics)
     }
 
     /// As [`start`](Self::start), with another way to start tasks.
@@ -49,10 +54,30 @@ impl MiniCluster {
     /// # Errors
     /// As there.
     pub fn start_with(config: &Configuration, world: &World, launcher: Arc<dyn TaskLauncher>, services: &Services) -> Result<Self> {
+        Self::launch(config, world, (TaskManagerId(world.random_id()), launcher), services, MetricRegistry::new(world))
+    }
+
+    fn launch(
+        config: &Configuration,
+        world: &World,
+        task_manager: (TaskManagerId, Arc<dyn TaskLauncher>),
+        services: &Services,
+        metrics: MetricRegistry,
+    ) -> Result<Self> {
         let mut plane = ControlPlane::threaded(world);
-        let gateway = Gateway::assemble(&mut plane, world, config, launcher, services)?;
+        let gateway = Gateway::assemble_as(&mut plane, world, config, task_manager, services, metrics)?;
         let thread = Mutex::new(Some(plane.start("brisk-control")?));
-        Ok(Self { running: Arc::new(Running { gateway, thread }) })
+        Ok(Self { running: Arc::new(Running { gateway, companions: Mutex::default(), thread }) })
+    }
+
+    /// What can be asked of the cluster.
+    pub fn gateway(&self) -> &Gateway {
+        &self.running.gateway
+    }
+
+    /// Keeps something that serves the cluster to others, such as a REST server, until the cluster ends.
+    pub fn keep(&self, companion: impl Any + Send) {
+        self.running.companions.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(companion));
     }
 
     /// Cancels all jobs, waits for them, and ends the control thread. Nothing happens the second time.
@@ -67,6 +92,8 @@ impl MiniCluster {
 impl Running {
     fn shutdown(&self) -> Result<()> {
         let Some(mut thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        let companions = std::mem::take(&mut *self.companions.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(companions);
         let (reply, over) = sync_channel(1);
         self.gateway.dispatcher().send(DispatcherMessage::Shutdown(reply));
         let cancelled = over.recv_timeout(SHUTDOWN_PATIENCE).is_ok();

@@ -2,6 +2,7 @@
 
 use crate::accumulator::AccumulatorValue;
 use crate::checkpoint::SnapshotKind;
+use crate::checkpoint_statistics::CheckpointStatistics;
 use crate::job_graph::StreamGraph;
 use brisk_base::ids::JobId;
 use brisk_base::options::Configuration;
@@ -183,6 +184,11 @@ pub trait JobClient: Send + Sync {
 
     /// How far the job is.
     fn progress(&self) -> JobProgress;
+
+    /// What is known of its checkpoints; of a job that is over, what was known at its end. Nothing, if the client cannot tell.
+    fn checkpoints(&self) -> CheckpointStatistics {
+        CheckpointStatistics::default()
+    }
 
     /// Blocks until the job is over, at most for `timeout`; `None` when it still runs then.
     fn wait_for(&self, timeout: Duration) -> Option<Result<JobResult>>;

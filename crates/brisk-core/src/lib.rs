@@ -9,6 +9,7 @@ extern crate self as brisk_core;
 pub mod accumulator;
 pub mod batch;
 pub mod checkpoint;
+pub mod checkpoint_statistics;
 pub mod element;
 pub mod function;
 pub mod job;

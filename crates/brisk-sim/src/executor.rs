@@ -11,6 +11,7 @@ use brisk_cluster::client::{ClusterJobClient, JobView};
 use brisk_cluster::services::{Services, StorageProvider};
 use brisk_core::accumulator::AccumulatorValue;
 use brisk_core::checkpoint::SnapshotKind;
+use brisk_core::checkpoint_statistics::CheckpointStatistics;
 use brisk_core::job::{JobClient, JobExecutor, JobProgress, JobResult, JobStatus};
 use brisk_core::job_graph::StreamGraph;
 use brisk_core::registry::OperatorRegistry;
@@ -249,6 +250,10 @@ impl JobClient for SimClient {
 
     fn progress(&self) -> JobProgress {
         self.client.progress()
+    }
+
+    fn checkpoints(&self) -> CheckpointStatistics {
+        self.client.checkpoints()
     }
 
     fn wait_for(&self, timeout: Duration) -> Option<Result<JobResult>> {

@@ -22,4 +22,5 @@ chapter!(SourcesAndSinks, "../../../docs/book/src/sources-and-sinks.md");
 chapter!(Testing, "../../../docs/book/src/testing.md");
 chapter!(Joins, "../../../docs/book/src/joins.md");
 chapter!(Executors, "../../../docs/book/src/executors.md");
+chapter!(Rest, "../../../docs/book/src/rest.md");
 chapter!(ConfigurationKeys, "../../../docs/book/src/configuration.md");

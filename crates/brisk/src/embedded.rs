@@ -35,6 +35,10 @@ impl Embedded {
             Some(running) => Ok(running.clone()),
             None => {
                 let started = MiniCluster::start(&self.config, &self.world, self.executor()?, services())?;
+                #[cfg(feature = "rest")]
+                if let Some(server) = brisk_rest::RestServer::start_if_wanted(started.gateway())? {
+                    started.keep(server);
+                }
                 Ok(cluster.insert(started).clone())
             }
         }

@@ -35,7 +35,7 @@ mod progress;
 
 pub use brisk_base::{Error, ErrorKind, Millis, Result, ResultExt, Timestamp, ids, metrics, time, world};
 pub use brisk_connectors as connectors;
-pub use brisk_core::{accumulator, batch, element, function, job, job_graph, operator, sink, source, state, types};
+pub use brisk_core::{accumulator, batch, checkpoint_statistics, element, function, job, job_graph, operator, sink, source, state, types};
 pub use brisk_formats as formats;
 pub use brisk_stream as stream;
 pub use brisk_stream::StreamEnvironment;

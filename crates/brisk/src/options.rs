@@ -4,6 +4,8 @@ pub use brisk_base::options::{
     AnyOption, ConfigOption, Configuration, KeyStatus, MemorySize, OptionValue, checkpoint_options, classify, core_options,
 };
 pub use brisk_cluster::options as cluster_options;
+#[cfg(feature = "rest")]
+pub use brisk_rest::options as rest_options;
 pub use brisk_stream::options as stream_options;
 
 brisk_base::option_enum! {
@@ -29,6 +31,8 @@ pub fn all() -> Vec<&'static dyn AnyOption> {
     [
         #[cfg(feature = "rocksdb")]
         brisk_state::rocksdb::OPTIONS,
+        #[cfg(feature = "rest")]
+        brisk_rest::options::OPTIONS,
         core_options::OPTIONS,
         checkpoint_options::OPTIONS,
         brisk_core::job_graph::OPTIONS,

@@ -60,6 +60,7 @@ mod line {
     use brisk_base::{Result, Timestamp};
     use brisk_core::accumulator::AccumulatorValue;
     use brisk_core::checkpoint::SnapshotKind;
+    use brisk_core::checkpoint_statistics::CheckpointStatistics;
     use brisk_core::job::{JobClient, JobProgress, JobResult, JobStatus};
     use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
     use std::collections::BTreeMap;
@@ -112,6 +113,10 @@ mod line {
 
         fn progress(&self) -> JobProgress {
             self.client.progress()
+        }
+
+        fn checkpoints(&self) -> CheckpointStatistics {
+            self.client.checkpoints()
         }
 
         fn wait_for(&self, timeout: Duration) -> Option<Result<JobResult>> {

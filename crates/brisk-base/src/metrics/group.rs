@@ -17,6 +17,8 @@ struct Node {
     parent: Option<MetricGroup>,
     /// What this scope adds to the identifier, such as a job's name and a subtask's index.
     components: Vec<String>,
+    /// What kinds of scopes it adds, such as `job` and `task`; a user's group is its own kind.
+    kinds: Vec<String>,
     /// What this scope adds to the variables, such as `<job_name>`.
     variables: Vec<(String, String)>,
     /// For meters.
@@ -48,7 +50,14 @@ enum Metric {
 impl MetricGroup {
     /// The root of a tree of its own: for a registry, and for tests.
     pub fn root(clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Node { parent: None, components: Vec::new(), variables: Vec::new(), clock, content: Mutex::default() }))
+        Self(Arc::new(Node {
+            parent: None,
+            components: Vec::new(),
+            kinds: Vec::new(),
+            variables: Vec::new(),
+            clock,
+            content: Mutex::default(),
+        }))
     }
 
     /// A group that no registry lists.
@@ -60,13 +69,13 @@ impl MetricGroup {
     #[must_use]
     pub fn task_manager(&self, host: &str, id: TaskManagerId) -> Self {
         let id = id.to_string();
-        self.scope([host, "taskmanager", &id], [("host", host), ("tm_id", &id)])
+        self.scope("taskmanager", [host, "taskmanager", &id], [("host", host), ("tm_id", &id)])
     }
 
     /// Scope of a job.
     #[must_use]
     pub fn job(&self, id: JobId, name: &str) -> Self {
-        self.scope([name], [("job_id", id.to_string().as_str()), ("job_name", name)])
+        self.scope("job", [name], [("job_id", id.to_string().as_str()), ("job_name", name)])
     }
 
     /// Scope of a task, below its job.
@@ -75,6 +84,7 @@ impl MetricGroup {
         let AttemptId { vertex, subtask, attempt: number } = attempt;
         let [vertex, id, subtask, number] = [vertex.to_string(), attempt.to_string(), subtask.to_string(), number.to_string()];
         self.scope(
+            "task",
             [name, &subtask],
             [
                 ("task_id", vertex.as_str()),
@@ -89,7 +99,7 @@ impl MetricGroup {
     /// Scope of an operator, below its task.
     #[must_use]
     pub fn operator(&self, id: OperatorId, name: &str) -> Self {
-        self.scope([name], [("operator_id", id.to_string().as_str()), ("operator_name", name)])
+        self.scope("operator", [name], [("operator_id", id.to_string().as_str()), ("operator_name", name)])
     }
 
     /// A group of the user's own. The same name gives the same group.
@@ -153,6 +163,14 @@ impl MetricGroup {
         components
     }
 
+    /// The kinds of this scope and of those above, outermost first (Flink's logical scope): `taskmanager`, `job`, `task`, `operator`, then
+    /// groups of the user's own.
+    pub fn logical_scope(&self) -> Vec<String> {
+        let mut kinds = self.0.parent.as_ref().map_or_else(Vec::new, Self::logical_scope);
+        kinds.extend(self.0.kinds.iter().cloned());
+        kinds
+    }
+
     /// Flink's variables (`<job_name>`, `<subtask_index>`, ...) with their values, without the angle brackets.
     pub fn variables(&self) -> BTreeMap<String, String> {
         let mut variables = self.0.parent.as_ref().map_or_else(BTreeMap::new, Self::variables);
@@ -178,8 +196,10 @@ impl MetricGroup {
         // Gauges run the user's code: without a lock.
         if !metrics.is_empty() {
             let (scope, variables) = (Arc::new(self.scope_components()), Arc::new(self.variables()));
+            let logical_scope = Arc::new(self.logical_scope());
             out.extend(metrics.into_iter().map(|(name, read)| MetricSnapshot {
                 scope: Arc::clone(&scope),
+                logical_scope: Arc::clone(&logical_scope),
                 variables: Arc::clone(&variables),
                 name,
                 value: read(),
@@ -189,8 +209,13 @@ impl MetricGroup {
     }
 
     /// A scope of the engine: a new one each time, gone with its last handle.
-    fn scope<'a>(&self, components: impl IntoIterator<Item = &'a str>, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let child = self.child(Some(self.clone()), components, variables);
+    fn scope<'a>(
+        &self,
+        kind: &'a str,
+        components: impl IntoIterator<Item = &'a str>,
+        variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let child = self.child(Some(self.clone()), [kind], components, variables);
         let mut content = self.content();
         content.scopes.retain(|scope| scope.strong_count() > 0);
         content.scopes.push(Arc::downgrade(&child.0));
@@ -203,21 +228,25 @@ impl MetricGroup {
         }
         // Held by its parent, so it must not hold the parent: what it needs of it is copied.
         let above = self.scope_components();
-        let known = self.variables();
+        let (known, kinds) = (self.variables(), self.logical_scope());
+        // A group named by a key and a value is of the key's kind.
+        let kinds = kinds.iter().map(String::as_str).chain(components.first().copied());
         let components = above.iter().map(String::as_str).chain(components.iter().copied());
         let variables = known.iter().map(|(key, value)| (key.as_str(), value.as_str())).chain(variables.iter().copied());
-        let child = self.child(None, components, variables);
+        let child = self.child(None, kinds, components, variables);
         Self(Arc::clone(self.content().groups.entry(name.to_owned()).or_insert(child.0)))
     }
 
     fn child<'a>(
         &self,
         parent: Option<Self>,
+        kinds: impl IntoIterator<Item = &'a str>,
         components: impl IntoIterator<Item = &'a str>,
         variables: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
         Self(Arc::new(Node {
             parent,
+            kinds: kinds.into_iter().map(str::to_owned).collect(),
             components: components.into_iter().map(str::to_owned).collect(),
             variables: variables.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
             clock: Arc::clone(&self.0.clock),

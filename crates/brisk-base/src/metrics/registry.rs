@@ -17,6 +17,8 @@ pub struct MetricRegistry {
 pub struct MetricSnapshot {
     /// Names of the scopes it lies in, outermost first.
     pub scope: Arc<Vec<String>>,
+    /// What kinds of scopes these are, outermost first: `taskmanager`, `job`, `task`, `operator`, then groups of the user's own.
+    pub logical_scope: Arc<Vec<String>>,
     /// Flink's scope variables without angle brackets: `job_name`, `subtask_index`, ...
     pub variables: Arc<BTreeMap<String, String>>,
     /// Its own name.
@@ -82,6 +84,8 @@ mod tests {
             ]
         );
         let list = registry.list();
+        assert_eq!(*list[0].logical_scope, ["job", "task", "operator"]);
+        assert_eq!(*list[3].logical_scope, ["job", "task", "operator", "mine", "table"]);
         assert_eq!(list[0].value, MetricValue::Int(12));
         assert_eq!(list[2].value, MetricValue::Counter(7));
         assert_eq!(list[3].value, MetricValue::Int(-3));

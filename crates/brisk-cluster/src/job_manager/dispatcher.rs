@@ -1,14 +1,22 @@
 //! Accepts jobs, starts a JobMaster for each, and passes on what clients ask.
 
+use super::disposal::{Disposal, Dispose};
+use super::job_store::JobStore;
+use super::operations::{OperationKey, Operations};
 use super::{JobMasterMessage, JobMasterShell, ResourceManagerMessage};
 use crate::client::Publisher;
+use crate::details::{JobDetails, OperationStatus};
+use crate::gateway::SnapshotRequest;
 use crate::job::{JobReport, JobSpec};
+use crate::options::OPERATION_STORE_DURATION;
 use crate::services::Services;
-use crate::transport::{Actor, ActorContext, Address};
+use crate::transport::{Actor, ActorContext, Address, Reply};
 use brisk_base::ids::JobId;
+use brisk_base::options::Configuration;
 use brisk_base::{Error, Result};
 use brisk_core::checkpoint::SnapshotKind;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 /// What the dispatcher understands.
@@ -38,10 +46,53 @@ pub enum DispatcherMessage {
         /// What happens behind the barrier.
         kind: SnapshotKind,
         /// Takes the savepoint's folder.
-        reply: SyncSender<Result<String>>,
+        reply: Reply<Result<String>>,
     },
-    /// A JobMaster is done, and so are all tasks of its job.
-    Ended(JobId),
+    /// Which jobs are there, and were there?
+    Jobs(Reply<Vec<JobId>>),
+    /// How does a job stand, or how did it end?
+    Details {
+        /// The job.
+        job: JobId,
+        /// Takes the answer.
+        reply: Reply<Option<Arc<JobDetails>>>,
+        /// Its JobMaster has been asked already, and did not answer: it has ended in the meantime.
+        again: bool,
+    },
+    /// Somebody wants a savepoint or checkpoint, and will come back for the answer.
+    Trigger {
+        /// What is wanted.
+        request: SnapshotRequest,
+        /// Hears whether it has begun.
+        reply: Reply<Result<()>>,
+    },
+    /// Somebody wants a savepoint to be deleted, and will come back for the answer.
+    Dispose {
+        /// Names the request.
+        trigger: u128,
+        /// The savepoint's folder.
+        path: String,
+        /// Hears whether it has begun.
+        reply: Reply<Result<()>>,
+    },
+    /// Something that was asked for is over.
+    OperationEnded {
+        /// What.
+        key: OperationKey,
+        /// What became of it.
+        result: Result<String>,
+        /// A job that is to be cancelled if it went well.
+        then_cancel: Option<JobId>,
+    },
+    /// How does something stand that was asked for?
+    OperationStatus {
+        /// What.
+        key: OperationKey,
+        /// Takes the answer.
+        reply: Reply<Option<OperationStatus>>,
+    },
+    /// A JobMaster is done, and so are all tasks of its job: how it ended.
+    Ended(Arc<JobDetails>),
     /// Take no more jobs, cancel those that run, and answer when they are over.
     Shutdown(SyncSender<()>),
 }
@@ -53,14 +104,22 @@ pub struct Dispatcher {
     services: Services,
     /// Jobs that are not over.
     jobs: BTreeMap<JobId, Address<JobMasterMessage>>,
+    /// Jobs that are over.
+    store: JobStore,
+    /// What was asked for by those who come back for the answer.
+    operations: Operations,
     /// Who waits for all jobs to end; once there is one, no job is taken.
     shutdown: Vec<SyncSender<()>>,
 }
 
 impl Dispatcher {
     /// A dispatcher without jobs.
-    pub fn new(resource_manager: Address<ResourceManagerMessage>, services: Services) -> Self {
-        Self { resource_manager, services, jobs: BTreeMap::new(), shutdown: Vec::new() }
+    ///
+    /// # Errors
+    /// When the configuration is wrong.
+    pub fn new(resource_manager: Address<ResourceManagerMessage>, services: Services, config: &Configuration) -> Result<Self> {
+        let operations = Operations::new(config.get(&OPERATION_STORE_DURATION)?.into());
+        Ok(Self { resource_manager, services, jobs: BTreeMap::new(), store: JobStore::new(config)?, operations, shutdown: Vec::new() })
     }
 
     fn submit(&mut self, job: JobSpec, publisher: Publisher, cx: &mut ActorContext<'_>) {
@@ -69,11 +128,63 @@ impl Dispatcher {
         }
         let id = job.id;
         tracing::info!(job = %id, name = job.graph.name, "job submitted");
-        let shell = JobMasterShell::new(job, publisher, self.resource_manager.clone(), cx.address(), self.services.clone());
+        let shell =
+            JobMasterShell::new(job, publisher, self.resource_manager.clone(), cx.address(), self.services.clone(), cx.world().now());
         let Some(shell) = shell else { return };
         let job_master = cx.spawn(shell);
         cx.send(&job_master, JobMasterMessage::Start);
         self.jobs.insert(id, job_master);
+    }
+
+    fn trigger(&mut self, request: SnapshotRequest, cx: &mut ActorContext<'_>) -> Result<()> {
+        let SnapshotRequest { job, trigger, folder, kind, then_cancel } = request;
+        let Some(job_master) = self.jobs.get(&job) else { return Err(not_running(job)) };
+        let key = OperationKey { job: Some(job), trigger };
+        if self.operations.begin(key, cx.world().now())? {
+            let reply = operation_reply(key, then_cancel.then_some(job), cx);
+            cx.send(job_master, JobMasterMessage::Savepoint { folder, kind, reply });
+        }
+        Ok(())
+    }
+
+    fn dispose(&mut self, trigger: u128, path: String, cx: &mut ActorContext<'_>) -> Result<()> {
+        let key = OperationKey { job: None, trigger };
+        if self.operations.begin(key, cx.world().now())? {
+            let reply = operation_reply(key, None, cx);
+            let disposal = cx.spawn_isolated("disposal of a savepoint".to_owned(), Disposal::new(self.services.clone()));
+            cx.send(&disposal, Dispose { path, reply });
+        }
+        Ok(())
+    }
+
+    /// What is asked from outside, by those who come back for answers.
+    fn ask(&mut self, message: DispatcherMessage, cx: &mut ActorContext<'_>) {
+        let now = cx.world().now();
+        match message {
+            DispatcherMessage::Jobs(reply) => reply.send(self.jobs.keys().copied().chain(self.store.ids(now)).collect()),
+            DispatcherMessage::Details { job, reply, again } => match self.jobs.get(&job) {
+                Some(job_master) => {
+                    let dispatcher: Address<DispatcherMessage> = cx.address();
+                    let reply = Reply::new(move |details: Option<Arc<JobDetails>>| match details {
+                        None if !again => dispatcher.send(DispatcherMessage::Details { job, reply, again: true }),
+                        details => reply.send(details),
+                    });
+                    cx.send(job_master, JobMasterMessage::Details(reply));
+                }
+                None => reply.send(self.store.get(job, now)),
+            },
+            DispatcherMessage::Trigger { request, reply } => reply.send(self.trigger(request, cx)),
+            DispatcherMessage::Dispose { trigger, path, reply } => reply.send(self.dispose(trigger, path, cx)),
+            DispatcherMessage::OperationEnded { key, result, then_cancel } => {
+                let cancel = then_cancel.filter(|_| result.is_ok());
+                self.operations.end(key, result, now);
+                if let Some(job_master) = cancel.and_then(|job| self.jobs.get(&job)) {
+                    cx.send(job_master, JobMasterMessage::Cancel);
+                }
+            }
+            DispatcherMessage::OperationStatus { key, reply } => reply.send(self.operations.status(key, now)),
+            _ => tracing::error!("the dispatcher got a message that nobody handles"),
+        }
     }
 
     fn answer_when_empty(&mut self) {
@@ -104,12 +215,11 @@ impl Actor for Dispatcher {
             }
             DispatcherMessage::Savepoint { job, folder, kind, reply } => match self.jobs.get(&job) {
                 Some(job_master) => cx.send(job_master, JobMasterMessage::Savepoint { folder, kind, reply }),
-                None => {
-                    drop(reply.try_send(Err(Error::user(format!("job {job} does not run (any more): no savepoint can be made of it")))))
-                }
+                None => reply.send(Err(not_running(job))),
             },
-            DispatcherMessage::Ended(job) => {
-                self.jobs.remove(&job);
+            DispatcherMessage::Ended(details) => {
+                self.jobs.remove(&details.id);
+                self.store.add(details, cx.world().now());
                 self.answer_when_empty();
             }
             DispatcherMessage::Shutdown(reply) => {
@@ -117,6 +227,20 @@ impl Actor for Dispatcher {
                 self.jobs.values().for_each(|job_master| cx.send(job_master, JobMasterMessage::Cancel));
                 self.answer_when_empty();
             }
+            other => self.ask(other, cx),
         }
     }
+}
+
+fn not_running(job: JobId) -> Error {
+    Error::user(format!("job {job} does not run (any more): no savepoint can be made of it"))
+}
+
+/// Tells the dispatcher itself what became of something.
+fn operation_reply(key: OperationKey, then_cancel: Option<JobId>, cx: &ActorContext<'_>) -> Reply<Result<String>> {
+    let dispatcher: Address<DispatcherMessage> = cx.address();
+    Reply::new(move |result: Option<Result<String>>| {
+        let result = result.unwrap_or_else(|| Err(Error::transient("the job ended before it was done")));
+        dispatcher.send(DispatcherMessage::OperationEnded { key, result, then_cancel });
+    })
 }

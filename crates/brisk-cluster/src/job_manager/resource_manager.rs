@@ -4,12 +4,13 @@
 //! are waits for TaskManagers to come, and lets others pass. What has waited for `slot.request.timeout` is refused.
 
 use super::JobMasterMessage;
+use crate::details::{Hardware, TaskManagerDetails};
 use crate::job::{JobSpec, SlotId};
 use crate::options::SLOT_REQUEST_TIMEOUT;
 use crate::task_manager::TaskManagerMessage;
-use crate::transport::{Actor, ActorContext, Address};
+use crate::transport::{Actor, ActorContext, Address, Reply};
 use brisk_base::ids::{JobId, TaskManagerId};
-use brisk_base::{Error, Result};
+use brisk_base::{Error, Result, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -108,6 +109,20 @@ impl SlotPool {
         }
     }
 
+    /// How many slots a TaskManager has, how many of them are free, and which job holds which. One that makes slots as they are asked for
+    /// has those that it has made.
+    pub fn of(&self, task_manager: TaskManagerId) -> (u32, u32, BTreeMap<u32, JobId>) {
+        let Some(offered) = self.task_managers.get(&task_manager) else { return (0, 0, BTreeMap::new()) };
+        let slots = offered.limit.unwrap_or(offered.fresh);
+        let there = |(job, slots): (&JobId, &BTreeSet<SlotId>)| {
+            let indexes: Vec<u32> = slots.iter().filter(|slot| slot.task_manager == task_manager).map(|slot| slot.index).collect();
+            let job = *job;
+            indexes.into_iter().map(move |index| (index, job))
+        };
+        let held: BTreeMap<u32, JobId> = self.held.iter().flat_map(there).collect();
+        (slots, slots - held.len() as u32, held)
+    }
+
     /// Slots that are held now.
     pub fn held(&self) -> usize {
         self.held.values().map(BTreeSet::len).sum()
@@ -131,7 +146,11 @@ pub enum ResourceManagerMessage {
         address: Address<TaskManagerMessage>,
         /// How many slots it has; `None`: as many as are asked for.
         slots: Option<u32>,
+        /// The machine it runs on.
+        hardware: Hardware,
     },
+    /// Which TaskManagers are there, and who holds their slots?
+    TaskManagers(Reply<Vec<TaskManagerDetails>>),
     /// A job needs slots.
     Request {
         /// The job.
@@ -167,6 +186,8 @@ pub struct SlotOffer {
 pub struct ResourceManager {
     pool: SlotPool,
     addresses: BTreeMap<TaskManagerId, Address<TaskManagerMessage>>,
+    /// When each was heard of last, and what it runs on.
+    known: BTreeMap<TaskManagerId, (Timestamp, Hardware)>,
     /// Jobs that wait: whom to answer, and how long they are willing to wait.
     waiting: BTreeMap<JobId, (Address<JobMasterMessage>, Duration)>,
 }
@@ -181,6 +202,14 @@ impl ResourceManager {
             cx.send_self_after(patience, ResourceManagerMessage::Overdue(job.id));
         }
         Ok(())
+    }
+
+    fn task_managers(&self) -> Vec<TaskManagerDetails> {
+        let details = |(id, (last_heard, hardware)): (&TaskManagerId, &(Timestamp, Hardware))| {
+            let (slots, free, held) = self.pool.of(*id);
+            TaskManagerDetails { id: *id, last_heard: *last_heard, slots, free, held, hardware: *hardware }
+        };
+        self.known.iter().map(details).collect()
     }
 
     fn serve(&mut self, cx: &mut ActorContext<'_>) {
@@ -211,8 +240,10 @@ impl Actor for ResourceManager {
 
     fn handle(&mut self, message: ResourceManagerMessage, cx: &mut ActorContext<'_>) {
         match message {
-            ResourceManagerMessage::Register { task_manager, address, slots } => {
+            ResourceManagerMessage::TaskManagers(reply) => reply.send(self.task_managers()),
+            ResourceManagerMessage::Register { task_manager, address, slots, hardware } => {
                 self.pool.add(task_manager, slots);
+                self.known.insert(task_manager, (cx.world().now(), hardware));
                 self.addresses.insert(task_manager, address);
             }
             ResourceManagerMessage::Request { job, count, job_master } => {
@@ -256,7 +287,9 @@ mod tests {
         assert_eq!(granted(&mut pool), None, "job 2 is not overtaken by job 3");
         pool.release(JobId(1), Some(TaskManagerId(0)));
         assert_eq!(granted(&mut pool), Some((2, vec![(0, 0), (0, 1)])));
+        assert_eq!(pool.of(TaskManagerId(1)), (1, 1, BTreeMap::new()));
         assert_eq!(granted(&mut pool), Some((3, vec![(1, 0)])));
+        assert_eq!(pool.of(TaskManagerId(0)), (2, 0, [(0, JobId(2)), (1, JobId(2))].into()));
         assert_eq!(pool.held(), 3);
         pool.release(JobId(2), None);
         pool.release(JobId(3), None);

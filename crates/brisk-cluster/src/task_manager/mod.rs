@@ -5,10 +5,12 @@
 //! | [`TaskManager`]: slots and supervision, one per process | here |
 //! | [`TaskHost`]: runs the tasks of one job | [`task_host`] |
 //! | [`TaskLauncher`]: how a task is started | [`launcher`] |
+//! | what the machine has | `hardware` |
 //! | the launcher that runs real tasks | [`runtime_launcher`] |
 //!
 //! TaskManager and TaskHost talk only by messages: on a cluster the TaskHost is a process of its own.
 
+mod hardware;
 pub mod launcher;
 pub mod runtime_launcher;
 pub mod snapshots;
@@ -104,7 +106,12 @@ impl Actor for TaskManager {
     fn handle(&mut self, message: TaskManagerMessage, cx: &mut ActorContext<'_>) {
         match message {
             TaskManagerMessage::Register => {
-                let message = ResourceManagerMessage::Register { task_manager: self.id, address: cx.address(), slots: self.slots };
+                let message = ResourceManagerMessage::Register {
+                    task_manager: self.id,
+                    address: cx.address(),
+                    slots: self.slots,
+                    hardware: hardware::hardware(),
+                };
                 cx.send(&self.resource_manager, message);
             }
             TaskManagerMessage::OpenHost { job, job_master, slots } => {

@@ -4,6 +4,7 @@
 
 use super::checkpoint::coordinator::Standing;
 use crate::job::{JobReport, SlotId, TaskDeployment, TaskRestorePlan, TaskSnapshot};
+use brisk_base::Timestamp;
 use brisk_base::ids::{AttemptId, OperatorId, TaskManagerId, VertexId};
 use brisk_core::accumulator::Accumulators;
 use brisk_core::job::{ExecutionState, JobProgress};
@@ -30,8 +31,26 @@ pub struct Execution {
     pub state: ExecutionState,
     /// Where it runs, once there are slots.
     pub slot: Option<SlotId>,
+    /// When it came into each state that it has had.
+    pub times: BTreeMap<ExecutionState, Timestamp>,
     /// Its last figures, once it is over.
     last: Option<TaskSnapshot>,
+}
+
+impl Execution {
+    fn created(attempt: u32, slot: Option<SlotId>, now: Timestamp) -> Self {
+        Self { attempt, state: ExecutionState::Created, slot, times: [(ExecutionState::Created, now)].into(), last: None }
+    }
+
+    fn enter(&mut self, state: ExecutionState, now: Timestamp) {
+        self.state = state;
+        self.times.insert(state, now);
+    }
+
+    /// Its last figures, once it is over.
+    pub const fn last(&self) -> Option<&TaskSnapshot> {
+        self.last.as_ref()
+    }
 }
 
 /// What a report changed.
@@ -52,19 +71,27 @@ pub struct ExecutionGraph {
     by_id: HashMap<VertexId, usize>,
     /// Subtasks in no final state.
     unfinished: usize,
+    /// When what happens now happens.
+    now: Timestamp,
 }
 
 impl ExecutionGraph {
-    /// All subtasks created, first attempts.
-    pub fn new(graph: &Arc<JobGraph>) -> Self {
-        let created = Execution { attempt: 0, state: ExecutionState::Created, slot: None, last: None };
+    /// All subtasks created at this time, first attempts.
+    pub fn new(graph: &Arc<JobGraph>, now: Timestamp) -> Self {
+        let created = Execution::created(0, None, now);
         let vertices: Vec<_> = graph.vertices.iter().map(|vertex| vec![created.clone(); vertex.parallelism as usize]).collect();
         Self {
             graph: Arc::clone(graph),
             unfinished: vertices.iter().map(Vec::len).sum(),
             by_id: graph.vertices.iter().enumerate().map(|(index, vertex)| (vertex.id, index)).collect(),
             vertices,
+            now,
         }
+    }
+
+    /// What is told from now on happens at this time.
+    pub const fn set_time(&mut self, now: Timestamp) {
+        self.now = now;
     }
 
     /// Whether every subtask is in a final state.
@@ -98,7 +125,7 @@ impl ExecutionGraph {
 
     /// Every created subtask waits for its slot.
     pub fn schedule(&mut self) {
-        self.vertices.iter_mut().flatten().for_each(|execution| execution.state = ExecutionState::Scheduled);
+        self.vertices.iter_mut().flatten().for_each(|execution| execution.enter(ExecutionState::Scheduled, self.now));
     }
 
     /// Makes the next attempt of all subtasks of these vertices, all with one number; they are to be deployed where they ran before.
@@ -108,7 +135,8 @@ impl ExecutionGraph {
         for vertex in vertices {
             for execution in &mut self.vertices[*vertex] {
                 self.unfinished += usize::from(execution.state.is_terminal());
-                *execution = Execution { attempt, state: ExecutionState::Scheduled, slot: execution.slot, last: None };
+                *execution = Execution::created(attempt, execution.slot, self.now);
+                execution.enter(ExecutionState::Scheduled, self.now);
             }
         }
     }
@@ -171,7 +199,7 @@ impl ExecutionGraph {
             let id = self.graph.vertices[vertex].id;
             for (index, execution) in executions.iter_mut().enumerate() {
                 if let (ExecutionState::Scheduled, Some(slot)) = (execution.state, execution.slot) {
-                    execution.state = ExecutionState::Deploying;
+                    execution.enter(ExecutionState::Deploying, self.now);
                     let attempt = AttemptId { vertex: id, subtask: index as u32, attempt: execution.attempt };
                     orders.entry(slot.task_manager).or_default().push(TaskDeployment {
                         attempt,
@@ -194,11 +222,11 @@ impl ExecutionGraph {
             for (index, execution) in executions.iter_mut().enumerate() {
                 match (execution.state, execution.slot) {
                     (ExecutionState::Created | ExecutionState::Scheduled, _) => {
-                        execution.state = ExecutionState::Canceled;
+                        execution.enter(ExecutionState::Canceled, self.now);
                         self.unfinished -= 1;
                     }
                     (ExecutionState::Deploying | ExecutionState::Initializing | ExecutionState::Running, Some(slot)) => {
-                        execution.state = ExecutionState::Canceling;
+                        execution.enter(ExecutionState::Canceling, self.now);
                         let attempt = AttemptId { vertex: id, subtask: index as u32, attempt: execution.attempt };
                         orders.entry(slot.task_manager).or_default().push(attempt);
                     }
@@ -223,7 +251,7 @@ impl ExecutionGraph {
             _ => return Change::None,
         };
         let vanished = reported == Canceled && next == Failed;
-        execution.state = next;
+        execution.enter(next, self.now);
         if next.is_terminal() {
             self.unfinished -= 1;
             execution.last = last;
@@ -259,6 +287,6 @@ impl ExecutionGraph {
             }
         }
         progress.watermark = if any_sink { progress.watermark } else { i64::MIN };
-        JobReport { progress, accumulators: accumulators.snapshot() }
+        JobReport { progress, accumulators: accumulators.snapshot(), ..JobReport::default() }
     }
 }

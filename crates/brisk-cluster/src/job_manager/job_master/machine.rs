@@ -8,11 +8,15 @@ use super::checkpoint::completed::{CompletedCheckpoint, CompletedCheckpoints};
 use super::checkpoint::coordinator::{Assembled, CheckpointCoordinator, SavepointRequest};
 use super::checkpoint::plan::RestorePlans;
 use super::checkpoint::settings::CheckpointSettings;
+use super::checkpoint::statistics::CheckpointTracker;
 use super::coordinator::CoordinatorCall;
 use super::execution_graph::{Change, ExecutionGraph, Subtask};
+use super::failures::FailureHistory;
 use super::restart::RestartStrategy;
 use super::slot_sharing::SlotPlan;
+use crate::details::FailedTask;
 use crate::job::{JobOutcome, JobReport, JobSpec, SlotId, TaskAck, TaskDeployment, TaskReport, TaskSnapshot};
+use crate::options::FAILURE_HISTORY;
 use brisk_base::ids::{AttemptId, CheckpointId, OperatorId, TaskManagerId};
 use brisk_base::{Error, ErrorKind, Result, Timestamp};
 use brisk_core::checkpoint::Barrier;
@@ -21,6 +25,7 @@ use brisk_core::source::SourceEvent;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+mod details;
 mod recovery;
 
 /// Later failures that are kept as texts.
@@ -193,6 +198,14 @@ pub struct JobMaster {
     read_at: Option<Timestamp>,
     /// What source coordinators have for their readers while a checkpoint begins.
     held: Vec<(usize, Vec<(u32, SourceEvent)>)>,
+    /// What its checkpoints took.
+    tracker: CheckpointTracker,
+    /// When the job came into each status that it has had, last.
+    times: BTreeMap<JobStatus, Timestamp>,
+    /// What has failed.
+    failures: FailureHistory,
+    /// How often it has been restarted.
+    restarts: u64,
 }
 
 /// Vertices that are restarted together.
@@ -203,11 +216,11 @@ struct Region {
 }
 
 impl JobMaster {
-    /// A job that has not begun.
+    /// A job that was submitted at this time and has not begun.
     ///
     /// # Errors
     /// When its configuration is wrong.
-    pub fn new(job: JobSpec) -> Result<Self> {
+    pub fn new(job: JobSpec, now: Timestamp) -> Result<Self> {
         let (mut sources, mut source_of) = (Vec::new(), Vec::new());
         for (index, vertex) in job.graph.vertices.iter().enumerate() {
             let operator = vertex.operators.iter().find(|operator| operator.source);
@@ -220,20 +233,25 @@ impl JobMaster {
                 running: false,
             }));
         }
-        let executions = ExecutionGraph::new(&job.graph);
+        let executions = ExecutionGraph::new(&job.graph, now);
+        let settings = CheckpointSettings::of(&job.config)?;
         Ok(Self {
             status: JobStatus::Created,
             regions: executions.regions().into_iter().map(|vertices| Region { vertices, restart_at: None }).collect(),
             executions,
             restart: RestartStrategy::of(&job.config, job.id.0 as u64)?,
-            checkpoints: CheckpointCoordinator::new(CheckpointSettings::of(&job.config)?),
+            tracker: CheckpointTracker::new(settings.history),
+            times: [(JobStatus::Initializing, now), (JobStatus::Created, now)].into(),
+            failures: FailureHistory::new(job.config.get(&FAILURE_HISTORY)? as usize),
+            restarts: 0,
+            checkpoints: CheckpointCoordinator::new(settings),
             completed: CompletedCheckpoints::default(),
             restored: None,
             dropped: Vec::new(),
             lost_host: false,
             read_at: None,
             held: Vec::new(),
-            now: Timestamp(0),
+            now,
             slots: SlotPlan::new(&job.graph),
             sources,
             source_of,
@@ -264,12 +282,13 @@ impl JobMaster {
 
     /// Sums over all subtasks, given the present figures of those that run.
     pub fn report(&self, running: &HashMap<AttemptId, TaskSnapshot>) -> JobReport {
-        self.executions.sum(running)
+        JobReport { checkpoints: self.tracker.statistics(), ..self.executions.sum(running) }
     }
 
     /// Reacts to an event that happens at this processing time.
     pub fn step(&mut self, event: JobEvent, now: Timestamp) -> Vec<JobAction> {
         self.now = now;
+        self.executions.set_time(now);
         if !self.status.is_globally_terminal() {
             self.react(event);
             self.restart_what_is_due();
@@ -312,6 +331,7 @@ impl JobMaster {
 
     fn set_status(&mut self, status: JobStatus) {
         self.status = status;
+        self.times.insert(status, self.now);
         self.actions.push(JobAction::Status(status));
     }
 
@@ -373,6 +393,9 @@ impl JobMaster {
         let graph = Arc::clone(&self.job.graph);
         let orders = self.executions.deploy(|vertex, subtask| plans.map(|plans| plans.task(&graph, vertex, subtask)));
         self.actions.extend(orders.into_iter().map(|(task_manager, orders)| JobAction::Deploy(task_manager, orders)));
+        if let (Some(_), Some(restored)) = (plans, &self.restored) {
+            self.tracker.restored(restored, self.now);
+        }
         self.checkpoints.started(self.now);
     }
 
@@ -442,15 +465,23 @@ impl JobMaster {
             return self.suppress(&error);
         }
         match if restartable { self.restart.on_failure(self.now) } else { None } {
-            Some(delay) => self.recover(&error, &hit, delay),
-            None => self.fail_for_good(error),
+            Some(delay) => {
+                self.failures.add(self.now, &error, subtask.map(|subtask| self.failed_task(subtask)));
+                self.recover(&error, &hit, delay);
+            }
+            None => self.fail_for_good_at(error, subtask),
         }
     }
 
     /// The job ends with this failure, unless it is ending already.
     fn fail_for_good(&mut self, error: Error) {
+        self.fail_for_good_at(error, None);
+    }
+
+    fn fail_for_good_at(&mut self, error: Error, subtask: Option<Subtask>) {
         match self.status {
             JobStatus::Created | JobStatus::Running | JobStatus::Restarting => {
+                self.failures.add(self.now, &error, subtask.map(|subtask| self.failed_task(subtask)));
                 self.failure = Some(error);
                 self.wind_up(JobStatus::Failing);
             }
@@ -458,7 +489,13 @@ impl JobMaster {
         }
     }
 
+    fn failed_task(&self, subtask: Subtask) -> FailedTask {
+        let task_manager = self.executions.execution(subtask).slot.map(|slot| slot.task_manager);
+        FailedTask { name: self.job.task_place(subtask.vertex, subtask.index), task_manager }
+    }
+
     fn suppress(&mut self, error: &Error) {
+        self.failures.add_concurrent(self.now, error);
         if self.suppressed.len() < SUPPRESSED_KEPT {
             self.suppressed.push(error.to_string());
         }

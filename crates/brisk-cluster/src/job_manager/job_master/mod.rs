@@ -4,6 +4,7 @@
 //! |---|---|
 //! | what is decided: [`machine::JobMaster`], events in, actions out | [`machine`] |
 //! | subtasks, attempts and their states | [`execution_graph`] |
+//! | what has failed | [`failures`] |
 //! | which subtask goes to which slot | [`slot_sharing`] |
 //! | split enumerators | [`coordinator`] |
 //! | watermark alignment over several sources | [`alignment`] |
@@ -13,6 +14,7 @@ pub mod alignment;
 pub mod checkpoint;
 pub mod coordinator;
 pub mod execution_graph;
+pub mod failures;
 pub mod machine;
 mod reporting;
 pub mod restart;
@@ -25,13 +27,14 @@ use self::checkpoint::coordinator::SavepointRequest;
 use self::checkpoint::store::{self, CheckpointStore, StoreMessage};
 use self::coordinator::{CoordinatorActor, CoordinatorMessage, CoordinatorRun};
 use self::machine::{JobAction, JobEvent, JobMaster};
-use self::reporting::Reporting;
+use self::reporting::{Question, Reporting};
 use super::{DispatcherMessage, ResourceManagerMessage, SlotOffer};
 use crate::client::Publisher;
+use crate::details::{Failure, JobDetails, JobFailure, JobPlan};
 use crate::job::{JobOutcome, JobReport, JobSpec, SnapshotTarget, TaskAck, TaskReport, TaskSnapshot};
 use crate::services::Services;
 use crate::task_manager::{TaskHostMessage, TaskManagerMessage};
-use crate::transport::{Actor, ActorContext, Address};
+use crate::transport::{Actor, ActorContext, Address, Reply};
 use brisk_base::ids::{AttemptId, CheckpointId, OperatorId, TaskManagerId};
 use brisk_base::world::MonoTime;
 use brisk_base::{Error, Result, Timestamp};
@@ -39,6 +42,7 @@ use brisk_core::checkpoint::SnapshotKind;
 use brisk_core::job::JobStatus;
 use brisk_core::source::SourceEvent;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 /// What a JobMaster understands.
@@ -129,14 +133,14 @@ pub enum JobMasterMessage {
     MetadataWritten(CheckpointId, Result<Box<CompletedCheckpoint>>),
     /// The checkpoint that the job begins from has been read, or could not be.
     CheckpointRead(Result<Box<CompletedCheckpoint>>),
-    /// A client wants a savepoint.
+    /// Somebody wants a savepoint, or a checkpoint now.
     Savepoint {
-        /// The folder to make it in; `None`: the configured one.
+        /// The folder to make a savepoint in; `None`: the configured one.
         folder: Option<String>,
         /// What happens behind the barrier.
         kind: SnapshotKind,
-        /// Takes the savepoint's folder.
-        reply: SyncSender<Result<String>>,
+        /// Takes its folder.
+        reply: Reply<Result<String>>,
     },
     /// Time has passed.
     Tick,
@@ -144,6 +148,8 @@ pub enum JobMasterMessage {
     Cancel,
     /// How does the job stand?
     Report(SyncSender<JobReport>),
+    /// What is there to be seen of the job?
+    Details(Reply<Arc<JobDetails>>),
     /// How the tasks of a TaskManager stand.
     Snapshots {
         /// Which request this answers.
@@ -174,7 +180,7 @@ pub struct JobMasterShell {
     /// Writes and reads checkpoints; `None` until it is wanted.
     store: Option<Address<StoreMessage>>,
     /// Clients that wait for savepoints, by request.
-    savepoints: BTreeMap<u64, SyncSender<Result<String>>>,
+    savepoints: BTreeMap<u64, Reply<Result<String>>>,
     /// The number of the next request.
     next_request: u64,
     /// The earliest time for which a tick is under way.
@@ -204,15 +210,17 @@ impl JobMasterShell {
         resource_manager: Address<ResourceManagerMessage>,
         dispatcher: Address<DispatcherMessage>,
         services: Services,
+        now: Timestamp,
     ) -> Option<Self> {
         publisher.set_status(JobStatus::Created);
-        let machine = match JobMaster::new(job.clone()) {
+        let machine = match JobMaster::new(job.clone(), now) {
             Ok(machine) => machine,
             Err(error) => {
                 publisher.refuse(error.context(job.place()));
                 return None;
             }
         };
+        let reporting = Reporting::new(JobPlan::of(&job.graph));
         Some(Self {
             machine,
             job,
@@ -227,7 +235,7 @@ impl JobMasterShell {
             hosts: BTreeMap::new(),
             coordinators: BTreeMap::new(),
             next_run: 0,
-            reporting: Reporting::default(),
+            reporting,
             began: MonoTime::default(),
             over: false,
         })
@@ -263,15 +271,16 @@ impl JobMasterShell {
         cx.send(&store, message);
     }
 
-    fn savepoint(&mut self, folder: Option<&str>, kind: SnapshotKind, reply: SyncSender<Result<String>>, cx: &mut ActorContext<'_>) {
-        let target = match store::savepoint_folder(&self.job, folder, cx.world().random()) {
+    fn savepoint(&mut self, folder: Option<&str>, kind: SnapshotKind, reply: Reply<Result<String>>, cx: &mut ActorContext<'_>) {
+        let target = kind.is_savepoint().then(|| store::savepoint_folder(&self.job, folder, cx.world().random())).transpose();
+        let target = match target {
             Ok(target) => target,
-            Err(error) => return drop(reply.try_send(Err(error.context(self.job.place())))),
+            Err(error) => return reply.send(Err(error.context(self.job.place()))),
         };
         let request = self.next_request;
         self.next_request += 1;
         self.savepoints.insert(request, reply);
-        self.step(JobEvent::Savepoint(SavepointRequest { request, target: Some(target), kind }), cx);
+        self.step(JobEvent::Savepoint(SavepointRequest { request, target, kind }), cx);
     }
 
     fn perform(&mut self, action: JobAction, cx: &mut ActorContext<'_>) {
@@ -329,8 +338,7 @@ impl JobMasterShell {
             JobAction::DeleteCheckpoint(completed, shared) => self.tell_store(StoreMessage::Delete(completed, shared), cx),
             JobAction::AnswerSavepoint(request, result) => {
                 if let Some(reply) = self.savepoints.remove(&request) {
-                    // Whoever asked may have given up waiting.
-                    let _ = reply.try_send(result.map_err(|error| error.context(self.job.place())));
+                    reply.send(result.map_err(|error| error.context(self.job.place())));
                 }
             }
             JobAction::Recovers(what) => tracing::warn!(job = %self.job.id, failure = what, "job recovers from a failure"),
@@ -378,7 +386,7 @@ impl JobMasterShell {
             }
             _ => tracing::info!(%job, %status, "job is over"),
         }
-        self.reporting.answer_all(&outcome.report);
+        self.reporting.answer_all(&self.machine, cx.world().now());
         self.publisher.end(outcome, cx.world().mono().since(self.began));
         self.over = true;
     }
@@ -389,7 +397,8 @@ impl JobMasterShell {
             if let Some(store) = self.store.take() {
                 cx.send(&store, StoreMessage::Stop { delete: !self.machine.keeps_checkpoints() });
             }
-            cx.send(&self.dispatcher, DispatcherMessage::Ended(self.job.id));
+            let details = Arc::new(self.reporting.details(&self.machine, cx.world().now()));
+            cx.send(&self.dispatcher, DispatcherMessage::Ended(details));
             cx.stop();
         }
     }
@@ -407,11 +416,13 @@ impl JobMasterShell {
         self.step(JobEvent::Slots(slots), cx);
     }
 
-    fn report(&mut self, reply: SyncSender<JobReport>, cx: &mut ActorContext<'_>) {
+    fn report(&mut self, question: Question, cx: &mut ActorContext<'_>) {
         let hosts: Vec<_> = self.hosts.values().filter_map(|host| host.host.clone()).collect();
-        match self.reporting.begin(reply, hosts.len()) {
+        // Once the job is over, its tasks' last figures are there already.
+        let hosts = if self.over { Vec::new() } else { hosts };
+        match self.reporting.begin(question, hosts.len()) {
             Some(request) => hosts.iter().for_each(|host| cx.send(host, TaskHostMessage::Snapshots(request))),
-            None => self.reporting.answer_ready(&self.machine),
+            None => self.reporting.answer_ready(&self.machine, cx.world().now()),
         }
     }
 }
@@ -473,10 +484,11 @@ impl Actor for JobMasterShell {
             JobMasterMessage::EndOfData(attempt) => self.step(JobEvent::EndOfData(attempt), cx),
             JobMasterMessage::MetadataWritten(checkpoint, result) => self.step(JobEvent::MetadataWritten(checkpoint, result), cx),
             JobMasterMessage::CheckpointRead(result) => self.step(JobEvent::CheckpointRead(result), cx),
-            JobMasterMessage::Report(reply) => self.report(reply, cx),
+            JobMasterMessage::Report(reply) => self.report(Question::Report(reply), cx),
+            JobMasterMessage::Details(reply) => self.report(Question::Details(reply), cx),
             JobMasterMessage::Snapshots { request, tasks } => {
                 self.reporting.take(request, tasks);
-                self.reporting.answer_ready(&self.machine);
+                self.reporting.answer_ready(&self.machine, cx.world().now());
             }
         }
         self.leave_if_over(cx);
@@ -484,7 +496,14 @@ impl Actor for JobMasterShell {
 
     /// The job fails; tasks that still run are cancelled when their TaskManager closes its host.
     fn crashed(&mut self, error: Error, cx: &mut ActorContext<'_>) {
-        self.publisher.refuse(error.context(self.job.place()));
+        let error = error.context(self.job.place());
+        let now = cx.world().now();
+        let mut details = self.reporting.details(&self.machine, now);
+        let root = Failure { at: now, kind: error.kind(), message: error.to_string() };
+        details.failures.insert(0, JobFailure { root, task: None, concurrent: Vec::new() });
+        details.times.insert(JobStatus::Failed, now);
+        details.status = JobStatus::Failed;
+        self.publisher.refuse(error);
         let stop = std::mem::take(&mut self.coordinators);
         stop.values().for_each(|(_, coordinator)| cx.send(coordinator, CoordinatorMessage::Stop));
         for host in self.hosts.values() {
@@ -496,6 +515,6 @@ impl Actor for JobMasterShell {
         if let Some(store) = self.store.take() {
             cx.send(&store, StoreMessage::Stop { delete: false });
         }
-        cx.send(&self.dispatcher, DispatcherMessage::Ended(self.job.id));
+        cx.send(&self.dispatcher, DispatcherMessage::Ended(Arc::new(details)));
     }
 }

@@ -1,14 +1,27 @@
-//! Gathers the figures of running tasks from all TaskManagers for clients that ask.
+//! Gathers the figures of running tasks from all TaskManagers for those who ask how the job stands.
 
 use super::machine::JobMaster;
+use crate::details::{JobDetails, JobPlan};
 use crate::job::{JobReport, TaskSnapshot};
+use crate::transport::Reply;
+use brisk_base::Timestamp;
 use brisk_base::ids::AttemptId;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
+/// What somebody wants to know.
+pub(super) enum Question {
+    /// Sums over the tasks.
+    Report(SyncSender<JobReport>),
+    /// The whole job.
+    Details(Reply<Arc<JobDetails>>),
+}
+
 /// Requests that wait for answers.
-#[derive(Default)]
 pub(super) struct Reporting {
+    /// What the job runs.
+    plan: Arc<JobPlan>,
     /// Number of requests so far.
     count: u64,
     /// By number.
@@ -16,17 +29,22 @@ pub(super) struct Reporting {
 }
 
 struct Gathering {
-    reply: SyncSender<JobReport>,
+    question: Question,
     /// Answers still to come.
     missing: usize,
     tasks: HashMap<AttemptId, TaskSnapshot>,
 }
 
 impl Reporting {
+    /// Nobody has asked yet.
+    pub(super) fn new(plan: JobPlan) -> Self {
+        Self { plan: Arc::new(plan), count: 0, open: BTreeMap::new() }
+    }
+
     /// Opens a request that `hosts` are to answer; gives its number, if there is anybody to ask.
-    pub(super) fn begin(&mut self, reply: SyncSender<JobReport>, hosts: usize) -> Option<u64> {
+    pub(super) fn begin(&mut self, question: Question, hosts: usize) -> Option<u64> {
         self.count += 1;
-        self.open.insert(self.count, Gathering { reply, missing: hosts, tasks: HashMap::new() });
+        self.open.insert(self.count, Gathering { question, missing: hosts, tasks: HashMap::new() });
         (hosts > 0).then_some(self.count)
     }
 
@@ -39,18 +57,30 @@ impl Reporting {
     }
 
     /// Answers the requests to which nothing is missing.
-    pub(super) fn answer_ready(&mut self, machine: &JobMaster) {
-        self.open.retain(|_, gathering| {
-            if gathering.missing == 0 {
-                // The client may have given up waiting.
-                drop(gathering.reply.try_send(machine.report(&gathering.tasks)));
+    pub(super) fn answer_ready(&mut self, machine: &JobMaster, now: Timestamp) {
+        let ready: Vec<u64> = self.open.iter().filter(|(_, gathering)| gathering.missing == 0).map(|(request, _)| *request).collect();
+        for request in ready {
+            if let Some(gathering) = self.open.remove(&request) {
+                self.answer(gathering, machine, now);
             }
-            gathering.missing > 0
-        });
+        }
     }
 
     /// Answers all requests: the job is over.
-    pub(super) fn answer_all(&mut self, report: &JobReport) {
-        std::mem::take(&mut self.open).into_values().for_each(|gathering| drop(gathering.reply.try_send(report.clone())));
+    pub(super) fn answer_all(&mut self, machine: &JobMaster, now: Timestamp) {
+        std::mem::take(&mut self.open).into_values().for_each(|gathering| self.answer(gathering, machine, now));
+    }
+
+    /// The job as it stands, as far as the JobMaster itself knows.
+    pub(super) fn details(&self, machine: &JobMaster, now: Timestamp) -> JobDetails {
+        machine.details(&self.plan, &HashMap::new(), now)
+    }
+
+    fn answer(&self, gathering: Gathering, machine: &JobMaster, now: Timestamp) {
+        match gathering.question {
+            // The client may have given up waiting.
+            Question::Report(reply) => drop(reply.try_send(machine.report(&gathering.tasks))),
+            Question::Details(reply) => reply.send(Arc::new(machine.details(&self.plan, &gathering.tasks, now))),
+        }
     }
 }

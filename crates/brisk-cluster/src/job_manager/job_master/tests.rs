@@ -62,7 +62,7 @@ struct Job {
 impl Job {
     fn of(graph: JobGraph) -> Self {
         let spec = JobSpec { id: JobId(1), graph: Arc::new(graph), config: Arc::new(Configuration::new()) };
-        Self { machine: JobMaster::new(spec).expect("the configuration is right"), outcome: None }
+        Self { machine: JobMaster::new(spec, Timestamp(0)).expect("the configuration is right"), outcome: None }
     }
 
     fn new() -> Self {

@@ -45,6 +45,8 @@ pub struct Assembled<S> {
 /// What is to be done.
 #[derive(Debug)]
 pub enum Decision<S> {
+    /// A checkpoint begins; these tasks have finished before it.
+    Begin(Barrier, BTreeSet<AttemptId>),
     /// Have the coordinator of this source hand over its state, and hold back what it has for its readers until the barriers are on their way.
     SnapshotCoordinator(usize, CheckpointId),
     /// Begin at these tasks; then let go of what the source coordinators have for their readers.
@@ -54,8 +56,8 @@ pub enum Decision<S> {
     Write(Box<Assembled<S>>),
     /// Tell all tasks that it is complete.
     TellComplete(CheckpointId),
-    /// Tell all tasks that it has been given up, and let go of what the source coordinators have for their readers.
-    TellAborted(CheckpointId),
+    /// Tell all tasks that it has been given up, and let go of what the source coordinators have for their readers. Why, for people.
+    TellAborted(CheckpointId, String),
     /// Delete what these tasks have stored for a checkpoint that will not be complete.
     Discard(CheckpointId, Vec<S>),
     /// Answer whoever asked for a savepoint.
@@ -228,10 +230,12 @@ impl<S> CheckpointCoordinator<S> {
             alignment if alignment.may_overtake() && kind.is_savepoint() => Alignment::Aligned,
             alignment => alignment,
         };
+        let barrier = Barrier { checkpoint, timestamp: now, kind, alignment };
+        self.decisions.push(Decision::Begin(barrier, standing.finished.clone()));
         let coordinators_open: BTreeMap<_, _> = standing.sources.iter().copied().collect();
         self.decisions.extend(coordinators_open.keys().map(|source| Decision::SnapshotCoordinator(*source, checkpoint)));
         let pending = Pending {
-            barrier: Barrier { checkpoint, timestamp: now, kind, alignment },
+            barrier,
             savepoint,
             open: standing.running.clone(),
             standing,
@@ -388,7 +392,7 @@ impl<S> CheckpointCoordinator<S> {
         if pending.barrier.kind.stops() {
             self.stopping = false;
         }
-        self.decisions.push(Decision::TellAborted(checkpoint));
+        self.decisions.push(Decision::TellAborted(checkpoint, why.to_string()));
         let stored: Vec<S> = pending.tasks.into_values().collect();
         if !stored.is_empty() {
             self.decisions.push(Decision::Discard(checkpoint, stored));

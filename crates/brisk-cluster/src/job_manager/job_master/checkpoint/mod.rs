@@ -5,6 +5,7 @@
 //! | when one begins, and what becomes of it | [`coordinator`] |
 //! | what the configuration says | [`settings`] |
 //! | what a completed one is made of, and which are kept | [`completed`] |
+//! | what they took | [`statistics`] |
 //! | what the tasks of a restored job begin with | [`plan`] |
 //! | writing, reading and deleting metadata and files | [`store`] |
 
@@ -12,4 +13,5 @@ pub mod completed;
 pub mod coordinator;
 pub mod plan;
 pub mod settings;
+pub mod statistics;
 pub mod store;

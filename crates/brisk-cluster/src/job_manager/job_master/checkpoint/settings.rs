@@ -1,5 +1,6 @@
 //! What a job's configuration says of its checkpoints.
 
+use crate::options::CHECKPOINT_HISTORY;
 use brisk_base::options::Configuration;
 use brisk_base::options::checkpoint_options::{
     ALIGNED_CHECKPOINT_TIMEOUT, CHECKPOINT_INTERVAL, CHECKPOINT_MIN_PAUSE, CHECKPOINT_MODE, CHECKPOINT_RETENTION, CHECKPOINT_TIMEOUT,
@@ -37,6 +38,8 @@ pub struct CheckpointSettings {
     pub tolerable_failures: u32,
     /// How many are kept.
     pub retained: usize,
+    /// How many are shown.
+    pub history: usize,
     /// What becomes of them in the end.
     pub retention: Retention,
 }
@@ -86,6 +89,7 @@ impl CheckpointSettings {
             max_concurrent,
             tolerable_failures: config.get(&TOLERABLE_FAILED_CHECKPOINTS)?,
             retained: config.get(&NUM_RETAINED_CHECKPOINTS)?.max(1) as usize,
+            history: config.get(&CHECKPOINT_HISTORY)? as usize,
             retention,
         })
     }

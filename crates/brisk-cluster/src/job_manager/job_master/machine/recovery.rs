@@ -51,6 +51,7 @@ impl JobMaster {
 
     /// A failure from which the job recovers: the tasks of the regions are cancelled, and begin again after the delay.
     pub(super) fn recover(&mut self, error: &Error, regions: &[usize], delay: Duration) {
+        self.restarts += 1;
         self.actions.push(JobAction::Recovers(format!("{error}; restarting in {delay:?}")));
         if self.status != JobStatus::Restarting {
             self.set_status(JobStatus::Restarting);
@@ -107,7 +108,10 @@ impl JobMaster {
             JobEvent::CheckpointRead(Ok(checkpoint)) => self.begin_from(*checkpoint),
             JobEvent::CheckpointRead(Err(error)) => self.read_again(error),
             JobEvent::CoordinatorState { source, checkpoint, state } => self.checkpoints.coordinator_state(source, checkpoint, state),
-            JobEvent::Acknowledged(attempt, checkpoint, ack) => self.checkpoints.acknowledge(attempt, checkpoint, *ack),
+            JobEvent::Acknowledged(attempt, checkpoint, ack) => {
+                self.tracker.acknowledged(attempt, checkpoint, &ack.figures, now);
+                self.checkpoints.acknowledge(attempt, checkpoint, *ack);
+            }
             JobEvent::Declined(checkpoint, why) => self.checkpoints.decline(checkpoint, why),
             JobEvent::StoreFailed(checkpoint, why) => self.checkpoints.fail(checkpoint, why),
             JobEvent::MetadataWritten(checkpoint, result) => self.written(checkpoint, result),
@@ -185,6 +189,7 @@ impl JobMaster {
             self.actions.push(JobAction::DeleteCheckpoint(Box::new(completed), Vec::new()));
             return;
         }
+        self.tracker.completed(checkpoint, &completed.folder);
         let kind = completed.metadata.kind;
         if kind.is_savepoint() {
             return;
@@ -201,6 +206,7 @@ impl JobMaster {
         let in_use: BTreeSet<String> = kept.flat_map(shared_files).collect();
         for completed in gone.into_iter().filter(|completed| completed.owned) {
             let files = shared_files(&completed).filter(|path| !in_use.contains(path)).collect();
+            self.tracker.discarded(completed.id());
             self.actions.push(JobAction::DeleteCheckpoint(Box::new(completed), files));
         }
     }
@@ -239,6 +245,7 @@ impl JobMaster {
 
     fn follow(&mut self, decision: Decision<crate::job::TaskAck>) {
         match decision {
+            Decision::Begin(barrier, finished) => self.tracker.began(barrier, &self.job.graph, &finished),
             Decision::SnapshotCoordinator(source, checkpoint) => {
                 self.actions.push(JobAction::CallCoordinator(source, CoordinatorCall::Snapshot(checkpoint)));
             }
@@ -248,7 +255,8 @@ impl JobMaster {
                 let hosts: Vec<TaskManagerId> = self.hosts.keys().copied().collect();
                 self.actions.extend(hosts.into_iter().map(|host| JobAction::TellComplete(host, checkpoint)));
             }
-            Decision::TellAborted(checkpoint) => {
+            Decision::TellAborted(checkpoint, why) => {
+                self.tracker.failed(checkpoint, &why, self.now);
                 let hosts: Vec<TaskManagerId> = self.hosts.keys().copied().collect();
                 self.actions.extend(hosts.into_iter().map(|host| JobAction::TellAborted(host, checkpoint)));
                 self.let_go();

@@ -32,11 +32,12 @@ fn two() -> Standing {
 /// What was decided, in words.
 fn words(coordinator: &mut Coordinator) -> Vec<String> {
     let word = |decision: Decision<&'static str>| match decision {
+        Decision::Begin(barrier, finished) => format!("begin {} after {} tasks", barrier.checkpoint, finished.len()),
         Decision::SnapshotCoordinator(source, id) => format!("snapshot coordinator {source} for {id}"),
         Decision::Trigger(tasks, barrier, _) => format!("trigger {} at {} tasks", barrier.checkpoint, tasks.len()),
         Decision::Write(assembled) => format!("write {} of {} tasks", assembled.checkpoint, assembled.tasks.len()),
         Decision::TellComplete(id) => format!("{id} complete"),
-        Decision::TellAborted(id) => format!("{id} aborted"),
+        Decision::TellAborted(id, _) => format!("{id} aborted"),
         Decision::Discard(id, parts) => format!("discard {} parts of {id}", parts.len()),
         Decision::AnswerSavepoint(_, Ok(place)) => format!("savepoint in {place}"),
         Decision::AnswerSavepoint(_, Err(error)) => format!("no savepoint: {}", error.message()),
@@ -50,7 +51,7 @@ fn begin(coordinator: &mut Coordinator, now: i64) {
     coordinator.on_time(Timestamp(now), two);
     let begun = words(coordinator);
     let id = coordinator.next.0 - 1;
-    assert_eq!(begun, [format!("snapshot coordinator 0 for {id}")]);
+    assert_eq!(begun, [format!("begin {id} after 0 tasks"), format!("snapshot coordinator 0 for {id}")]);
     coordinator.coordinator_state(0, CheckpointId(id), Vec::new());
     assert_eq!(words(coordinator), [format!("trigger {id} at 1 tasks")]);
 }
@@ -113,7 +114,9 @@ fn savepoints_are_answered() {
     coordinator.request_savepoint(SavepointRequest { request: 1, target: None, kind }, Timestamp(0), two);
     coordinator.request_savepoint(SavepointRequest { request: 2, target: None, kind }, Timestamp(0), two);
     let decided = words(&mut coordinator);
-    assert_eq!(decided, ["snapshot coordinator 0 for 1", "no savepoint: the job is being stopped with a savepoint already"]);
+    let begun = ["begin 1 after 0 tasks", "snapshot coordinator 0 for 1"];
+    assert_eq!(decided[..2], begun);
+    assert_eq!(decided[2..], ["no savepoint: the job is being stopped with a savepoint already"]);
     coordinator.on_time(Timestamp(1000), two);
     assert_eq!(words(&mut coordinator), [""; 0], "the job is being stopped");
     coordinator.coordinator_state(0, CheckpointId(1), Vec::new());
@@ -130,7 +133,7 @@ fn the_end_of_all_data_brings_the_last_checkpoint() {
     coordinator.end_of_data(task(1), Timestamp(1001), two);
     assert_eq!(words(&mut coordinator), [""; 0]);
     coordinator.end_of_data(task(2), Timestamp(1002), two);
-    assert_eq!(words(&mut coordinator), ["1 aborted", "snapshot coordinator 0 for 2"]);
+    assert_eq!(words(&mut coordinator), ["1 aborted", "begin 2 after 0 tasks", "snapshot coordinator 0 for 2"]);
 }
 
 #[test]

@@ -1,0 +1,120 @@
+//! Talks to the REST server of a cluster.
+
+use super::Common;
+use anyhow::{Context, Result, anyhow, bail};
+use brisk::options::rest_options::{REST_ADDRESS, REST_PORT};
+use brisk::options::{Configuration, all};
+use serde_json::Value;
+use std::time::Duration;
+
+/// The port when none is configured: Flink's.
+const DEFAULT_PORT: u16 = 8081;
+
+/// How long a connection or an answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long to wait before asking again how an operation stands: at first, and at most.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
+
+/// A cluster.
+pub(super) struct Rest {
+    /// `host:port`.
+    address: String,
+    agent: ureq::Agent,
+}
+
+impl Rest {
+    /// The cluster that the options name.
+    pub(super) fn of(common: &Common) -> Result<Self> {
+        if let Some(target) = common.target.as_ref().filter(|target| *target != "remote") {
+            bail!("there is no target '{target}': clusters are reached over REST, which is called 'remote'");
+        }
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into();
+        Ok(Self { address: address(common)?, agent })
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}/v1{path}", self.address)
+    }
+
+    /// Reads a path.
+    pub(super) fn get(&self, path: &str) -> Result<Value> {
+        self.answer(self.agent.get(self.url(path)).call())
+    }
+
+    /// Changes a path, without a body.
+    pub(super) fn patch(&self, path: &str) -> Result<Value> {
+        self.answer(self.agent.patch(self.url(path)).send_empty())
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.answer(self.agent.post(self.url(path)).content_type("application/json").send(body.to_string()))
+    }
+
+    /// Asks for something that takes a while, and looks below `status` until it is done.
+    pub(super) fn operation(&self, path: &str, body: &Value, status: &str) -> Result<Value> {
+        let answer = self.post(path, body)?;
+        let request = answer["request-id"].as_str().with_context(|| format!("{} does not give a request id: {answer}", self.address))?;
+        let (mut pause, longest) = LOOK_AGAIN;
+        loop {
+            let mut answer = self.get(&format!("{status}/{request}"))?;
+            if answer["status"]["id"] == "COMPLETED" {
+                if let Some(why) = answer["operation"]["failure-cause"]["stack-trace"].as_str() {
+                    bail!("{why}");
+                }
+                return Ok(answer["operation"].take());
+            }
+            // Nobody wakes this thread: it looks again when the time is over.
+            std::thread::park_timeout(pause);
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    /// The body of an answer; an error, if that is what it is.
+    fn answer(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
+        let hint = "is a cluster running there, with 'rest.port' set?";
+        let mut response = answer.map_err(|error| anyhow!("{} cannot be reached: {error}; {hint}", self.address))?;
+        let status = response.status();
+        let text = response.body_mut().read_to_string().with_context(|| format!("reading the answer of {}", self.address))?;
+        let body: Value = serde_json::from_str(&text).with_context(|| format!("{} does not answer in JSON; {hint}", self.address))?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let errors: Vec<&str> = body["errors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        bail!("{}", if errors.is_empty() { format!("{} answers with {status}: {body}", self.address) } else { errors.join("\n") })
+    }
+}
+
+/// Where the cluster is: what the command line says, else what is configured.
+fn address(common: &Common) -> Result<String> {
+    let config = configuration(common)?;
+    let host = config.get(&REST_ADDRESS).map_err(plain)?;
+    let port = config.get(&REST_PORT).map_err(plain)?.unwrap_or(DEFAULT_PORT);
+    match common.jobmanager.as_deref().map(|address| address.trim_start_matches("http://").trim_end_matches('/')) {
+        None => Ok(format!("{host}:{port}")),
+        Some(address) => match address.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(address.to_owned()),
+            _ => bail!("'{address}' is not the address of a cluster: expected host:port"),
+        },
+    }
+}
+
+/// The options of the file that the environment names, and those of the command line.
+fn configuration(common: &Common) -> Result<Configuration> {
+    let mut config = match std::env::var_os("BRISK_CONF") {
+        None => Configuration::new(),
+        Some(file) => {
+            let place = || format!("file '{}' (named by BRISK_CONF)", file.display());
+            let text = std::fs::read_to_string(&file).with_context(place)?;
+            Configuration::from_flat_yaml(&text).map_err(plain).with_context(place)?
+        }
+    };
+    common.define.iter().try_for_each(|argument| config.set_argument(argument)).map_err(plain)?;
+    // What is not obeyed yet matters to the cluster, not here.
+    config.check(&all()).map_err(plain)?;
+    Ok(config)
+}
+
+fn plain(error: brisk::Error) -> anyhow::Error {
+    anyhow!("{error}")
+}

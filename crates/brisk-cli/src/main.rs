@@ -1,0 +1,40 @@
+//! The command line of Brisk.
+//!
+//! | what | file |
+//! |---|---|
+//! | `list`, `info`, `cancel`, `stop`, `savepoint`, `checkpoint`: jobs of a cluster, over REST | [`cluster`] |
+//!
+//! It ends with 0 when what was asked for is done, else with 1 and the reason.
+
+mod cluster;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use std::process::ExitCode;
+
+/// Looks at the jobs of a cluster, and controls them.
+#[derive(Parser)]
+#[command(name = "brisk", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What there is to do.
+#[derive(clap::Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Cluster(cluster::Command),
+}
+
+fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(Cli { command: Command::Cluster(command) }) => cluster::run(command),
+        Err(error) => {
+            // Where it is printed to may be closed; then nobody reads the reason either.
+            let _ = error.print();
+            let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            if asked_for { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The command line against a cluster that really runs.
+
+mod jobs;

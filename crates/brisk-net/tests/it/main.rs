@@ -1,0 +1,3 @@
+//! Connections over TCP.
+
+mod connections;

@@ -1,0 +1,164 @@
+//! Which path is answered by what. Each path is also served below `/v1`.
+//!
+//! | what | file |
+//! |---|---|
+//! | the cluster, its TaskManagers, all jobs | here |
+//! | one job, its vertices and checkpoints | [`job`] |
+//! | what is asked for and takes a while: savepoints, stopping, disposal | [`operations`] |
+
+mod job;
+mod operations;
+
+use crate::cluster::Cluster;
+use crate::error::{Answer, RestError, ok};
+use crate::view;
+use crate::view::metrics;
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, get};
+use std::collections::BTreeMap;
+
+/// Answers all paths; bodies may have so many bytes.
+pub(crate) fn router(cluster: Cluster, body_limit: usize) -> Router {
+    let routes = Router::new()
+        .merge(of_cluster())
+        .merge(job::routes())
+        .merge(operations::routes())
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(nothing_here);
+    Router::new().nest("/v1", routes.clone()).merge(routes).layer(DefaultBodyLimit::max(body_limit)).with_state(cluster)
+}
+
+fn of_cluster() -> Router<Cluster> {
+    let routes: [(&str, MethodRouter<Cluster>); 11] = [
+        ("/overview", get(overview)),
+        ("/config", get(dashboard)),
+        ("/metrics", get(prometheus)),
+        ("/jobmanager/config", get(configuration)),
+        ("/jobmanager/metrics", get(job_manager_metrics)),
+        ("/jobs", get(jobs)),
+        ("/jobs/overview", get(jobs_overview)),
+        ("/jobs/metrics", get(jobs_metrics)),
+        ("/taskmanagers", get(task_managers)),
+        ("/taskmanagers/{taskmanagerid}", get(task_manager)),
+        ("/taskmanagers/{taskmanagerid}/metrics", get(task_manager_metrics)),
+    ];
+    routes.into_iter().fold(Router::new(), |router, (path, handler)| router.route(path, handler))
+}
+
+/// As in Flink, which takes it for a file of its dashboard; for other methods, too.
+async fn nothing_here(uri: Uri) -> RestError {
+    RestError::not_found(format!("Unable to load requested file {}.", uri.path()))
+}
+
+/// The parameters behind the `?`.
+pub(crate) struct Parameters(BTreeMap<String, String>);
+
+impl Parameters {
+    /// One of them.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
+    type Rejection = RestError;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Answer<Self> {
+        let parsed: Result<Query<BTreeMap<String, String>>, QueryRejection> = Query::from_request_parts(parts, state).await;
+        parsed.map(|Query(parameters)| Self(parameters)).map_err(|rejection| RestError::bad_request(rejection.body_text()))
+    }
+}
+
+/// The parameters within the path.
+pub(crate) struct PathParameters(BTreeMap<String, String>);
+
+impl PathParameters {
+    /// One of them, of its type.
+    pub(crate) fn get<T: std::str::FromStr>(&self, name: &str) -> Answer<T> {
+        let text = self.0.get(name).map_or("", String::as_str);
+        text.parse().map_err(|_| RestError::path_parameter(name, text))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PathParameters {
+    type Rejection = RestError;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Answer<Self> {
+        let parsed = Path::<BTreeMap<String, String>>::from_request_parts(parts, state).await;
+        parsed.map(|Path(parameters)| Self(parameters)).map_err(|rejection| RestError::bad_request(rejection.body_text()))
+    }
+}
+
+async fn overview(State(cluster): State<Cluster>) -> Answer {
+    ok(&view::cluster::overview(&cluster.jobs().await?, &cluster.task_managers().await?))
+}
+
+async fn dashboard(State(cluster): State<Cluster>) -> Answer {
+    ok(&view::cluster::dashboard(cluster.gateway.config())?)
+}
+
+async fn configuration(State(cluster): State<Cluster>) -> Answer {
+    ok(&view::cluster::configuration(cluster.gateway.config()))
+}
+
+async fn job_manager_metrics(State(cluster): State<Cluster>, parameters: Parameters) -> Answer {
+    let metrics = metrics::of_job_manager(&cluster.jobs().await?, &cluster.task_managers().await?);
+    ok(&metrics::list(&metrics, parameters.get("get")))
+}
+
+/// Everything, for Prometheus to scrape.
+async fn prometheus(State(cluster): State<Cluster>) -> Answer {
+    let (jobs, task_managers) = (cluster.jobs().await?, cluster.task_managers().await?);
+    let registry = cluster.gateway.metrics().clone();
+    // Gauges may run user code, which may block or panic: not on the thread that serves.
+    let listed = tokio::task::spawn_blocking(move || registry.list()).await;
+    let listed = listed.map_err(|_| RestError::new(StatusCode::INTERNAL_SERVER_ERROR, "a metric of a user's function has panicked"))?;
+    let text = view::prometheus::exposition(&jobs, &task_managers, &listed);
+    Ok(([("content-type", "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+async fn jobs(State(cluster): State<Cluster>) -> Answer {
+    ok(&view::job::ids(&cluster.jobs().await?))
+}
+
+async fn jobs_overview(State(cluster): State<Cluster>) -> Answer {
+    ok(&view::job::overview(&cluster.jobs().await?))
+}
+
+async fn jobs_metrics(State(cluster): State<Cluster>, parameters: Parameters) -> Answer {
+    let wanted = |id: &str| parameters.get("jobs").is_none_or(|jobs| jobs.split(',').any(|job| job == id));
+    let jobs = cluster.jobs().await?;
+    let each: Vec<_> = jobs.iter().filter(|job| wanted(&job.id.to_string())).map(|job| metrics::of_job(job)).collect();
+    aggregated(&each, &parameters)
+}
+
+/// Metrics of several, put together as the parameters say.
+pub(crate) fn aggregated(each: &[metrics::Metrics], parameters: &Parameters) -> Answer {
+    let aggregated = metrics::aggregate(each, parameters.get("get"), parameters.get("agg"));
+    ok(&aggregated
+        .map_err(|unknown| RestError::bad_request(format!("there is no aggregation '{unknown}': expected min, max, avg, sum or skew")))?)
+}
+
+async fn task_managers(State(cluster): State<Cluster>) -> Answer {
+    ok(&view::task_manager::list(&cluster.task_managers().await?, &cluster.jobs().await?))
+}
+
+async fn task_manager(State(cluster): State<Cluster>, path: PathParameters) -> Answer {
+    let details = find_task_manager(&cluster, &path).await?;
+    ok(&view::task_manager::details(&details, &cluster.jobs().await?))
+}
+
+async fn task_manager_metrics(State(cluster): State<Cluster>, path: PathParameters, parameters: Parameters) -> Answer {
+    let details = find_task_manager(&cluster, &path).await?;
+    ok(&metrics::list(&metrics::of_task_manager(&details), parameters.get("get")))
+}
+
+async fn find_task_manager(cluster: &Cluster, path: &PathParameters) -> Answer<brisk_cluster::details::TaskManagerDetails> {
+    let id: String = path.get("taskmanagerid")?;
+    let known = cluster.task_managers().await?.into_iter().find(|task_manager| task_manager.id.to_string() == id);
+    known.ok_or_else(|| RestError::not_found(format!("Could not find TaskManager with id {id}")))
+}

@@ -1,0 +1,79 @@
+//! Binds a port and serves a cluster's view on a thread of its own, until it is dropped.
+
+use crate::cluster::Cluster;
+use crate::options::{REST_BIND_ADDRESS, REST_MAX_CONTENT_LENGTH, REST_PORT};
+use crate::routes;
+use brisk_base::options::Configuration;
+use brisk_base::{Result, ResultExt};
+use brisk_cluster::Gateway;
+use std::net::{SocketAddr, TcpListener};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// See the module.
+pub struct RestServer {
+    address: SocketAddr,
+    /// Ends the server when it is dropped.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl RestServer {
+    /// Serves a cluster as its configuration says; `None` when `rest.port` is not set.
+    ///
+    /// # Errors
+    /// When the configuration is wrong or the port cannot be had.
+    pub fn start_if_wanted(gateway: &Gateway) -> Result<Option<Self>> {
+        match gateway.config().get(&REST_PORT)? {
+            Some(port) => Self::start(gateway, port).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Serves a cluster on a port; 0 stands for any free one.
+    ///
+    /// # Errors
+    /// When the configuration is wrong or the port cannot be had.
+    pub fn start(gateway: &Gateway, port: u16) -> Result<Self> {
+        let listener = bind(gateway.config(), port)?;
+        let address = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        let limit = usize::try_from(gateway.config().get(&REST_MAX_CONTENT_LENGTH)?.0).unwrap_or(usize::MAX);
+        let router = routes::router(Cluster::new(gateway.clone())?, limit);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let listener = {
+            let _entered = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        let serve = move || {
+            runtime.spawn(async move { axum::serve(listener, router).await });
+            // Either way it is time to end. Requests that are under way are not waited for: their cluster ends.
+            let _ = runtime.block_on(stopped);
+        };
+        let thread = gateway.world().spawner.spawn("brisk-rest", Box::new(serve))?;
+        tracing::info!(%address, "serving REST");
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it is reached.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for RestServer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of the REST server has panicked");
+        }
+    }
+}
+
+fn bind(config: &Configuration, port: u16) -> Result<TcpListener> {
+    let host = config.get(&REST_BIND_ADDRESS)?;
+    TcpListener::bind((host.as_str(), port)).context(|| format!("binding '{host}:{port}' for REST ('rest.bind-address', 'rest.port')"))
+}

@@ -1,0 +1,141 @@
+//! All metrics in the text format of Prometheus (version 0.0.4), with the names and labels of Flink's `PrometheusReporter`.
+
+use super::metrics;
+use super::vertex::VertexView;
+use brisk_base::metrics::{MetricSnapshot, MetricValue};
+use brisk_cluster::details::{JobDetails, TaskManagerDetails};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// The quantiles of a histogram, as in Flink.
+const QUANTILES: [f64; 6] = [0.5, 0.75, 0.95, 0.98, 0.99, 0.999];
+
+/// Labels and their values.
+type Labels = BTreeMap<String, String>;
+
+/// Samples by metric: all of one name have to stand together.
+#[derive(Default)]
+struct Exposition(BTreeMap<String, (&'static str, String)>);
+
+/// Metrics of the JobManager, of jobs and tasks that run, and those that users' functions have registered.
+pub(crate) fn exposition(jobs: &[Arc<JobDetails>], task_managers: &[TaskManagerDetails], registered: &[MetricSnapshot]) -> String {
+    let mut out = Exposition::default();
+    for (name, value) in metrics::of_job_manager(jobs, task_managers) {
+        out.gauge(&["jobmanager", &name], &Labels::new(), &value);
+    }
+    for job in jobs.iter().filter(|job| !job.status.is_globally_terminal()) {
+        let labels: Labels =
+            [("job_id", job.id.to_string()), ("job_name", job.name.clone())].map(|(key, value)| (key.to_owned(), value)).into();
+        for (name, value) in metrics::of_job(job) {
+            out.gauge(&["jobmanager", "job", &name], &labels, &value);
+        }
+        for (vertex, subtasks) in job.plan.vertices.iter().zip(&job.subtasks) {
+            out.tasks(&VertexView { job, vertex, subtasks }, &labels);
+        }
+    }
+    registered.iter().for_each(|metric| out.registered(metric));
+    out.0.into_iter().fold(String::new(), |mut text, (name, (kind, samples))| {
+        let _ = write!(text, "# TYPE {name} {kind}\n{samples}");
+        text
+    })
+}
+
+impl Exposition {
+    /// A value as a text; what is no number is left out, as Prometheus knows nothing else.
+    fn gauge(&mut self, name: &[&str], labels: &Labels, value: &str) {
+        if let Ok(value) = value.parse::<f64>() {
+            self.sample("gauge", &metric_name(name), "", labels, value);
+        }
+    }
+
+    fn tasks(&mut self, vertex: &VertexView<'_>, of_job: &Labels) {
+        for (index, subtask) in vertex.subtasks.iter().enumerate() {
+            let own = [
+                ("host", "localhost".to_owned()),
+                ("tm_id", subtask.task_manager().map_or_else(String::new, |id| id.to_string())),
+                ("task_id", vertex.vertex.id.to_string()),
+                ("task_name", vertex.vertex.name.clone()),
+                ("subtask_index", index.to_string()),
+                ("task_attempt_num", subtask.attempt.to_string()),
+            ];
+            let mut labels = of_job.clone();
+            labels.extend(own.map(|(key, value)| (key.to_owned(), value)));
+            for (name, value) in metrics::of_subtask(vertex, subtask) {
+                self.gauge(&["taskmanager", "job", "task", &name], &labels, &value);
+            }
+        }
+    }
+
+    fn registered(&mut self, metric: &MetricSnapshot) {
+        let scope = metric.logical_scope.iter().map(String::as_str);
+        let name = metric_name(&scope.chain([metric.name.as_str()]).collect::<Vec<_>>());
+        let labels = &metric.variables;
+        match &metric.value {
+            // Flink shows counters as gauges, since they begin anew with a task.
+            MetricValue::Counter(count) => self.sample("gauge", &name, "", labels, *count as f64),
+            MetricValue::Int(value) => self.sample("gauge", &name, "", labels, *value as f64),
+            MetricValue::Float(value) => self.sample("gauge", &name, "", labels, *value),
+            MetricValue::Meter { rate, .. } => self.sample("gauge", &name, "", labels, *rate),
+            MetricValue::Text(_) => {}
+            MetricValue::Histogram(histogram) => {
+                self.sample("summary", &name, "_count", labels, histogram.count() as f64);
+                for quantile in QUANTILES {
+                    let mut labels = (**labels).clone();
+                    labels.insert("quantile".to_owned(), quantile.to_string());
+                    self.sample("summary", &name, "", &labels, histogram.quantile(quantile) as f64);
+                }
+            }
+        }
+    }
+
+    /// One line. A metric whose name another kind has taken is left out.
+    fn sample(&mut self, kind: &'static str, name: &str, suffix: &str, labels: &Labels, value: f64) {
+        let (known, samples) = self.0.entry(name.to_owned()).or_insert((kind, String::new()));
+        if *known == kind {
+            let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{}=\"{}\"", cleaned(key), escaped(value))).collect();
+            let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+            let _ = writeln!(samples, "{name}{suffix}{labels} {value}");
+        }
+    }
+}
+
+fn metric_name(parts: &[&str]) -> String {
+    format!("flink_{}", parts.iter().map(|part| cleaned(part)).collect::<Vec<_>>().join("_"))
+}
+
+/// Names have letters, digits and `_` only.
+fn cleaned(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brisk_base::ids::{JobId, TaskManagerId};
+    use brisk_base::metrics::MetricRegistry;
+    use brisk_base::world::World;
+
+    #[test]
+    fn registered_metrics_have_flinks_names_and_labels() {
+        let registry = MetricRegistry::new(&World::real());
+        let group = registry.root().task_manager("host-1", TaskManagerId(1)).job(JobId(2), "my \"job\"\n");
+        group.counter("my.count").inc_by(3);
+        let latency = group.add_group("my group").histogram("latency");
+        (1..=4).for_each(|value| latency.update(value));
+        group.computed_gauge("text", || "no number".to_owned());
+        let labels = format!(r#"host="host-1",job_id="{:032x}",job_name="my \"job\"\n",tm_id="{:032x}""#, 2, 1);
+        let text = exposition(&[], &[], &registry.list());
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("taskmanager_job")).collect();
+        assert_eq!(lines[0], "# TYPE flink_taskmanager_job_my_count gauge");
+        assert_eq!(lines[1], format!("flink_taskmanager_job_my_count{{{labels}}} 3"));
+        assert_eq!(lines[2], "# TYPE flink_taskmanager_job_my_group_latency summary");
+        assert_eq!(lines[3], format!("flink_taskmanager_job_my_group_latency_count{{{labels}}} 4"));
+        assert!(lines[4].contains(r#"quantile="0.5""#), "{}", lines[4]);
+        assert_eq!(lines.len(), 4 + QUANTILES.len());
+    }
+}

@@ -1,0 +1,221 @@
+//! What can be looked at.
+
+use crate::client::{Served, running_job};
+use crate::shape::assert_like_flink;
+use brisk_core::checkpoint_statistics::CheckpointOutcome;
+use serde_json::Value;
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// A cluster whose jobs take checkpoints all the time.
+fn served(folder: &std::path::Path) -> Served {
+    let folder = folder.to_string_lossy();
+    Served::new(&[
+        ("execution.checkpointing.interval", "20 ms"),
+        ("execution.checkpointing.num-retained", "2"),
+        ("execution.checkpointing.dir", &folder),
+        ("web.checkpoints.history", "5"),
+    ])
+}
+
+/// The vertex that reads from another.
+fn reading_vertex(job: &Value) -> String {
+    job["vertices"][1]["id"].as_str().expect("a job has two vertices").to_owned()
+}
+
+#[test]
+fn everything_looks_as_in_flink() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let served = served(dir.path());
+    let (job, path) = running_job(&served);
+    served.until(&format!("{path}/checkpoints"), |body| body["counts"]["completed"].as_u64() > Some(2));
+    let vertex = reading_vertex(&served.ok(&path));
+    let task_manager = served.ok("/taskmanagers")["taskmanagers"][0]["id"].as_str().expect("it has an id").to_owned();
+    let of_vertex = format!("{path}/vertices/{vertex}");
+    let paths = [
+        ("get_overview", "/overview".to_owned()),
+        ("get_config", "/config".to_owned()),
+        ("get_jobmanager_metrics", "/jobmanager/metrics".to_owned()),
+        ("get_jobs", "/jobs".to_owned()),
+        ("get_jobs_overview", "/v1/jobs/overview".to_owned()),
+        ("get_jobs_metrics", "/jobs/metrics".to_owned()),
+        ("get_jobs_jobid", path.clone()),
+        ("get_jobs_jobid_status", format!("{path}/status")),
+        ("get_jobs_jobid_plan", format!("{path}/plan")),
+        ("get_jobs_jobid_config", format!("{path}/config")),
+        ("get_jobs_jobid_exceptions", format!("{path}/exceptions")),
+        ("get_jobs_jobid_accumulators", format!("{path}/accumulators")),
+        ("get_jobs_jobid_execution_result", format!("{path}/execution-result")),
+        ("get_jobs_jobid_metrics", format!("{path}/metrics")),
+        (
+            "get_jobs_jobid_metrics_get_numRestarts_uptime_lastCheckpointDuration",
+            format!("{path}/metrics?get=numRestarts,uptime,lastCheckpointDuration"),
+        ),
+        ("get_jobs_jobid_checkpoints_config", format!("{path}/checkpoints/config")),
+        ("get_jobs_jobid_vertices_vertexid", of_vertex.clone()),
+        ("get_jobs_jobid_vertices_vertexid_accumulators", format!("{of_vertex}/accumulators")),
+        ("get_jobs_jobid_vertices_vertexid_metrics", format!("{of_vertex}/metrics")),
+        ("get_jobs_jobid_vertices_vertexid_subtasks_0", format!("{of_vertex}/subtasks/0")),
+        ("get_jobs_jobid_vertices_vertexid_subtasks_0_attempts_0", format!("{of_vertex}/subtasks/0/attempts/0")),
+        ("get_jobs_jobid_vertices_vertexid_subtasks_0_attempts_0_accumulators", format!("{of_vertex}/subtasks/0/attempts/0/accumulators")),
+        ("get_jobs_jobid_vertices_vertexid_jm_operator_metrics", format!("{of_vertex}/jm-operator-metrics")),
+        ("get_jobs_jobid_vertices_vertexid_subtasks_0_metrics", format!("{of_vertex}/subtasks/0/metrics")),
+        ("get_jobs_jobid_vertices_vertexid_subtasks_accumulators", format!("{of_vertex}/subtasks/accumulators")),
+        (
+            "get_jobs_jobid_vertices_vertexid_subtasks_metrics_get_numRecordsIn_numRecordsOut_agg_min_max_sum",
+            format!("{of_vertex}/subtasks/metrics?get=numRecordsIn,numRecordsOut&agg=min,max,sum"),
+        ),
+        ("get_jobs_jobid_vertices_vertexid_subtasktimes", format!("{of_vertex}/subtasktimes")),
+        ("get_jobs_jobid_vertices_vertexid_taskmanagers", format!("{of_vertex}/taskmanagers")),
+        ("get_jobs_jobid_vertices_vertexid_watermarks", format!("{of_vertex}/watermarks")),
+        ("get_taskmanagers", "/taskmanagers".to_owned()),
+        ("get_taskmanagers_taskmanagerid", format!("/taskmanagers/{task_manager}")),
+        ("get_jobs_xyz", "/jobs/xyz".to_owned()),
+        ("get_jobs_00000000000000000000000000000000", "/jobs/00000000000000000000000000000000".to_owned()),
+        ("get_nothing_here", "/nothing-here".to_owned()),
+    ];
+    for (name, path) in &paths {
+        let (status, body) = served.get(path);
+        assert_like_flink(name, status, &body);
+    }
+    // The newest may be under way, and then has not all that the captured one has.
+    let checkpoints = served.until(&format!("{path}/checkpoints"), |body| body["history"][0]["status"] == "COMPLETED");
+    assert_like_flink("get_jobs_jobid_checkpoints", 200, &checkpoints);
+    job.cancel();
+    served.until(&format!("{path}/status"), |body| body["status"] == "CANCELED");
+    for (name, path) in [("get_jobs_jobid_canceled", path.clone()), ("get_jobs_jobid_exceptions_canceled", format!("{path}/exceptions"))] {
+        assert_like_flink(name, 200, &served.ok(&path));
+    }
+    assert_eq!(served.ok(&path)["vertices"][1]["tasks"]["CANCELED"], 2);
+}
+
+#[test]
+fn figures_are_those_of_the_job() {
+    let served = Served::new(&[("taskmanager.numberOfTaskSlots", "3")]);
+    let (job, path) = running_job(&served);
+    let vertex = reading_vertex(&served.ok(&path));
+    let read = |body: &Value| {
+        body["subtasks"].as_array().map_or(0, |subtasks| subtasks.iter().filter_map(|one| one["metrics"]["read-records"].as_u64()).sum())
+    };
+    let body = served.until(&format!("{path}/vertices/{vertex}"), |body| read(body) > 100);
+    assert_eq!(body["parallelism"], 2);
+    let aggregated = &served.ok(&format!("{path}/vertices/{vertex}/subtasks/metrics?get=numRecordsIn&agg=sum"))[0];
+    assert!(aggregated["sum"].as_f64() >= Some(read(&body) as f64), "records only become more: {aggregated}");
+    let overview = served.ok("/overview");
+    assert_eq!([&overview["slots-total"], &overview["slots-available"], &overview["jobs-running"]], [3, 1, 1]);
+    let plan = served.ok(&format!("{path}/plan"));
+    let nodes = plan["plan"]["nodes"].as_array().expect("a list");
+    assert_eq!(nodes.iter().filter_map(|node| node["inputs"][0]["ship_strategy"].as_str()).collect::<Vec<_>>(), ["HASH"]);
+    let task_manager = &served.ok("/taskmanagers")["taskmanagers"][0];
+    assert_eq!([&task_manager["slotsNumber"], &task_manager["freeSlots"], &task_manager["assignedTasks"]], [3, 1, 4]);
+    let details = served.ok(&format!("/taskmanagers/{}", task_manager["id"].as_str().expect("an id")));
+    assert_eq!([&details["allocatedSlots"][0]["assignedTasks"], &details["allocatedSlots"][1]["assignedTasks"]], [2, 2]);
+    assert_eq!(served.request("PATCH", &path, "").0, 202);
+    job.wait_for(LONG).expect("it ends").expect_err("it was cancelled");
+    let overview = served.until("/overview", |body| body["slots-available"] == 3);
+    assert_eq!([&overview["jobs-running"], &overview["jobs-cancelled"]], [0, 1]);
+    let result = served.ok(&format!("{path}/execution-result"));
+    assert_eq!(result["job-execution-result"]["application-status"], "CANCELED");
+}
+
+#[test]
+fn checkpoints_are_told_with_what_they_took() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let served = served(dir.path());
+    let (job, path) = running_job(&served);
+    let statistics = served.until(&format!("{path}/checkpoints"), |body| body["counts"]["completed"].as_u64() > Some(7));
+    let history = statistics["history"].as_array().expect("a list");
+    assert_eq!(history.len(), 5, "as many as 'web.checkpoints.history' says");
+    let completed: Vec<&Value> = history.iter().filter(|checkpoint| checkpoint["status"] == "COMPLETED").collect();
+    let discarded: Vec<bool> = completed.iter().filter_map(|checkpoint| checkpoint["discarded"].as_bool()).collect();
+    assert!(!discarded[0] && discarded[discarded.len() - 1], "the newest are kept, older ones deleted: {discarded:?}");
+    let newest = completed[0];
+    assert_eq!([&newest["num_subtasks"], &newest["num_acknowledged_subtasks"]], [4, 4]);
+    assert!(newest["state_size"].as_u64() > Some(0), "{newest}");
+    assert!(newest["external_path"].as_str().is_some_and(|path| path.contains("chk-")), "{newest}");
+    let summary = &statistics["summary"]["state_size"];
+    assert!(summary["min"].as_u64() <= summary["avg"].as_u64() && summary["avg"].as_u64() <= summary["max"].as_u64(), "{summary}");
+    job.cancel();
+    job.wait_for(LONG).expect("it ends").expect_err("it was cancelled");
+    // The job being over, its checkpoints stay as they were.
+    let statistics = served.ok(&format!("{path}/checkpoints"));
+    let latest = &statistics["latest"]["completed"];
+    let details = served.ok(&format!("{path}/checkpoints/details/{}", latest["id"]));
+    assert_like_flink("get_jobs_jobid_checkpoints_details_checkpointid", 200, &details);
+    assert_eq!(details["state_size"], latest["state_size"]);
+    let tasks = details["tasks"].as_object().expect("tasks by vertex");
+    let sum: u64 = tasks.values().filter_map(|task| task["state_size"].as_u64()).sum();
+    assert_eq!((Some(sum), tasks.len()), (latest["state_size"].as_u64(), 2));
+    let vertex = reading_vertex(&served.ok(&path));
+    let subtasks = served.ok(&format!("{path}/checkpoints/details/{}/subtasks/{vertex}", latest["id"]));
+    assert_like_flink("get_jobs_jobid_checkpoints_details_checkpointid_subtasks_vertexid", 200, &subtasks);
+    let client = job.checkpoints();
+    assert_eq!(Some(client.counts.completed), statistics["counts"]["completed"].as_u64(), "the client is told the same");
+    let record = client.latest_completed.expect("there was one");
+    assert!(matches!(&record.outcome, CheckpointOutcome::Completed { path, .. } if *path == latest["external_path"]));
+    for missing in ["checkpoints/details/999999".to_owned(), format!("checkpoints/details/{}/subtasks/{}", latest["id"], "0".repeat(32))] {
+        let (status, body) = served.get(&format!("{path}/{missing}"));
+        assert_eq!(status, 404, "{body}");
+    }
+}
+
+#[test]
+fn a_failure_from_which_a_job_recovered_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path().to_string_lossy();
+    let served = Served::new(&[
+        ("execution.checkpointing.interval", "10 ms"),
+        ("execution.checkpointing.dir", &folder),
+        ("restart-strategy.type", "fixed-delay"),
+        ("restart-strategy.fixed-delay.attempts", "1"),
+        ("restart-strategy.fixed-delay.delay", "1 ms"),
+    ]);
+    let failing = served.start_failing_job("survivor");
+    let path = format!("/jobs/{}", failing.job.job_id());
+    served.until(&format!("{path}/checkpoints"), |body| body["counts"]["completed"].as_u64() > Some(0));
+    failing.fail();
+    let restored = served.until(&format!("{path}/checkpoints"), |body| body["counts"]["restored"] == 1);
+    assert!(restored["latest"]["restored"]["external_path"].as_str().is_some_and(|path| path.contains("chk-")), "{restored}");
+    assert_eq!(served.ok(&format!("{path}/metrics?get=numRestarts"))[0]["value"], "1");
+    let vertex = reading_vertex(&served.ok(&path));
+    assert_eq!(served.ok(&format!("{path}/vertices/{vertex}"))["subtasks"][0]["attempt"], 1);
+    assert_eq!(served.get(&format!("{path}/vertices/{vertex}/subtasks/0/attempts/0")).0, 404);
+    let history = served.ok(&format!("{path}/exceptions"))["exceptionHistory"].clone();
+    let failure = &history["entries"][0];
+    assert!(failure["stacktrace"].as_str().is_some_and(|text| text.contains("made to fail")), "{history}");
+    assert!(failure["taskName"].as_str().is_some_and(|name| name.contains("(1/1)")), "{history}");
+    assert_eq!([&history["truncated"], &served.ok(&format!("{path}/status"))["status"]], [&Value::from(false), &Value::from("RUNNING")]);
+    failing.fail();
+    failing.job.wait_for(LONG).expect("it ends").expect_err("it may fail once");
+    let result = served.until(&format!("{path}/execution-result"), |body| body["status"]["id"] == "COMPLETED");
+    let cause = &result["job-execution-result"]["failure-cause"]["stack-trace"];
+    assert!(cause.as_str().is_some_and(|text| text.contains("made to fail")), "{result}");
+    let entries = &served.ok(&format!("{path}/exceptions?maxExceptions=1"))["exceptionHistory"];
+    assert_eq!([&entries["entries"].as_array().map(Vec::len).into(), &entries["truncated"]], [&Value::from(1), &Value::from(true)]);
+}
+
+#[test]
+fn prometheus_gets_metrics_of_jobs_tasks_and_users() {
+    let served = Served::new(&[]);
+    let counting = served.start_failing_job("counting");
+    let path = format!("/jobs/{}", counting.job.job_id());
+    let value = |text: &str, name: &str| -> Option<f64> {
+        let line = text.lines().find(|line| line.starts_with(&format!("{name}{{")) && line.contains(r#"job_name="counting""#))?;
+        line.rsplit(' ').next()?.parse().ok()
+    };
+    let counted =
+        (0..100_000).map(|_| served.text("/metrics")).find(|text| value(text, "flink_taskmanager_job_task_operator_counted") > Some(0.0));
+    let text = counted.expect("the function counts");
+    assert!(value(&text, "flink_taskmanager_job_task_numRecordsIn").is_some(), "{text}");
+    assert_eq!(value(&text, "flink_jobmanager_job_numRestarts"), Some(0.0), "{text}");
+    assert!(text.contains("\nflink_jobmanager_numRunningJobs 1\n"), "{text}");
+    let types: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
+    let mut unique = types.clone();
+    unique.dedup();
+    assert_eq!(types, unique, "each metric once");
+    counting.job.cancel();
+    served.until(&format!("{path}/status"), |body| body["status"] == "CANCELED");
+    let text = served.text("/metrics");
+    assert!(!text.contains("counting"), "nothing is left of a job that is over: {text}");
+}
