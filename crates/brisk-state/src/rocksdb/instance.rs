@@ -23,6 +23,8 @@ const WRITE_BUFFER_BYTES: usize = 64 * 1024 * 1024;
 const LARGE_WRITE_BUFFERS: usize = 4 * 1024 * 1024;
 /// Bits per key of the filters that tell which files cannot have a key.
 const FILTER_BITS: f64 = 10.0;
+/// Part of a write buffer that a filter of its keys takes.
+const BUFFER_FILTER_RATIO: f64 = 0.1;
 
 /// One open database. Shared by the store, its frozen views and its snapshots; the last of them closes it and deletes its folder.
 pub(super) struct Instance {
@@ -133,6 +135,9 @@ pub(super) fn family_options(memory: &SharedMemory, env: Option<&Env>) -> Option
     options.set_block_based_table_factory(&blocks);
     options.set_prefix_extractor(SliceTransform::create_fixed_prefix(super::families::GROUP));
     options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    // A read looks into all write buffers first, and most keys are in none of them.
+    options.set_memtable_whole_key_filtering(true);
+    options.set_memtable_prefix_bloom_ratio(BUFFER_FILTER_RATIO);
     options.set_level_compaction_dynamic_level_bytes(true);
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_bottommost_compression_type(DBCompressionType::Zstd);
