@@ -5,6 +5,7 @@ pub use brisk_base::options::{
 };
 pub use brisk_cluster::options as cluster_options;
 pub use brisk_stream::options as stream_options;
+pub use brisk_table::options as table_options;
 
 brisk_base::option_enum! {
     /// Which threads poll the tasks of an embedded engine.
@@ -34,6 +35,7 @@ pub fn all() -> Vec<&'static dyn AnyOption> {
         brisk_core::job_graph::OPTIONS,
         cluster_options::OPTIONS,
         stream_options::OPTIONS,
+        table_options::OPTIONS,
         OPTIONS,
     ]
     .concat()

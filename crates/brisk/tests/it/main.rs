@@ -8,3 +8,5 @@ mod files;
 mod savepoints;
 #[cfg(test)]
 mod socket;
+#[cfg(test)]
+mod sql;
