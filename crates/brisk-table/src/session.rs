@@ -87,11 +87,11 @@ impl TableSession {
 
     fn run(&mut self, statement: Statement, text: &SqlText) -> Result<StatementResult> {
         match statement {
-            Statement::CreateTable(table) => self.create_table(table, text),
+            Statement::CreateTable(table) => self.create_table(*table, text),
             Statement::CreateView(view) => self.create_view(view, text),
             Statement::Drop(kind, name, if_exists) => self.catalog.drop(&name, kind, if_exists).map(|()| StatementResult::Done),
             Statement::Insert(insert) => self.insert(&[insert], text),
-            Statement::StatementSet(insertions) => self.insert(&insertions, text),
+            Statement::Insertions(insertions) => self.insert(&insertions, text),
             Statement::Query(query) => self.query(&query, text),
             Statement::Explain(statement) => self.explain(&statement, text).map(StatementResult::Text),
             Statement::Set(Some((key, value))) => {
@@ -207,7 +207,7 @@ impl TableSession {
             };
             computed.push(match &column.kind {
                 ColumnKind::Physical { .. } => None,
-                ColumnKind::Computed(expression) => Some(expression.clone()),
+                ColumnKind::Computed(expression) => Some((**expression).clone()),
             });
             fields.push(if event_time.is_some_and(|time| time.value == *name) { Mark::EventTime.on(field) } else { field });
         }

@@ -48,7 +48,8 @@ pub(crate) struct ColumnSource<R: ColumnReader> {
 }
 
 impl<R: ColumnReader> ColumnSource<R> {
-    pub(crate) fn new(
+    /// A source whose splits `list` finds, read by what `reader` makes.
+    pub(crate) fn factory(
         list: impl Fn() -> Result<Vec<R::Split>> + Send + Sync + 'static,
         reader: impl Fn(&RuntimeContext) -> Result<R> + Send + Sync + 'static,
     ) -> Arc<dyn OperatorFactory> {

@@ -49,7 +49,7 @@ impl TableConnector for FilesTable {
         let schema = table.schema.clone();
         let splits = move || files(&path);
         let reader = move |_: &RuntimeContext| Ok(FilesReader::new(format.clone(), schema.clone()));
-        Ok(TableSourceOperator { operator: OperatorSpec::Factory(ColumnSource::new(splits, reader)), bounded: true, parallelism: None })
+        Ok(TableSourceOperator { operator: OperatorSpec::Factory(ColumnSource::factory(splits, reader)), bounded: true, parallelism: None })
     }
 
     fn lookup(&self, table: &TableDeclaration) -> Result<Arc<dyn LookupTable>> {

@@ -28,7 +28,7 @@ impl TableConnector for NexmarkTable {
         let bounded = config.end < u64::MAX;
         let (first, end) = (config.first, config.end);
         let splits = move || Ok(splits(first, end));
-        let source = ColumnSource::new(splits, move |_| Ok(NexmarkReader::new(config.clone())));
+        let source = ColumnSource::factory(splits, move |_| Ok(NexmarkReader::new(config.clone())));
         Ok(TableSourceOperator { operator: OperatorSpec::Factory(source), bounded, parallelism: None })
     }
 }

@@ -15,7 +15,7 @@ pub(super) const LAST_NAMES: [&str; 9] = ["Archer", "Baker", "Cooper", "Dyer", "
 const HOT_CHANNELS: [&str; 4] = ["Google", "Facebook", "Baidu", "Apple"];
 
 /// Ratio of two neighbours of 1024 steps from 10^2 to 10^8: 10^(6/1024).
-const PRICE_STEP: f64 = 1.013_582_890_201_848_1;
+const PRICE_STEP: f64 = 1.013_582_890_201_848;
 
 /// See the module.
 pub(super) struct Texts {

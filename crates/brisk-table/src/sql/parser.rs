@@ -66,7 +66,7 @@ impl<'a> StatementReader<'a> {
         let _ = self.word("TEMPORARY");
         let next = self.parser.peek_token();
         if self.word("TABLE") {
-            self.create_table().map(Statement::CreateTable)
+            self.create_table().map(|table| Statement::CreateTable(Box::new(table)))
         } else if self.word("VIEW") {
             self.create_view().map(Statement::CreateView)
         } else {
@@ -125,7 +125,7 @@ impl<'a> StatementReader<'a> {
             return Err(self.at(&first, &format!("there are two columns named '{}'", other.name.value)));
         }
         let kind = if self.word("AS") {
-            ColumnKind::Computed(self.read(Parser::parse_expr)?)
+            ColumnKind::Computed(Box::new(self.read(Parser::parse_expr)?))
         } else {
             let data_type = self.read(Parser::parse_data_type)?;
             let mut nullable = true;
@@ -232,7 +232,7 @@ impl<'a> StatementReader<'a> {
             insertions.push(self.insert()?);
             self.expect(&Token::SemiColon)?;
         }
-        Ok(Statement::StatementSet(insertions))
+        Ok(Statement::Insertions(insertions))
     }
 
     fn set(&mut self) -> Result<Statement> {
@@ -411,7 +411,7 @@ mod tests {
         assert!(matches!(parse("DESC t").unwrap(), Statement::Describe(_)));
         assert!(matches!(parse("INSERT INTO t (a) SELECT 1").unwrap(), Statement::Insert(insert) if insert.columns.len() == 1));
         let set = "EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT 1; INSERT INTO b SELECT 2; END";
-        assert!(matches!(parse(set).unwrap(), Statement::StatementSet(insertions) if insertions.len() == 2));
+        assert!(matches!(parse(set).unwrap(), Statement::Insertions(insertions) if insertions.len() == 2));
         assert!(parse("SELECT * FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(ts), INTERVAL '10' SECOND))").is_ok());
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub enum Statement {
     /// `CREATE TABLE`.
     #[doc(hidden)]
-    CreateTable(CreateTable),
+    CreateTable(Box<CreateTable>),
     /// `CREATE VIEW`.
     #[doc(hidden)]
     CreateView(CreateView),
@@ -20,7 +20,7 @@ pub enum Statement {
     Insert(Insert),
     /// Several insertions as one job.
     #[doc(hidden)]
-    StatementSet(Vec<Insert>),
+    Insertions(Vec<Insert>),
     /// `SELECT`, `WITH`, `VALUES`.
     Query(Box<Query>),
     /// `EXPLAIN`.
@@ -85,7 +85,7 @@ pub(crate) enum ColumnKind {
         nullable: bool,
     },
     /// From other columns.
-    Computed(Expr),
+    Computed(Box<Expr>),
 }
 
 /// `WATERMARK FOR column AS expression`.

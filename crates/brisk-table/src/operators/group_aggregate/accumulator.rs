@@ -269,7 +269,7 @@ impl<'a> Input<'a> {
             let missing = || Error::bug(format!("column {index} is missing: the batch has {} columns", batch.columns.len()));
             batch.columns.get(index as usize).ok_or_else(missing)
         };
-        let filter = call.filter.map(|index| column(index).map(|column| chosen(column))).transpose()?;
+        let filter = call.filter.map(|index| column(index).map(chosen)).transpose()?;
         let Some(index) = call.aggregate.column() else {
             return Ok(Self { call, values: Values::Rows, nulls: None, filter, keys: Vec::new() });
         };
