@@ -1,18 +1,20 @@
-//! The command line of Brisk.
+//! The command `brisk`.
 //!
 //! | what | file |
 //! |---|---|
+//! | `sql`: statements, with an engine inside of this process | [`sql`] |
 //! | `list`, `info`, `cancel`, `stop`, `savepoint`, `checkpoint`: jobs of a cluster, over REST | [`cluster`] |
 //!
 //! It ends with 0 when what was asked for is done, else with 1 and the reason.
 
 mod cluster;
+mod sql;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 use std::process::ExitCode;
 
-/// Looks at the jobs of a cluster, and controls them.
+/// Stateful stream processing.
 #[derive(Parser)]
 #[command(name = "brisk", version, arg_required_else_help = true)]
 struct Cli {
@@ -23,6 +25,8 @@ struct Cli {
 /// What there is to do.
 #[derive(clap::Subcommand)]
 enum Command {
+    /// Executes SQL statements with an engine inside of this process.
+    Sql(sql::SqlArguments),
     #[command(flatten)]
     Cluster(cluster::Command),
 }
@@ -30,6 +34,13 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(Cli { command: Command::Cluster(command) }) => cluster::run(command),
+        Ok(Cli { command: Command::Sql(arguments) }) => match sql::run(&arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
+        },
         Err(error) => {
             // Where it is printed to may be closed; then nobody reads the reason either.
             let _ = error.print();

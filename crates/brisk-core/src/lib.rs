@@ -19,4 +19,5 @@ pub mod registry;
 pub mod sink;
 pub mod source;
 pub mod state;
+pub mod table;
 pub mod types;

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | text lines | [`TextLines`] | [`DisplayLines`] |
 //! | csv | [`Csv`] | [`Csv`] |
+//! | csv, for tables | [`CsvColumns`] | |
 //!
 //! Files that end in `.gz` are decompressed while they are read ([`FileInput`]).
 
@@ -18,7 +19,7 @@ mod lines;
 mod text;
 pub mod timestamp;
 
-pub use csv::Csv;
+pub use csv::{Csv, CsvColumns, CsvColumnsReader};
 pub use excerpt::excerpt;
 pub use format::{FileRange, Position, ReadFormat, RecordReader, RecordWriter, WriteFormat};
 pub use input::{Compression, FileInput};

@@ -51,6 +51,7 @@ pub fn columnar_sum_job(job: &ColumnarSum) -> StreamGraph {
 fn aggregation(job: &ColumnarSum) -> GroupAggregateConfig {
     let key = if job.source.text_keys { GroupKey::Row { columns: vec![0] } } else { GroupKey::Number { column: 0 } };
     let aggregates = vec![Aggregate::SumBigint { column: 1 }, Aggregate::SumDouble { column: 2 }, Aggregate::CountAll];
+    let aggregates = aggregates.into_iter().map(Into::into).collect();
     GroupAggregateConfig { key, aggregates, row_exact: job.row_exact }
 }
 

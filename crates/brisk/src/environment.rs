@@ -50,11 +50,7 @@ impl EnvironmentExt for StreamEnvironment {
     }
 
     fn get_with(config: Configuration) -> Result<Self> {
-        let mut effective = configured(std::env::var_os(CONFIGURATION_VARIABLE))?;
-        effective.extend(&config);
-        for warning in effective.check(&options::all())? {
-            tracing::warn!("{warning}");
-        }
+        let effective = effective(&config)?;
         Ok(Self::new(Arc::new(Embedded::new(effective.clone())), effective))
     }
 
@@ -69,6 +65,16 @@ impl EnvironmentExt for StreamEnvironment {
     fn socket_text_stream(&self, host: &str, port: u16) -> DataStream<String> {
         self.from_source(SocketSource::new(host, port), WatermarkStrategy::no_watermarks(), "Socket").set_parallelism(1)
     }
+}
+
+/// The options of the file that the environment names, overridden by these.
+pub(crate) fn effective(config: &Configuration) -> Result<Configuration> {
+    let mut effective = configured(std::env::var_os(CONFIGURATION_VARIABLE))?;
+    effective.extend(config);
+    for warning in effective.check(&options::all())? {
+        tracing::warn!("{warning}");
+    }
+    Ok(effective)
 }
 
 /// The options of the file that the environment names.

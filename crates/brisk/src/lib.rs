@@ -32,6 +32,7 @@ mod environment;
 pub mod options;
 pub mod prelude;
 mod progress;
+mod sql;
 
 pub use brisk_base::{Error, ErrorKind, Millis, Result, ResultExt, Timestamp, ids, metrics, time, world};
 pub use brisk_connectors as connectors;
@@ -39,7 +40,9 @@ pub use brisk_core::{accumulator, batch, checkpoint_statistics, element, functio
 pub use brisk_formats as formats;
 pub use brisk_stream as stream;
 pub use brisk_stream::StreamEnvironment;
+pub use brisk_table as table;
 pub use environment::EnvironmentExt;
+pub use sql::sql_session;
 
 /// What derived code names.
 #[doc(hidden)]

@@ -7,6 +7,7 @@ pub use brisk_cluster::options as cluster_options;
 #[cfg(feature = "rest")]
 pub use brisk_rest::options as rest_options;
 pub use brisk_stream::options as stream_options;
+pub use brisk_table::options as table_options;
 
 brisk_base::option_enum! {
     /// Which threads poll the tasks of an embedded engine.
@@ -38,6 +39,7 @@ pub fn all() -> Vec<&'static dyn AnyOption> {
         brisk_core::job_graph::OPTIONS,
         cluster_options::OPTIONS,
         stream_options::OPTIONS,
+        table_options::OPTIONS,
         OPTIONS,
     ]
     .concat()

@@ -9,6 +9,7 @@ mod foundation;
 mod killing;
 mod proof;
 mod record;
+mod sql;
 mod state;
 
 use crate::args::Args;
@@ -33,7 +34,7 @@ pub(crate) struct Point {
 
 /// All names with their points.
 fn registry() -> Vec<(&'static str, &'static [Point])> {
-    vec![("foundation", foundation::POINTS), ("state", state::POINTS)]
+    vec![("foundation", foundation::POINTS), ("state", state::POINTS), ("sql", sql::POINTS)]
 }
 
 pub(crate) fn command(raw: Vec<String>) -> Result<()> {

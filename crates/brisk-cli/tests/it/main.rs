@@ -1,3 +1,4 @@
-//! The command line against a cluster that really runs.
+//! The command as its user sees it: output, errors, exit code; SQL, and jobs of a cluster that really runs.
 
 mod jobs;
+mod sql;

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 /// The files that these paths stand for, with their sizes.
-pub(super) fn list(paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, u64>> {
+pub(crate) fn list(paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, u64>> {
     let mut files = BTreeMap::new();
     for path in paths {
         list_path(path, &mut files).context(|| format!("path '{}'", path.display()))?;

@@ -10,6 +10,7 @@ mod pattern;
 mod sink;
 mod source;
 mod split;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -17,3 +18,4 @@ pub use config::FileSource;
 pub use enumerator::PendingFiles;
 pub use sink::{BasePathBuckets, BucketAssigner, BucketContext, DateTimeBuckets, FileSink, PendingPart, RollingPolicy};
 pub use split::FileSplit;
+pub use table::FilesTable;

@@ -3,10 +3,13 @@
 //! Columns are matched with the fields of a struct by the names in the header; without a header, by their order. An empty field is `None`
 //! for an `Option`. Rows may span lines (quoted line breaks), so a csv file is always read as a whole by one reader.
 
+mod columns;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
+
+pub use columns::{CsvColumns, CsvColumnsReader};
 
 use crate::format::{FileRange, ReadFormat, RecordReader, RecordWriter, WriteFormat};
 use crate::input::FileInput;

@@ -269,7 +269,7 @@ impl Job {
         }
         let entries =
             self.model.values().map(|(number, list, map)| usize::from(number.is_some()) + usize::from(!list.is_empty()) + map.len());
-        assert_eq!(self.subtasks.iter_mut().map(|store| store.entries()).sum::<Result<usize>>()?, entries.sum());
+        assert_eq!(self.subtasks.iter_mut().map(|store| store.entries()).sum::<Result<usize>>()?, entries.sum::<usize>());
         Ok(())
     }
 }

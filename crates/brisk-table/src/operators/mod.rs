@@ -6,13 +6,22 @@
 //! | `group-aggregate` | [`group_aggregate`]: sums and counts per key over a changelog |
 //! | `print` | [`mod@print`]: shows each row on standard output |
 //! | of the program's choice | [`collect`]: keeps rows in memory, for tests and small results |
+//! | none: SQL alone makes them | [`join`], [`rank`], [`window_aggregate`]; filters and expressions, windows, watermarks |
 //!
 //! A configuration is a [`Record`]; its encoding is what a graph carries.
 
+pub(crate) mod calc;
 pub mod changelog_generator;
 pub mod collect;
 pub mod group_aggregate;
+pub mod join;
+pub(crate) mod lookup_join;
 pub mod print;
+pub mod rank;
+pub mod row;
+pub(crate) mod watermark_assigner;
+pub mod window_aggregate;
+pub(crate) mod window_table;
 
 use brisk_base::Result;
 use brisk_core::operator::OperatorSpec;

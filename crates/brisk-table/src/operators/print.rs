@@ -3,7 +3,8 @@
 use crate::cell::cells;
 use brisk_base::Result;
 use brisk_core::batch::{AnyBatch, BatchType, Columns};
-use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, Rest, RuntimeContext};
+use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, OperatorSpec, Rest, RuntimeContext};
+use brisk_core::table::{TableConnector, TableDeclaration, TableSinkOperator};
 use brisk_core::types::Record;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -26,6 +27,19 @@ impl Print {
     /// A sink with this configuration.
     pub const fn new(config: PrintConfig) -> Self {
         Self(config)
+    }
+}
+
+/// Serves tables with `'connector' = 'print'`.
+pub(crate) struct PrintTable;
+
+impl TableConnector for PrintTable {
+    fn sink(&self, table: &TableDeclaration) -> Result<TableSinkOperator> {
+        let options = table.options();
+        let identifier = options.get("print-identifier", "a text")?.unwrap_or_default();
+        options.finish()?;
+        let operator = OperatorSpec::Factory(Arc::new(Print::new(PrintConfig { identifier })));
+        Ok(TableSinkOperator { operator, takes_changes: true, parallelism: None })
     }
 }
 

@@ -15,6 +15,7 @@ use brisk_core::operator::{
 use brisk_core::source::SourceEvent;
 use brisk_core::state::{
     EntryVisitor, KeyedStateMeta, OperatorRestore, OperatorSnapshot, OperatorStateSnapshot, RestoredKeyedState, RestoredOperatorState,
+    StateBackend,
 };
 use brisk_core::types::{KeyGroup, KeyGroupRange};
 use std::collections::BTreeMap;
@@ -81,6 +82,13 @@ impl Driver {
         Self::in_runtime(runtime, factory)
     }
 
+    /// With its state in a backend of the test's choice.
+    pub(crate) fn with_backend(factory: &dyn OperatorFactory, backend: Arc<dyn StateBackend>) -> Self {
+        let mut runtime = runtime();
+        runtime.state.backend = Some(backend);
+        Self::in_runtime(runtime, factory)
+    }
+
     /// What a checkpoint leaves that is taken now.
     pub(crate) fn snapshot(&mut self, checkpoint: CheckpointId) -> OperatorRestore {
         let (kind, alignment) = (SnapshotKind::Savepoint, Alignment::Aligned);
@@ -117,9 +125,14 @@ impl Driver {
 
     /// Feeds a batch until it is consumed.
     pub(crate) fn batch(&mut self, batch: Columns) -> Result<()> {
+        self.batch_to(0, batch)
+    }
+
+    /// Feeds a batch to one input until it is consumed.
+    pub(crate) fn batch_to(&mut self, input: usize, batch: Columns) -> Result<()> {
         let mut rest: Box<dyn brisk_core::batch::AnyBatch> = Box::new(batch);
         for _ in 0..1000 {
-            rest = match self.call(|operator, cx| operator.process_batch(0, rest, cx))? {
+            rest = match self.call(|operator, cx| operator.process_batch(input, rest, cx))? {
                 Rest::Consumed => return Ok(()),
                 Rest::More(rest) => rest,
                 Rest::Blocked(rest) => {

@@ -34,6 +34,7 @@ fn config(text_keys: bool, row_exact: bool) -> GroupAggregateConfig {
     let key = if text_keys { GroupKey::Row { columns: vec![1] } } else { GroupKey::Number { column: 1 } };
     let aggregates =
         vec![Aggregate::SumBigint { column: 0 }, Aggregate::SumDouble { column: 2 }, Aggregate::CountAll, Aggregate::Count { column: 0 }];
+    let aggregates = aggregates.into_iter().map(Into::into).collect();
     GroupAggregateConfig { key, aggregates, row_exact }
 }
 

@@ -5,3 +5,8 @@ mod driver;
 mod generator;
 mod group_aggregate;
 mod job;
+mod join;
+mod rank;
+mod statements;
+mod streams;
+mod window_aggregate;

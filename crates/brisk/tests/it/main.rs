@@ -10,3 +10,5 @@ mod rest;
 mod savepoints;
 #[cfg(test)]
 mod socket;
+#[cfg(test)]
+mod sql;

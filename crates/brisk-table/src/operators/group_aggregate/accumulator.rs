@@ -1,46 +1,62 @@
 //! What is kept per key, and how rows are added to it.
 
-use super::Aggregate;
+use super::distinct::DistinctValues;
+use super::{Aggregate, AggregateCall};
+use crate::operators::row::{ColumnKey, RowKey, ValueBuilder, fields};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::types::{Decimal128Type, Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef};
-use arrow_buffer::NullBuffer;
+use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::DataType;
 use brisk_base::{Error, Result};
 use brisk_core::batch::Columns;
 use brisk_core::types::Record;
 
 /// State of one aggregate.
-#[derive(Clone, Copy, PartialEq, Debug, Record)]
+#[derive(Clone, PartialEq, Debug, Record)]
 pub enum Accumulator {
     /// Of both counts.
     Count {
         /// Rows, or values.
         count: i64,
     },
-    /// Of [`Aggregate::SumBigint`].
+    /// Of sum and mean of whole numbers.
     SumBigint {
         /// Their sum, wrapped around.
         sum: i64,
         /// Values that are not null.
         values: i64,
     },
-    /// Of [`Aggregate::SumDouble`].
+    /// Of sum and mean of floating point numbers.
     SumDouble {
         /// Their sum.
         sum: f64,
         /// Values that are not null.
         values: i64,
     },
+    /// Of sum and mean of decimal numbers.
+    SumDecimal {
+        /// Their sum, wrapped around, in units of their scale.
+        sum: i128,
+        /// Values that are not null.
+        values: i64,
+    },
+    /// Of the least and the greatest value.
+    Extreme {
+        /// Bytes of a row of the value alone; none, if there is none.
+        value: Vec<u8>,
+    },
 }
 
 impl Accumulator {
     /// Of no row.
-    pub(super) const fn empty(aggregate: &Aggregate) -> Self {
+    pub(crate) const fn empty(aggregate: &Aggregate) -> Self {
         match aggregate {
             Aggregate::CountAll | Aggregate::Count { .. } => Self::Count { count: 0 },
-            Aggregate::SumBigint { .. } => Self::SumBigint { sum: 0, values: 0 },
-            Aggregate::SumDouble { .. } => Self::SumDouble { sum: 0.0, values: 0 },
+            Aggregate::SumBigint { .. } | Aggregate::AvgBigint { .. } => Self::SumBigint { sum: 0, values: 0 },
+            Aggregate::SumDouble { .. } | Aggregate::AvgDouble { .. } => Self::SumDouble { sum: 0.0, values: 0 },
+            Aggregate::SumDecimal { .. } | Aggregate::AvgDecimal { .. } => Self::SumDecimal { sum: 0, values: 0 },
+            Aggregate::Min { .. } | Aggregate::Max { .. } => Self::Extreme { value: Vec::new() },
         }
     }
 
@@ -49,21 +65,98 @@ impl Accumulator {
             Self::Count { count } => *count = 0,
             Self::SumBigint { sum, values } => (*sum, *values) = (0, 0),
             Self::SumDouble { sum, values } => (*sum, *values) = (0.0, 0),
+            Self::SumDecimal { sum, values } => (*sum, *values) = (0, 0),
+            Self::Extreme { value } => value.clear(),
         }
     }
 
     /// Whether both have the same result, as it is shown.
-    pub(super) fn same_result(&self, other: &Self) -> bool {
+    pub(super) fn same_result(&self, other: &Self, aggregate: &Aggregate) -> bool {
+        let mean = matches!(aggregate, Aggregate::AvgBigint { .. } | Aggregate::AvgDouble { .. } | Aggregate::AvgDecimal { .. });
         match (self, other) {
+            (one, two) if mean => one == two,
             (Self::SumBigint { sum: one, values: some }, Self::SumBigint { sum: two, values: other }) => {
                 (*some > 0) == (*other > 0) && (*some <= 0 || one == two)
             }
             (Self::SumDouble { sum: one, values: some }, Self::SumDouble { sum: two, values: other }) => {
                 (*some > 0) == (*other > 0) && (*some <= 0 || one.to_bits() == two.to_bits())
             }
+            (Self::SumDecimal { sum: one, values: some }, Self::SumDecimal { sum: two, values: other }) => {
+                (*some > 0) == (*other > 0) && (*some <= 0 || one == two)
+            }
             (one, two) => one == two,
         }
     }
+
+    /// Folds the state of other rows in.
+    ///
+    /// # Errors
+    /// When it belongs to another aggregate.
+    pub(crate) fn merge(&mut self, aggregate: &Aggregate, other: &Self) -> Result<()> {
+        match (self, other) {
+            (Self::Count { count }, Self::Count { count: more }) => *count += more,
+            (Self::SumBigint { sum, values }, Self::SumBigint { sum: more, values: further }) => {
+                *sum = sum.wrapping_add(*more);
+                *values += further;
+            }
+            (Self::SumDouble { sum, values }, Self::SumDouble { sum: more, values: further }) => {
+                *sum += more;
+                *values += further;
+            }
+            (Self::SumDecimal { sum, values }, Self::SumDecimal { sum: more, values: further }) => {
+                *sum = sum.wrapping_add(*more);
+                *values += further;
+            }
+            (Self::Extreme { value }, Self::Extreme { value: other }) => {
+                if is_better(aggregate, other, value) {
+                    value.clone_from(other);
+                }
+            }
+            _ => return Err(other_aggregates()),
+        }
+        Ok(())
+    }
+
+    /// Adds the result to a column.
+    ///
+    /// # Errors
+    /// When the state belongs to another type of value.
+    pub(crate) fn write(&self, aggregate: &Aggregate, column: &mut ValueBuilder) -> Result<()> {
+        match (self, aggregate) {
+            (Self::Count { count }, _) => column.push_i64(*count),
+            (Self::SumBigint { values, .. } | Self::SumDouble { values, .. } | Self::SumDecimal { values, .. }, _) if *values <= 0 => {
+                column.push_null();
+            }
+            (Self::SumBigint { sum, values }, Aggregate::AvgBigint { .. }) => column.push_i64(sum.wrapping_div(*values)),
+            (Self::SumBigint { sum, .. }, _) => column.push_i64(*sum),
+            (Self::SumDouble { sum, values }, Aggregate::AvgDouble { .. }) => column.push_f64(sum / *values as f64),
+            (Self::SumDouble { sum, .. }, _) => column.push_f64(*sum),
+            (Self::SumDecimal { sum, values }, Aggregate::AvgDecimal { shift, .. }) => match mean(*sum, *values, *shift) {
+                Some(mean) => column.push_i128(mean),
+                None => column.push_null(),
+            },
+            (Self::SumDecimal { sum, .. }, _) => column.push_i128(*sum),
+            (Self::Extreme { value }, _) => match fields(value).next() {
+                Some(field) => column.push_field(field?)?,
+                None => column.push_null(),
+            },
+        }
+        Ok(())
+    }
+}
+
+/// A mean with more digits behind the point, rounded half away from zero.
+fn mean(sum: i128, values: i64, shift: u8) -> Option<i128> {
+    let scaled = sum.checked_mul(10_i128.checked_pow(u32::from(shift))?)?;
+    let (quotient, rest) = (scaled / i128::from(values), scaled % i128::from(values));
+    let round = rest.unsigned_abs() * 2 >= values.unsigned_abs().into();
+    Some(quotient + if round { scaled.signum() } else { 0 })
+}
+
+/// Whether a value takes the place of the best so far.
+fn is_better(aggregate: &Aggregate, candidate: &[u8], best: &[u8]) -> bool {
+    let [none, first] = [candidate, best].map(<[u8]>::is_empty);
+    !none && (first || if matches!(aggregate, Aggregate::Min { .. }) { candidate < best } else { candidate > best })
 }
 
 /// State of one key.
@@ -76,21 +169,33 @@ pub struct GroupState {
 }
 
 impl GroupState {
-    pub(super) fn empty(aggregates: &[Aggregate]) -> Self {
-        Self { rows: 0, accumulators: aggregates.iter().map(Accumulator::empty).collect() }
+    pub(crate) fn empty(calls: &[AggregateCall]) -> Self {
+        Self { rows: 0, accumulators: calls.iter().map(|call| Accumulator::empty(&call.aggregate)).collect() }
     }
 }
 
 /// The column that an aggregate reads.
-enum Input<'a> {
+enum Values<'a> {
     Rows,
-    Values(Option<&'a NullBuffer>),
-    Bigint(&'a [i64], Option<&'a NullBuffer>),
-    Double(&'a [f64], Option<&'a NullBuffer>),
+    Any,
+    Bigint(&'a [i64]),
+    Double(&'a [f64]),
+    Decimal(&'a [i128]),
+}
+
+/// What one aggregate reads in one batch.
+struct Input<'a> {
+    call: &'a AggregateCall,
+    values: Values<'a>,
+    nulls: Option<&'a NullBuffer>,
+    /// Which rows it takes; all, if there is none.
+    filter: Option<BooleanBuffer>,
+    /// The values as rows of their own, where they are compared.
+    keys: Vec<RowKey>,
 }
 
 /// The columns that the aggregates read in one batch, and the signs of its rows.
-pub(super) struct Inputs<'a> {
+pub(crate) struct Inputs<'a> {
     inputs: Vec<Input<'a>>,
     /// Empty when all rows are added.
     signs: &'a [i64],
@@ -101,27 +206,9 @@ impl<'a> Inputs<'a> {
     ///
     /// # Errors
     /// When a column is missing or has another type than its aggregate takes.
-    pub(super) fn new(aggregates: &[Aggregate], batch: &'a Columns, signs: &'a [i64]) -> Result<Self> {
-        let column = |index: u32| {
-            let missing = || Error::bug(format!("column {index} is missing: the batch has {} columns", batch.columns.len()));
-            batch.columns.get(index as usize).ok_or_else(missing)
-        };
-        let nulls = |column: &'a ArrayRef| column.nulls().filter(|nulls| nulls.null_count() > 0);
-        let input = |aggregate: &Aggregate| {
-            Ok(match aggregate {
-                Aggregate::CountAll => Input::Rows,
-                Aggregate::Count { column: index } => Input::Values(nulls(column(*index)?)),
-                Aggregate::SumBigint { column: index } => {
-                    let column = of_type(column(*index)?, *index, &DataType::Int64)?;
-                    Input::Bigint(column.as_primitive::<Int64Type>().values(), nulls(column))
-                }
-                Aggregate::SumDouble { column: index } => {
-                    let column = of_type(column(*index)?, *index, &DataType::Float64)?;
-                    Input::Double(column.as_primitive::<Float64Type>().values(), nulls(column))
-                }
-            })
-        };
-        Ok(Self { inputs: aggregates.iter().map(input).collect::<Result<_>>()?, signs })
+    pub(crate) fn new(calls: &'a [AggregateCall], batch: &'a Columns, signs: &'a [i64]) -> Result<Self> {
+        let inputs = calls.iter().map(|call| Input::new(call, batch)).collect::<Result<_>>()?;
+        Ok(Self { inputs, signs })
     }
 
     fn sign(&self, row: u32) -> i64 {
@@ -132,50 +219,121 @@ impl<'a> Inputs<'a> {
     ///
     /// # Errors
     /// When the group's state belongs to other aggregates.
-    pub(super) fn add(&self, rows: &[u32], group: &mut GroupState) -> Result<()> {
+    pub(crate) fn add(&self, rows: &[u32], group: &mut GroupState, distinct: &mut dyn DistinctValues) -> Result<()> {
         let mut from = 0;
         for (at, row) in rows.iter().enumerate() {
             group.rows += self.sign(*row);
             if group.rows == 0 {
-                self.add_to(&rows[from..=at], &mut group.accumulators)?;
+                self.add_to(&rows[from..=at], &mut group.accumulators, distinct)?;
                 group.accumulators.iter_mut().for_each(Accumulator::reset);
+                distinct.clear()?;
                 from = at + 1;
             }
         }
-        self.add_to(&rows[from..], &mut group.accumulators)
+        self.add_to(&rows[from..], &mut group.accumulators, distinct)
     }
 
-    fn add_to(&self, rows: &[u32], accumulators: &mut [Accumulator]) -> Result<()> {
+    fn add_to(&self, rows: &[u32], accumulators: &mut [Accumulator], distinct: &mut dyn DistinctValues) -> Result<()> {
         if accumulators.len() != self.inputs.len() {
             return Err(other_aggregates());
         }
-        for (input, accumulator) in self.inputs.iter().zip(accumulators) {
-            match (input, accumulator) {
-                (Input::Rows, Accumulator::Count { count }) => self.each(rows, None, |_, sign| *count += sign),
-                (Input::Values(nulls), Accumulator::Count { count }) => self.each(rows, *nulls, |_, sign| *count += sign),
-                (Input::Bigint(of, nulls), Accumulator::SumBigint { sum, values }) => self.each(rows, *nulls, |row, sign| {
-                    *sum = sum.wrapping_add(of[row].wrapping_mul(sign));
-                    *values += sign;
-                }),
-                (Input::Double(of, nulls), Accumulator::SumDouble { sum, values }) => self.each(rows, *nulls, |row, sign| {
-                    *sum += of[row] * sign as f64;
-                    *values += sign;
-                }),
-                _ => return Err(other_aggregates()),
+        let rows_with_signs = |input: &Input<'_>, add: &mut dyn FnMut(usize, i64)| {
+            let taken = rows.iter().map(|row| *row as usize).filter(|row| input.takes(*row));
+            taken.for_each(|row| add(row, self.signs.get(row).copied().unwrap_or(1)));
+        };
+        for (index, (input, accumulator)) in (0..).zip(self.inputs.iter().zip(accumulators)) {
+            if !input.call.keeps_values() {
+                rows_with_signs(input, &mut |row, sign| input.add(row, sign, accumulator));
+                continue;
+            }
+            let mut changes = Vec::new();
+            rows_with_signs(input, &mut |row, sign| changes.push((row, sign)));
+            for (row, sign) in &mut changes {
+                *sign = distinct.add(index, &input.keys[*row], *sign)?;
+            }
+            if let Accumulator::Extreme { value } = accumulator {
+                if !changes.is_empty() {
+                    *value = distinct.extreme(index, matches!(input.call.aggregate, Aggregate::Max { .. }))?;
+                }
+            } else {
+                changes.into_iter().filter(|(_, sign)| *sign != 0).for_each(|(row, sign)| input.add(row, sign, accumulator));
             }
         }
         Ok(())
     }
+}
 
-    /// Calls `add` with each row that is not null, and its sign.
-    #[inline]
-    fn each(&self, rows: &[u32], nulls: Option<&NullBuffer>, mut add: impl FnMut(usize, i64)) {
-        let rows = rows.iter().map(|row| *row as usize).filter(|row| nulls.is_none_or(|nulls| nulls.is_valid(*row)));
-        if self.signs.is_empty() {
-            rows.for_each(|row| add(row, 1));
-        } else {
-            rows.for_each(|row| add(row, self.signs[row]));
+impl<'a> Input<'a> {
+    fn new(call: &'a AggregateCall, batch: &'a Columns) -> Result<Self> {
+        let column = |index: u32| {
+            let missing = || Error::bug(format!("column {index} is missing: the batch has {} columns", batch.columns.len()));
+            batch.columns.get(index as usize).ok_or_else(missing)
+        };
+        let filter = call.filter.map(|index| column(index).map(chosen)).transpose()?;
+        let Some(index) = call.aggregate.column() else {
+            return Ok(Self { call, values: Values::Rows, nulls: None, filter, keys: Vec::new() });
+        };
+        let column = column(index)?;
+        let mut keys = Vec::new();
+        if call.keeps_values() || matches!(call.aggregate, Aggregate::Min { .. } | Aggregate::Max { .. }) {
+            RowKey::read(std::slice::from_ref(column), batch.rows, &mut keys)?;
         }
+        let values = match &call.aggregate {
+            Aggregate::SumBigint { .. } | Aggregate::AvgBigint { .. } => {
+                Values::Bigint(of_type(column, index, &DataType::Int64)?.as_primitive::<Int64Type>().values())
+            }
+            Aggregate::SumDouble { .. } | Aggregate::AvgDouble { .. } => {
+                Values::Double(of_type(column, index, &DataType::Float64)?.as_primitive::<Float64Type>().values())
+            }
+            Aggregate::SumDecimal { .. } | Aggregate::AvgDecimal { .. } => match column.as_primitive_opt::<Decimal128Type>() {
+                Some(column) => Values::Decimal(column.values()),
+                None => return Err(Error::user(format!("column {index} is {}, but its sum takes decimals", column.data_type()))),
+            },
+            _ => Values::Any,
+        };
+        Ok(Self { call, values, nulls: column.nulls().filter(|nulls| nulls.null_count() > 0), filter, keys })
+    }
+
+    #[inline]
+    fn takes(&self, row: usize) -> bool {
+        self.nulls.is_none_or(|nulls| nulls.is_valid(row)) && self.filter.as_ref().is_none_or(|filter| filter.value(row))
+    }
+
+    /// Adds one row, which is taken.
+    #[inline]
+    fn add(&self, row: usize, sign: i64, accumulator: &mut Accumulator) {
+        match (&self.values, accumulator) {
+            (Values::Rows | Values::Any, Accumulator::Count { count }) => *count += sign,
+            (Values::Bigint(of), Accumulator::SumBigint { sum, values }) => {
+                *sum = sum.wrapping_add(of[row].wrapping_mul(sign));
+                *values += sign;
+            }
+            (Values::Double(of), Accumulator::SumDouble { sum, values }) => {
+                *sum += of[row] * sign as f64;
+                *values += sign;
+            }
+            (Values::Decimal(of), Accumulator::SumDecimal { sum, values }) => {
+                *sum = sum.wrapping_add(of[row].wrapping_mul(i128::from(sign)));
+                *values += sign;
+            }
+            (_, Accumulator::Extreme { value }) => {
+                let candidate = self.keys[row].as_bytes();
+                if is_better(&self.call.aggregate, candidate, value) {
+                    value.clear();
+                    value.extend_from_slice(candidate);
+                }
+            }
+            (_, other) => debug_assert!(false, "{other:?} belongs to another aggregate"),
+        }
+    }
+}
+
+/// The rows for which a condition is true, and not null.
+fn chosen(column: &ArrayRef) -> BooleanBuffer {
+    let column = column.as_boolean();
+    match column.nulls() {
+        Some(nulls) => column.values() & nulls.inner(),
+        None => column.values().clone(),
     }
 }
 

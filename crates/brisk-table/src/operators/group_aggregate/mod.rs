@@ -10,18 +10,21 @@
 //! * State is read and written once per key and batch.
 //! * A sum over no value is null. Integers wrap around, so that taking back is exact.
 //!
-//! `grouping` finds the rows of each key, `key` turns columns into keys, `accumulator` adds, `output` builds the result, `operator` drives.
+//! * DISTINCT counts how often each value is there; so do MIN and MAX, if rows may be taken back.
+//!
+//! `accumulator` adds, `distinct` keeps values, `output` builds the result, `operator` drives.
 
 mod accumulator;
-mod grouping;
-mod key;
+mod distinct;
 mod operator;
 mod output;
-mod row_key;
 
+pub use super::row::RowKey;
+pub(crate) use accumulator::Inputs;
 pub use accumulator::{Accumulator, GroupState};
-pub use row_key::RowKey;
+pub(crate) use distinct::{DistinctValues, NoValues, TableValues, ValueTable};
 
+use super::row::ValueType;
 use brisk_base::{Error, Result};
 use brisk_core::operator::{Operator, OperatorFactory, RuntimeContext};
 use brisk_core::state::StateBackend;
@@ -57,7 +60,7 @@ impl GroupKey {
     }
 }
 
-/// One aggregate.
+/// One aggregate function with its argument.
 #[derive(Clone, PartialEq, Eq, Debug, Record)]
 pub enum Aggregate {
     /// `COUNT(*)`: rows.
@@ -77,6 +80,90 @@ pub enum Aggregate {
         /// Index of the column.
         column: u32,
     },
+    /// `SUM(column)` of a column of decimals; of the same scale.
+    SumDecimal {
+        /// Index of the column.
+        column: u32,
+    },
+    /// `AVG(column)` of a column of `Int64`: a whole number, cut off.
+    AvgBigint {
+        /// Index of the column.
+        column: u32,
+    },
+    /// `AVG(column)` of a column of `Float64`.
+    AvgDouble {
+        /// Index of the column.
+        column: u32,
+    },
+    /// `AVG(column)` of a column of decimals.
+    AvgDecimal {
+        /// Index of the column.
+        column: u32,
+        /// How many digits more than the column the result has behind the point.
+        shift: u8,
+    },
+    /// `MIN(column)`.
+    Min {
+        /// Index of the column.
+        column: u32,
+    },
+    /// `MAX(column)`.
+    Max {
+        /// Index of the column.
+        column: u32,
+    },
+}
+
+impl Aggregate {
+    /// Index of the argument.
+    pub(crate) const fn column(&self) -> Option<u32> {
+        match self {
+            Self::CountAll => None,
+            Self::Count { column }
+            | Self::SumBigint { column }
+            | Self::SumDouble { column }
+            | Self::SumDecimal { column }
+            | Self::AvgBigint { column }
+            | Self::AvgDouble { column }
+            | Self::AvgDecimal { column, .. }
+            | Self::Min { column }
+            | Self::Max { column } => Some(*column),
+        }
+    }
+}
+
+/// One aggregate as a query calls it.
+#[derive(Clone, PartialEq, Eq, Debug, Record)]
+pub struct AggregateCall {
+    /// The function.
+    pub aggregate: Aggregate,
+    /// Index of a truth value: only rows in which it is true are taken (`FILTER`).
+    pub filter: Option<u32>,
+    /// Whether equal values count once.
+    pub distinct: bool,
+    /// Whether rows may be taken back.
+    pub retract: bool,
+    /// The type of the result.
+    pub result: ValueType,
+}
+
+impl AggregateCall {
+    /// Whether the values have to be kept.
+    pub(crate) const fn keeps_values(&self) -> bool {
+        let compares = matches!(self.aggregate, Aggregate::Min { .. } | Aggregate::Max { .. });
+        (self.distinct && !compares) || (compares && self.retract)
+    }
+}
+
+impl From<Aggregate> for AggregateCall {
+    /// Over all rows, which may be taken back. The result is a BIGINT or a DOUBLE.
+    fn from(aggregate: Aggregate) -> Self {
+        let result = match aggregate {
+            Aggregate::SumDouble { .. } | Aggregate::AvgDouble { .. } => ValueType::Double,
+            _ => ValueType::Bigint,
+        };
+        Self { aggregate, filter: None, distinct: false, retract: true, result }
+    }
 }
 
 /// Configuration of the operator.
@@ -85,7 +172,7 @@ pub struct GroupAggregateConfig {
     /// What rows are grouped by. The exchange in front has to hash the same columns.
     pub key: GroupKey,
     /// The aggregates.
-    pub aggregates: Vec<Aggregate>,
+    pub aggregates: Vec<AggregateCall>,
     /// Whether to emit a change per input row instead of the net change per batch.
     pub row_exact: bool,
 }

@@ -1,15 +1,15 @@
 //! Drives the aggregation: a batch in, its changes out.
 
 use super::accumulator::{Accumulator, GroupState, Inputs};
-use super::grouping::Grouping;
-use super::key::ColumnKey;
 use super::output::Output;
-use super::{Aggregate, GroupAggregateConfig};
+use super::{AggregateCall, DistinctValues, GroupAggregateConfig, NoValues, RowKey, TableValues, ValueTable};
+use crate::operators::calc::emit;
+use crate::operators::row::{ColumnKey, Grouping};
 use arrow_array::ArrayRef;
 use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result};
 use brisk_core::batch::{AnyBatch, BatchType, Columns, RowKind};
-use brisk_core::operator::{MAIN_PORT, Operator, OperatorContext, Rest, RuntimeContext, SnapshotContext};
+use brisk_core::operator::{Operator, OperatorContext, Rest, RuntimeContext, SnapshotContext};
 use brisk_core::state::{KeyedTable, Layout, OperatorSnapshot, Slot, StateBackend, StateBackendContext, StateDeclarations};
 use brisk_core::types::{hash, hash_columns};
 use brisk_state::KeyedStateStore;
@@ -20,12 +20,14 @@ use std::task::{Context, Poll, Waker};
 pub(super) struct GroupAggregateOperator<K> {
     /// Indexes of the key columns.
     key_columns: Vec<usize>,
-    aggregates: Vec<Aggregate>,
+    aggregates: Vec<AggregateCall>,
     row_exact: bool,
     /// What `groups` lies in.
     store: KeyedStateStore<K>,
     /// State of each key.
     groups: Box<dyn KeyedTable<K, (), GroupState>>,
+    /// Values of each key, where an aggregate keeps them.
+    values: Option<ValueTable<K, ()>>,
     /// Keys of the batch at hand.
     keys: Vec<K>,
     /// Their hashes, where the batch has none.
@@ -42,12 +44,15 @@ impl<K: ColumnKey> GroupAggregateOperator<K> {
     pub(super) fn new(config: &GroupAggregateConfig, backend: &dyn StateBackend, cx: &RuntimeContext) -> Result<Self> {
         let mut declared = StateDeclarations::new(cx.place());
         let groups = declared.engine_value::<GroupState>("groups", Layout::KeyMajor);
+        let keeps_values = config.aggregates.iter().any(AggregateCall::keeps_values);
+        let values = keeps_values.then(|| declared.engine_map::<RowKey, i64>("values", Layout::KeyMajor));
         let mut store = KeyedStateStore::<K>::open(backend, StateBackendContext::of(cx)?, declared)?;
         Ok(Self {
             key_columns: config.key.columns(),
             aggregates: config.aggregates.clone(),
             row_exact: config.row_exact,
             groups: store.take_value(groups)?,
+            values: values.map(|values| store.take_map(values)).transpose()?,
             store,
             keys: Vec::new(),
             hashes: Vec::new(),
@@ -94,8 +99,14 @@ impl<K: ColumnKey> GroupAggregateOperator<K> {
             Poll::Pending => return Ok(None),
             Poll::Ready(ready) => ready?,
         }
+        if let Some(values) = &mut self.values {
+            match values.prefetch(&mut Context::from_waker(waker), &slots) {
+                Poll::Pending => return Ok(None),
+                Poll::Ready(ready) => ready?,
+            }
+        }
         let inputs = Inputs::new(&self.aggregates, batch, &self.signs)?;
-        let (aggregates, output, before) = (&self.aggregates, &mut self.output, &mut self.before);
+        let (aggregates, output, before, values) = (&self.aggregates, &mut self.output, &mut self.before, &mut self.values);
         let mut marks = batch.marks.iter().peekable();
         let row_exact = self.row_exact;
         self.groups.update_many(&slots, &mut |group, state| {
@@ -105,7 +116,14 @@ impl<K: ColumnKey> GroupAggregateOperator<K> {
                     output.batch.mark(mark.watermark);
                 }
             }
-            update(state, aggregates, &inputs, grouping.rows_of(group), before, &mut |kind, results| output.push(kind, first_row, results))
+            let mut table = values.as_mut().map(|table| TableValues { table, slot: slots[group] });
+            let distinct: &mut dyn DistinctValues = match &mut table {
+                Some(table) => table,
+                None => &mut NoValues,
+            };
+            let rows = grouping.rows_of(group);
+            let emit = &mut |kind, results: &[Accumulator]| output.push(kind, first_row, results);
+            update(state, aggregates, (&inputs, rows), distinct, before, emit)
         })?;
         // The net change of a batch is known only at its end, and so are its watermarks.
         marks.for_each(|mark| self.output.batch.mark(mark.watermark));
@@ -116,23 +134,23 @@ impl<K: ColumnKey> GroupAggregateOperator<K> {
 /// Adds rows to the state of one key and emits what that changes.
 fn update(
     state: &mut Option<GroupState>,
-    aggregates: &[Aggregate],
-    inputs: &Inputs<'_>,
-    rows: &[u32],
+    aggregates: &[AggregateCall],
+    (inputs, rows): (&Inputs<'_>, &[u32]),
+    distinct: &mut dyn DistinctValues,
     before: &mut Vec<Accumulator>,
-    emit: &mut dyn FnMut(RowKind, &[Accumulator]),
+    emit: &mut dyn FnMut(RowKind, &[Accumulator]) -> Result<()>,
 ) -> Result<()> {
     let group = state.get_or_insert_with(|| GroupState::empty(aggregates));
     let was_there = group.rows > 0;
     before.clear();
     before.extend_from_slice(&group.accumulators);
-    inputs.add(rows, group)?;
+    inputs.add(rows, group, distinct)?;
     match (was_there, group.rows > 0) {
-        (false, true) => emit(RowKind::Insert, &group.accumulators),
-        (true, false) => emit(RowKind::Delete, before),
-        (true, true) if !before.iter().zip(&group.accumulators).all(|(before, after)| before.same_result(after)) => {
-            emit(RowKind::UpdateBefore, before);
-            emit(RowKind::UpdateAfter, &group.accumulators);
+        (false, true) => emit(RowKind::Insert, &group.accumulators)?,
+        (true, false) => emit(RowKind::Delete, before)?,
+        (true, true) if !same_results(aggregates, before, &group.accumulators) => {
+            emit(RowKind::UpdateBefore, before)?;
+            emit(RowKind::UpdateAfter, &group.accumulators)?;
         }
         _ => {}
     }
@@ -140,6 +158,11 @@ fn update(
         *state = None;
     }
     Ok(())
+}
+
+/// Whether all results are as they were, as they are shown.
+fn same_results(calls: &[AggregateCall], before: &[Accumulator], after: &[Accumulator]) -> bool {
+    before.iter().zip(after).zip(calls).all(|((before, after), call)| before.same_result(after, &call.aggregate))
 }
 
 impl<K: ColumnKey> Operator for GroupAggregateOperator<K> {
@@ -158,7 +181,8 @@ impl<K: ColumnKey> Operator for GroupAggregateOperator<K> {
 
     fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
         self.store.snapshot(snapshot, cx)?;
-        snapshot.freeze(&mut *self.groups)
+        snapshot.freeze(&mut *self.groups)?;
+        self.values.as_mut().map_or(Ok(()), |values| snapshot.freeze(&mut **values))
     }
 
     fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
@@ -168,17 +192,4 @@ impl<K: ColumnKey> Operator for GroupAggregateOperator<K> {
     fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
         self.store.checkpoint_aborted(checkpoint)
     }
-}
-
-/// Emits changes in batches of the usual size; watermarks alone where nothing has changed.
-fn emit(mut changes: Columns, cx: &mut OperatorContext<'_>) {
-    if changes.rows == 0 {
-        changes.marks.iter().for_each(|mark| cx.emit_watermark(mark.watermark));
-        return;
-    }
-    while changes.rows > Columns::MAX_ROWS {
-        let front = changes.split_front(Columns::MAX_ROWS);
-        cx.emit(MAIN_PORT, front);
-    }
-    cx.emit(MAIN_PORT, Box::new(changes));
 }

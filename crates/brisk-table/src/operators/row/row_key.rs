@@ -14,6 +14,8 @@ mod tag {
     pub(super) const FLOAT: u8 = 4;
     /// Text or bytes, as ordered bytes.
     pub(super) const BYTES: u8 = 5;
+    /// A decimal number in units of its scale: sixteen bytes, big-endian, the sign bit flipped.
+    pub(super) const DECIMAL: u8 = 6;
 }
 
 const SIGN: u64 = 1 << 63;
@@ -31,7 +33,7 @@ impl RowKey {
     }
 
     /// Forgets all fields and keeps the memory.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 
@@ -73,6 +75,22 @@ impl RowKey {
         put_ordered_bytes(&mut self.0, value);
     }
 
+    /// Adds a decimal number in units of its scale.
+    pub fn push_i128(&mut self, value: i128) {
+        self.0.push(tag::DECIMAL);
+        self.0.extend_from_slice(&(value ^ i128::MIN).to_be_bytes());
+    }
+
+    /// Bytes that sort as the values do.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Adds fields that are bytes of another row.
+    pub(crate) fn push_fields(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
     #[inline]
     fn push_word(&mut self, tag: u8, word: u64) {
         let mut field = [tag; 9];
@@ -81,20 +99,73 @@ impl RowKey {
     }
 }
 
+/// One value of a row.
+#[derive(Debug)]
+pub(crate) enum Field<'a> {
+    /// No value.
+    Null,
+    /// A whole number, a truth value, a time.
+    Integer(i64),
+    /// A number above `i64::MAX`.
+    BigInteger(u64),
+    /// A floating point number.
+    Float(f64),
+    /// Text or bytes.
+    Bytes(std::borrow::Cow<'a, [u8]>),
+    /// A decimal number in units of its scale.
+    Decimal(i128),
+}
+
+impl<'a> Field<'a> {
+    /// Reads the field after its tag.
+    fn read(tag: u8, input: &mut Decoder<'a>) -> Result<Self> {
+        let word = |input: &mut Decoder<'_>| input.take_array().map(u64::from_be_bytes);
+        Ok(match tag {
+            tag::NULL => Self::Null,
+            tag::INTEGER => Self::Integer((word(input)? ^ SIGN) as i64),
+            tag::BIG_INTEGER => Self::BigInteger(word(input)?),
+            tag::FLOAT => {
+                let word = word(input)?;
+                Self::Float(f64::from_bits(if word & SIGN == 0 { !word } else { word ^ SIGN }))
+            }
+            tag::BYTES => Self::Bytes(input.ordered_bytes()?.into()),
+            tag::DECIMAL => Self::Decimal(i128::from_be_bytes(input.take_array()?) ^ i128::MIN),
+            other => return Err(input.unknown_variant("RowKey", u64::from(other))),
+        })
+    }
+
+    fn hash(&self) -> u64 {
+        match self {
+            Self::Null => hash::hash_null(),
+            Self::Integer(value) => hash::hash_i64(*value),
+            Self::BigInteger(value) => hash::hash_u64(*value),
+            Self::Float(value) => hash::hash_f64(*value),
+            Self::Bytes(bytes) => hash::hash_bytes(bytes),
+            Self::Decimal(value) => hash::hash_i128(*value),
+        }
+    }
+}
+
+/// Iterates over the values of a row.
+pub(crate) struct Fields<'a>(Decoder<'a>);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<Field<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let tag = self.0.byte().ok()?;
+        Some(Field::read(tag, &mut self.0))
+    }
+}
+
+/// The values of a row, from its bytes.
+pub(crate) fn fields(bytes: &[u8]) -> Fields<'_> {
+    Fields(Decoder::new(bytes))
+}
+
 /// Reads one field after its tag; gives the hash of its value.
 fn field_hash(tag: u8, input: &mut Decoder<'_>) -> Result<u64> {
-    let word = |input: &mut Decoder<'_>| input.take_array().map(u64::from_be_bytes);
-    Ok(match tag {
-        tag::NULL => hash::hash_null(),
-        tag::INTEGER => hash::hash_i64((word(input)? ^ SIGN) as i64),
-        tag::BIG_INTEGER => hash::hash_u64(word(input)?),
-        tag::FLOAT => {
-            let word = word(input)?;
-            hash::hash_f64(f64::from_bits(if word & SIGN == 0 { !word } else { word ^ SIGN }))
-        }
-        tag::BYTES => hash::hash_bytes(&input.ordered_bytes()?),
-        other => return Err(input.unknown_variant("RowKey", u64::from(other))),
-    })
+    Field::read(tag, input).map(|field| field.hash())
 }
 
 impl Record for RowKey {

@@ -3,8 +3,8 @@
 use super::RowKey;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMillisecondType,
-    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampMillisecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray};
 use arrow_schema::{DataType, TimeUnit};
@@ -12,7 +12,7 @@ use brisk_base::{Error, Result};
 use brisk_core::types::Key;
 
 /// A type of key that columns can be read as.
-pub(super) trait ColumnKey: Key {
+pub(crate) trait ColumnKey: Key {
     /// Puts the keys of the rows into the first `rows` of `keys`, reusing their memory; there may be others behind.
     fn read(columns: &[ArrayRef], rows: usize, keys: &mut Vec<Self>) -> Result<()>;
 }
@@ -82,8 +82,9 @@ fn push_column(column: &ArrayRef, keys: &mut [RowKey]) -> Result<()> {
         DataType::LargeBinary => push(keys, column.as_binary::<i64>(), RowKey::push_bytes),
         DataType::BinaryView => push(keys, column.as_binary_view(), RowKey::push_bytes),
         DataType::FixedSizeBinary(_) => push(keys, column.as_fixed_size_binary(), RowKey::push_bytes),
+        DataType::Decimal128(..) => push(keys, primitive::<Decimal128Type>(column), RowKey::push_i128),
         DataType::Null => keys.iter_mut().for_each(RowKey::push_null),
-        // The same types as have a key hash.
+        // The types that have a key hash, and decimals, which can be kept but not partitioned by.
         other => return Err(Error::user(format!("a column of type {other} cannot be a key"))),
     }
     Ok(())

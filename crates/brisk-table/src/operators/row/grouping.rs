@@ -6,7 +6,7 @@ use hashbrown::hash_table::Entry;
 
 /// Groups of the rows of one batch, numbered in the order of their first rows. Keeps its memory from batch to batch.
 #[derive(Default)]
-pub(super) struct Grouping {
+pub(crate) struct Grouping {
     /// The first row of each group.
     first_rows: Vec<u32>,
     /// Where the rows of each group begin in `rows`, and where the last group's end.
@@ -21,7 +21,7 @@ pub(super) struct Grouping {
 
 impl Grouping {
     /// Each row is a group of its own.
-    pub(super) fn rows_alone(&mut self, rows: usize) {
+    pub(crate) fn rows_alone(&mut self, rows: usize) {
         let rows = rows as u32;
         self.first_rows.clear();
         self.first_rows.extend(0..rows);
@@ -31,7 +31,7 @@ impl Grouping {
     }
 
     /// Rows of equal keys are a group. There is one hash per row; `keys` has at least as many entries.
-    pub(super) fn by_key<K: Eq>(&mut self, keys: &[K], hashes: &[u64]) {
+    pub(crate) fn by_key<K: Eq>(&mut self, keys: &[K], hashes: &[u64]) {
         self.table.clear();
         self.first_rows.clear();
         self.group_of.clear();
@@ -76,12 +76,12 @@ impl Grouping {
     }
 
     /// Index of the first row of each group.
-    pub(super) fn first_rows(&self) -> &[u32] {
+    pub(crate) fn first_rows(&self) -> &[u32] {
         &self.first_rows
     }
 
     /// The rows of a group, ascending.
-    pub(super) fn rows_of(&self, group: usize) -> &[u32] {
+    pub(crate) fn rows_of(&self, group: usize) -> &[u32] {
         &self.rows[self.starts[group] as usize..self.starts[group + 1] as usize]
     }
 }

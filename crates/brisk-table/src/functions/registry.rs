@@ -1,0 +1,103 @@
+//! All functions that a session knows.
+
+use super::adapter::adapt;
+use super::aggregate::AggregateKind;
+use super::arithmetic::Modulo;
+use super::string::{CharLength, Concat, CountChar, RegexpExtract, SplitIndex};
+use super::temporal::{DateFormat, Extract, Part, ProcessingTime, TimePart};
+use super::{ScalarFunction, window};
+use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Functions by name. Names are found whatever the case of their letters.
+#[derive(Clone, Debug)]
+pub struct Functions {
+    scalar: BTreeMap<String, Arc<ScalarUDF>>,
+    aggregate: BTreeMap<String, Arc<AggregateUDF>>,
+    window: BTreeMap<String, Arc<WindowUDF>>,
+}
+
+impl Default for Functions {
+    /// Those that Brisk brings along.
+    fn default() -> Self {
+        let mut functions = Self { scalar: BTreeMap::new(), aggregate: BTreeMap::new(), window: BTreeMap::new() };
+        for function in shared() {
+            functions.scalar.insert(function.name().to_owned(), function);
+        }
+        functions.register(RegexpExtract);
+        functions.register(SplitIndex);
+        functions.register(Concat);
+        functions.register(CharLength("char_length"));
+        functions.register(CharLength("character_length"));
+        functions.register(CountChar);
+        functions.register(Modulo);
+        functions.register(DateFormat);
+        functions.register(Extract);
+        functions.register(ProcessingTime);
+        let parts = [
+            ("year", Part::Year),
+            ("quarter", Part::Quarter),
+            ("month", Part::Month),
+            ("dayofmonth", Part::Day),
+            ("hour", Part::Hour),
+            ("minute", Part::Minute),
+            ("second", Part::Second),
+        ];
+        parts.into_iter().for_each(|(name, part)| functions.register(TimePart(name, part)));
+        for kind in AggregateKind::ALL {
+            functions.aggregate.insert(kind.name().to_owned(), kind.function());
+        }
+        functions.window.insert(window::ROW_NUMBER.to_owned(), window::row_number());
+        functions
+    }
+}
+
+/// Functions of DataFusion whose results are Flink's.
+fn shared() -> Vec<Arc<ScalarUDF>> {
+    use datafusion_functions::{core, math, string};
+    vec![
+        core::coalesce(),
+        core::nullif(),
+        math::abs(),
+        math::ceil(),
+        math::floor(),
+        math::sqrt(),
+        math::ln(),
+        math::exp(),
+        string::lower(),
+        string::upper(),
+    ]
+}
+
+impl Functions {
+    /// Adds a user's function. It takes the place of one of the same name.
+    pub fn register(&mut self, function: impl ScalarFunction) {
+        let name = function.name().to_lowercase();
+        self.scalar.insert(name, adapt(Arc::new(function)));
+    }
+
+    /// Names of all functions, in order.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.scalar.keys().chain(self.aggregate.keys()).chain(self.window.keys()).cloned().collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) fn scalar(&self, name: &str) -> Option<&Arc<ScalarUDF>> {
+        self.scalar.get(&name.to_lowercase())
+    }
+
+    pub(crate) fn aggregate(&self, name: &str) -> Option<&Arc<AggregateUDF>> {
+        self.aggregate.get(&name.to_lowercase())
+    }
+
+    pub(crate) fn window(&self, name: &str) -> Option<&Arc<WindowUDF>> {
+        self.window.get(&name.to_lowercase())
+    }
+
+    /// Names of the scalar, aggregate and window functions.
+    pub(crate) fn names_of_kinds(&self) -> [Vec<String>; 3] {
+        [self.scalar.keys().cloned().collect(), self.aggregate.keys().cloned().collect(), self.window.keys().cloned().collect()]
+    }
+}

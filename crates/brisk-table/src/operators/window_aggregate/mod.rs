@@ -1,0 +1,49 @@
+//! Sums and counts per key and window. A window is given, once, when the watermark has reached its end; rows that come later are dropped
+//! and counted, as Flink does.
+//!
+//! Rows bring the start and the end of their window along. Windows of one key that touch are merged if the plan says so (sessions).
+//! A batch is split at its marks, so results depend on the order of rows and watermarks alone.
+
+mod operator;
+mod sessions;
+
+use super::group_aggregate::AggregateCall;
+use super::row::ValueType;
+use brisk_base::Result;
+use brisk_core::operator::{Operator, OperatorFactory, RuntimeContext};
+use brisk_state::HashMapStateBackend;
+use operator::WindowAggregateOperator;
+
+/// What an aggregation of windows computes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WindowAggregateConfig {
+    /// Indexes of the key columns. The exchange in front has to hash the same columns.
+    pub key_columns: Vec<u32>,
+    /// Their types.
+    pub key_types: Vec<ValueType>,
+    /// Column with the start of the window.
+    pub start: u32,
+    /// Column with its end.
+    pub end: u32,
+    /// Whether windows of one key that touch are merged.
+    pub merge: bool,
+    /// The aggregates, over rows that are never taken back.
+    pub aggregates: Vec<AggregateCall>,
+}
+
+/// Makes the operator.
+pub struct WindowAggregate(WindowAggregateConfig);
+
+impl WindowAggregate {
+    /// An aggregation with this configuration, state in the worker's backend.
+    pub const fn new(config: WindowAggregateConfig) -> Self {
+        Self(config)
+    }
+}
+
+impl OperatorFactory for WindowAggregate {
+    fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
+        let backend = cx.state.backend.as_deref().unwrap_or(&HashMapStateBackend);
+        Ok(Box::new(WindowAggregateOperator::new(&self.0, backend, cx)?))
+    }
+}

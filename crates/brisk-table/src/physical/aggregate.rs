@@ -1,0 +1,222 @@
+//! Aggregations: of groups, and of groups within windows.
+
+use super::expression::{column_index, named, type_of};
+use super::{Flow, GraphBuilder, unsupported};
+use crate::functions::AggregateKind;
+use crate::operators::group_aggregate::{Aggregate, AggregateCall, GroupAggregate, GroupAggregateConfig, GroupKey};
+use crate::operators::row::ValueType;
+use crate::operators::window_aggregate::{WindowAggregate, WindowAggregateConfig};
+use crate::planner::{Mark, WindowKind};
+use arrow_schema::{DataType, Field};
+use brisk_base::{Error, Result};
+use datafusion_common::DFSchema;
+use datafusion_expr::expr::AggregateFunctionParams;
+use datafusion_expr::{Expr, LogicalPlan, cast, lit};
+use std::sync::Arc;
+
+/// Expressions that are computed in front of an aggregation; equal ones once.
+struct Arguments<'s> {
+    schema: &'s DFSchema,
+    expressions: Vec<Expr>,
+}
+
+impl Arguments<'_> {
+    fn add(&mut self, expression: Expr) -> u32 {
+        let known = self.expressions.iter().position(|known| *known == expression);
+        known.unwrap_or_else(|| {
+            self.expressions.push(expression);
+            self.expressions.len() - 1
+        }) as u32
+    }
+
+    /// An argument as one of the types that accumulators take.
+    fn widened(&mut self, argument: &Expr) -> Result<(u32, DataType)> {
+        let data_type = type_of(argument, self.schema)?;
+        let wide = match &data_type {
+            DataType::Int8 | DataType::Int16 | DataType::Int32 => DataType::Int64,
+            DataType::Float32 => DataType::Float64,
+            other => other.clone(),
+        };
+        let argument = if wide == data_type { argument.clone() } else { cast(argument.clone(), wide.clone()) };
+        Ok((self.add(argument), wide))
+    }
+}
+
+impl GraphBuilder<'_> {
+    pub(super) fn aggregate(&mut self, aggregate: &datafusion_expr::logical_plan::Aggregate) -> Result<Flow> {
+        let input = self.relation(&aggregate.input)?;
+        if let Some(grouping @ Expr::GroupingSet(_)) = aggregate.group_expr.first() {
+            return Err(unsupported(&format!("{grouping}")));
+        }
+        let window = self.window_columns(aggregate, &input.schema);
+        let group: Vec<Expr> = aggregate.group_expr.clone();
+        let mut arguments = Arguments { schema: &input.schema, expressions: group.clone() };
+        let calls = aggregate.aggr_expr.iter().map(|expr| call(expr, &mut arguments, input.changes)).collect::<Result<Vec<_>>>()?;
+        let mut keys: Vec<u32> = (0..group.len() as u32).collect();
+        if let Some((start, end)) = window {
+            keys.retain(|key| *key as usize != start && *key as usize != end);
+        }
+        if keys.is_empty() {
+            // All rows are one group: that of a constant.
+            keys.push(arguments.add(lit(0_i64)));
+        }
+        let expressions = arguments.expressions;
+        let mut fields = Vec::new();
+        for (index, expression) in expressions.iter().enumerate() {
+            fields.push((None, Arc::new(Field::new(format!("${index}"), type_of(expression, &input.schema)?, true))));
+        }
+        let schema = named(fields)?;
+        let prepared = self.calc(&input, None, &expressions, &schema)?;
+        match window {
+            Some(window) => self.window_aggregate(aggregate, &prepared, &keys, window, calls),
+            None => self.group_aggregate(aggregate, &prepared, &keys, calls),
+        }
+    }
+
+    fn group_aggregate(
+        &mut self,
+        aggregate: &datafusion_expr::logical_plan::Aggregate,
+        input: &Flow,
+        keys: &[u32],
+        calls: Vec<AggregateCall>,
+    ) -> Result<Flow> {
+        let key = match keys {
+            [column] if is_number(input.schema.field(*column as usize).data_type()) => GroupKey::Number { column: *column },
+            columns => GroupKey::Row { columns: columns.to_vec() },
+        };
+        let results: Vec<_> = calls.iter().map(|call| call.result).collect();
+        let config = GroupAggregateConfig { key, aggregates: calls, row_exact: self.row_exact };
+        let columns: Vec<usize> = keys.iter().map(|key| *key as usize).collect();
+        let node = self.add_keyed("GroupAggregate", &[(input, columns.clone())], GroupAggregate::new(config)?);
+        self.graph.node_mut(node).description = Some(format!("Group{}", LogicalPlan::Aggregate(aggregate.clone()).display()));
+        let given = given_fields(&input.schema, &columns, &results);
+        let output = Flow { node, schema: named(given)?, changes: true };
+        let skipped = usize::from(aggregate.group_expr.is_empty());
+        self.in_order(&output, (skipped..output.schema.fields().len()).collect(), aggregate)
+    }
+
+    fn window_aggregate(
+        &mut self,
+        aggregate: &datafusion_expr::logical_plan::Aggregate,
+        input: &Flow,
+        keys: &[u32],
+        (start, end): (usize, usize),
+        calls: Vec<AggregateCall>,
+    ) -> Result<Flow> {
+        if input.changes {
+            return Err(unsupported("a window over rows that are updated"));
+        }
+        let columns: Vec<usize> = keys.iter().map(|key| *key as usize).collect();
+        let key_types = columns.iter().map(|column| ValueType::of(input.schema.field(*column).data_type())).collect::<Result<_>>()?;
+        let merge = session_below(&aggregate.input);
+        if merge && calls.iter().any(AggregateCall::keeps_values) {
+            return Err(unsupported("DISTINCT in a session window"));
+        }
+        let mut results: Vec<_> = vec![ValueType::Timestamp { utc: false }; 2];
+        results.extend(calls.iter().map(|call| call.result));
+        let config =
+            WindowAggregateConfig { key_columns: keys.to_vec(), key_types, start: start as u32, end: end as u32, merge, aggregates: calls };
+        let node = self.add_keyed("WindowAggregate", &[(input, columns.clone())], WindowAggregate::new(config));
+        self.graph.node_mut(node).description = Some(format!("Window{}", LogicalPlan::Aggregate(aggregate.clone()).display()));
+        let output = Flow { node, schema: named(given_fields(&input.schema, &columns, &results))?, changes: false };
+        // Keys, start, end, results: as the plan has them.
+        let width = columns.len();
+        let place = |column: usize| match columns.iter().position(|key| *key == column) {
+            _ if column == start => width,
+            _ if column == end => width + 1,
+            Some(at) => at,
+            None => width,
+        };
+        let groups = (0..aggregate.group_expr.len()).map(place);
+        let results = (0..aggregate.aggr_expr.len()).map(|result| width + 2 + result);
+        self.in_order(&output, groups.chain(results).collect(), aggregate)
+    }
+
+    /// The columns of an operator as the plan has them.
+    fn in_order(&mut self, output: &Flow, order: Vec<usize>, aggregate: &datafusion_expr::logical_plan::Aggregate) -> Result<Flow> {
+        let columns = output.schema.columns();
+        let columns: Vec<Expr> = order.into_iter().map(|at| Expr::Column(columns[at].clone())).collect();
+        self.calc(output, None, &columns, &aggregate.schema)
+    }
+
+    /// Which of the groups are start and end of a window, if both are there.
+    fn window_columns(&self, aggregate: &datafusion_expr::logical_plan::Aggregate, input: &DFSchema) -> Option<(usize, usize)> {
+        let marked = |mark: Mark| {
+            aggregate.group_expr.iter().position(|expr| column_index(expr, input).is_some_and(|column| mark.is_on(input.field(column))))
+        };
+        Some((marked(Mark::WindowStart)?, marked(Mark::WindowEnd)?))
+    }
+}
+
+/// Columns that an operator gives: keys, then results.
+fn given_fields(input: &DFSchema, keys: &[usize], results: &[ValueType]) -> Vec<(Option<datafusion_common::TableReference>, Arc<Field>)> {
+    let keys = keys.iter().map(|key| input.field(*key).data_type().clone());
+    let types = keys.chain(results.iter().map(|result| result.data_type()));
+    types.enumerate().map(|(index, data_type)| (None, Arc::new(Field::new(format!("${index}"), data_type, true)))).collect()
+}
+
+/// Whether rows come from sessions, which merge.
+fn session_below(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Extension(extension) => {
+            super::window::as_window_table(extension).is_some_and(|window| matches!(window.kind, WindowKind::Session { .. }))
+        }
+        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {
+            plan.inputs().iter().any(|input| session_below(input))
+        }
+        _ => false,
+    }
+}
+
+fn is_number(data_type: &DataType) -> bool {
+    data_type.is_integer() || matches!(data_type, DataType::Boolean | DataType::Date32 | DataType::Timestamp(..))
+}
+
+/// A call of an aggregate function.
+fn call(expr: &Expr, arguments: &mut Arguments<'_>, retract: bool) -> Result<AggregateCall> {
+    let function = match expr {
+        Expr::Alias(alias) => return call(&alias.expr, arguments, retract),
+        Expr::AggregateFunction(function) => function,
+        other => return Err(Error::bug(format!("{other} is no aggregate function"))),
+    };
+    let Some(kind) = AggregateKind::named(function.func.name()) else {
+        return Err(unsupported(&format!("the aggregate function {}", function.func.name().to_uppercase())));
+    };
+    let AggregateFunctionParams { args, distinct, filter, order_by, .. } = &function.params;
+    if !order_by.is_empty() {
+        return Err(unsupported("ORDER BY in an aggregate function"));
+    }
+    let [argument] = &**args else { return Err(Error::bug(format!("{expr} has {} arguments", args.len()))) };
+    let filter = filter.as_ref().map(|filter| arguments.add((**filter).clone()));
+    let result = type_of(expr, arguments.schema)?;
+    let aggregate = aggregate(kind, argument, arguments, &result)?;
+    Ok(AggregateCall { aggregate, filter, distinct: *distinct, retract, result: ValueType::of(&result)? })
+}
+
+fn aggregate(kind: AggregateKind, argument: &Expr, arguments: &mut Arguments<'_>, result: &DataType) -> Result<Aggregate> {
+    if let (AggregateKind::Count, Expr::Literal(value, _)) = (kind, argument)
+        && !value.is_null()
+    {
+        return Ok(Aggregate::CountAll);
+    }
+    if matches!(kind, AggregateKind::Count | AggregateKind::Min | AggregateKind::Max) {
+        let column = arguments.add(argument.clone());
+        return Ok(match kind {
+            AggregateKind::Count => Aggregate::Count { column },
+            AggregateKind::Min => Aggregate::Min { column },
+            _ => Aggregate::Max { column },
+        });
+    }
+    let (column, wide) = arguments.widened(argument)?;
+    Ok(match (kind, &wide, result) {
+        (AggregateKind::Sum, DataType::Int64, _) => Aggregate::SumBigint { column },
+        (AggregateKind::Sum, DataType::Float64, _) => Aggregate::SumDouble { column },
+        (AggregateKind::Sum, DataType::Decimal128(..), _) => Aggregate::SumDecimal { column },
+        (_, DataType::Int64, _) => Aggregate::AvgBigint { column },
+        (_, DataType::Float64, _) => Aggregate::AvgDouble { column },
+        (_, DataType::Decimal128(_, scale), DataType::Decimal128(_, wanted)) => {
+            Aggregate::AvgDecimal { column, shift: (wanted - scale).max(0) as u8 }
+        }
+        _ => return Err(unsupported(&format!("an aggregate function over {}", crate::sql::sql_type(&wide)))),
+    })
+}

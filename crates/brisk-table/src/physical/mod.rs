@@ -1,0 +1,116 @@
+//! From logical plans to graphs of columnar operators.
+//!
+//! Each relation becomes a [`Flow`]: the node that gives it, its columns, and whether it has updates and deletes. Nodes have uids made of
+//! their place in the plan, so that the same statement finds its state again.
+
+mod aggregate;
+mod expression;
+mod join;
+mod rank;
+mod relation;
+mod scan;
+mod window;
+
+pub(crate) use expression::type_in;
+
+use crate::catalog::Table;
+use crate::planner::Planner;
+use brisk_base::{Error, Result};
+use brisk_core::batch::ColumnKeyHasher;
+use brisk_core::job_graph::{NodeId, NodeKind, Partitioner, StreamEdge, StreamGraph};
+use brisk_core::operator::{OperatorFactory, OperatorSpec};
+use brisk_core::table::TableConnectors;
+use datafusion_common::DFSchemaRef;
+use datafusion_expr::LogicalPlan;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A relation of the plan that is being built.
+#[derive(Clone)]
+pub(crate) struct Flow {
+    /// The node that gives its rows.
+    pub(crate) node: NodeId,
+    /// Its columns.
+    pub(crate) schema: DFSchemaRef,
+    /// Whether rows are updated and deleted, or inserted alone.
+    pub(crate) changes: bool,
+}
+
+/// Builds the graph of one job.
+pub(crate) struct GraphBuilder<'a> {
+    pub(crate) planner: &'a Planner<'a>,
+    pub(crate) connectors: &'a TableConnectors,
+    /// Whether aggregations give a change per row.
+    pub(crate) row_exact: bool,
+    pub(crate) graph: StreamGraph,
+    /// Tables that are read already: all of their columns.
+    scans: BTreeMap<String, Flow>,
+    /// Whether all sources end.
+    pub(crate) bounded: bool,
+}
+
+impl<'a> GraphBuilder<'a> {
+    pub(crate) fn new(name: String, planner: &'a Planner<'a>, connectors: &'a TableConnectors, row_exact: bool) -> Self {
+        let graph = StreamGraph { name, ..StreamGraph::default() };
+        Self { planner, connectors, row_exact, graph, scans: BTreeMap::new(), bounded: true }
+    }
+
+    /// Ends a relation in the sink of a table, whose columns it has.
+    pub(crate) fn write(&mut self, flow: &Flow, table: &Table) -> Result<()> {
+        let sink = self.connectors.find(&table.declaration)?.sink(&table.declaration)?;
+        if flow.changes && !sink.takes_changes {
+            return Err(table.declaration.error("the query updates rows, but the table takes inserts alone"));
+        }
+        let node = self.add_sink(flow, &format!("Sink({})", table.declaration.name), sink.operator);
+        self.graph.node_mut(node).parallelism = sink.parallelism;
+        Ok(())
+    }
+
+    /// Ends a relation in a sink.
+    pub(crate) fn add_sink(&mut self, flow: &Flow, name: &str, sink: OperatorSpec) -> NodeId {
+        let node = self.graph.add_node(name, NodeKind::Sink, 1, sink);
+        self.name_uid(node);
+        self.connect(flow.node, node, 0, None);
+        node
+    }
+
+    /// Adds an operator with one input.
+    pub(crate) fn add(&mut self, name: &str, input: &Flow, operator: impl OperatorFactory + 'static) -> NodeId {
+        let node = self.graph.add_node(name, NodeKind::Operator, 1, OperatorSpec::Factory(Arc::new(operator)));
+        self.name_uid(node);
+        self.connect(input.node, node, 0, None);
+        node
+    }
+
+    /// Adds a keyed operator; each input is partitioned by the columns given with it.
+    pub(crate) fn add_keyed(&mut self, name: &str, inputs: &[(&Flow, Vec<usize>)], operator: impl OperatorFactory + 'static) -> NodeId {
+        let node = self.graph.add_node(name, NodeKind::Operator, inputs.len() as u32, OperatorSpec::Factory(Arc::new(operator)));
+        self.name_uid(node);
+        self.graph.node_mut(node).keyed = true;
+        for (input, (flow, columns)) in (0..).zip(inputs) {
+            let hasher = ColumnKeyHasher { columns: columns.clone() };
+            self.connect(flow.node, node, input, Some(Partitioner::Hash(Arc::new(hasher))));
+        }
+        node
+    }
+
+    pub(crate) fn connect(&mut self, from: NodeId, to: NodeId, input: u32, partitioner: Option<Partitioner>) {
+        self.graph.add_edge(StreamEdge { from, tag: None, to, input, partitioner });
+    }
+
+    /// The uid is the number and the name of the operator: the same statement gives the same.
+    pub(crate) fn name_uid(&mut self, node: NodeId) {
+        let node = self.graph.node_mut(node);
+        node.uid = Some(format!("{}_{}", node.id.0, node.name));
+    }
+}
+
+/// What a plan has that no operator can do yet.
+pub(crate) fn unsupported(what: &str) -> Error {
+    Error::user(format!("{what} is not supported in streaming queries yet"))
+}
+
+/// The name of a kind of node, for errors.
+pub(crate) fn plan_name(plan: &LogicalPlan) -> String {
+    plan.display().to_string()
+}

@@ -1,0 +1,80 @@
+//! The nodes of a logical plan.
+
+use super::rank::top_n;
+use super::scan::projected;
+use super::{Flow, GraphBuilder, plan_name, unsupported};
+use crate::planner::ScannedTable;
+use brisk_base::{Error, Result};
+use datafusion_common::Column;
+use datafusion_expr::logical_plan::{Filter, Projection, TableScan, Union};
+use datafusion_expr::{Expr, LogicalPlan};
+use std::sync::Arc;
+
+impl GraphBuilder<'_> {
+    /// Builds a relation.
+    pub(crate) fn relation(&mut self, plan: &LogicalPlan) -> Result<Flow> {
+        match plan {
+            LogicalPlan::TableScan(scan) => self.table_scan(scan),
+            LogicalPlan::SubqueryAlias(alias) => {
+                let input = self.relation(&alias.input)?;
+                Ok(Flow { schema: Arc::clone(&alias.schema), ..input })
+            }
+            LogicalPlan::Projection(projection) => self.projection(projection),
+            LogicalPlan::Filter(filter) => self.filter(filter),
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Join(join) => self.join(join),
+            LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Extension(extension) => self.window_table(extension),
+            other => Err(unsupported(&plan_name(other))),
+        }
+    }
+
+    fn table_scan(&mut self, scan: &TableScan) -> Result<Flow> {
+        let Some(ScannedTable(table)) = scan.source.downcast_ref::<ScannedTable>() else {
+            return Err(Error::bug(format!("the table '{}' is not one of the catalog", scan.table_name)));
+        };
+        let input = self.scan(table)?;
+        let names = scan.projected_schema.fields().iter().map(|field| field.name().clone());
+        self.calc(&input, None, &projected(names), &scan.projected_schema)
+    }
+
+    /// A projection, together with a filter below it.
+    fn projection(&mut self, projection: &Projection) -> Result<Flow> {
+        match &*projection.input {
+            LogicalPlan::Filter(filter) if top_n(filter).is_some() => {
+                let is_read = |column: &Column| projection.expr.iter().any(|expr| expr.column_refs().contains(column));
+                let top = top_n(filter).ok_or_else(|| Error::bug("a Top-N is lost"))?;
+                let input = self.rank(&top, is_read)?;
+                self.calc(&input, None, &projection.expr, &projection.schema)
+            }
+            LogicalPlan::Filter(filter) => {
+                let input = self.relation(&filter.input)?;
+                self.calc(&input, Some(&filter.predicate), &projection.expr, &projection.schema)
+            }
+            input => {
+                let input = self.relation(input)?;
+                self.calc(&input, None, &projection.expr, &projection.schema)
+            }
+        }
+    }
+
+    fn filter(&mut self, filter: &Filter) -> Result<Flow> {
+        if let Some(top) = top_n(filter) {
+            return self.rank(&top, |_| true);
+        }
+        let input = self.relation(&filter.input)?;
+        let columns: Vec<Expr> = input.schema.columns().into_iter().map(Expr::Column).collect();
+        let schema = Arc::clone(&input.schema);
+        self.calc(&input, Some(&filter.predicate), &columns, &schema)
+    }
+
+    /// `UNION ALL`: all inputs go into one operator.
+    fn union(&mut self, union: &Union) -> Result<Flow> {
+        let inputs = union.inputs.iter().map(|input| self.relation(input)).collect::<Result<Vec<_>>>()?;
+        let Some((first, others)) = inputs.split_first() else { return Err(Error::bug("a union has no inputs")) };
+        let columns: Vec<Expr> = first.schema.columns().into_iter().map(Expr::Column).collect();
+        let united = self.calc_always(first, None, &columns, &union.schema)?;
+        others.iter().for_each(|other| self.connect(other.node, united.node, 0, None));
+        Ok(Flow { changes: inputs.iter().any(|input| input.changes), ..united })
+    }
+}

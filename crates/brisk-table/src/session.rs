@@ -1,0 +1,373 @@
+//! One session: its tables, views, functions and options, and what its statements do.
+//!
+//! Nothing here waits for a job: queries and insertions give the job's client.
+
+use crate::catalog::{Catalog, Object, Table, View};
+use crate::cell::Cell;
+use crate::functions::Functions;
+use crate::operators::collect::Collected;
+use crate::options::ROW_EXACT;
+use crate::physical::{Flow, GraphBuilder};
+use crate::planner::{Mark, Planner};
+use crate::sql::{ColumnKind, CreateTable, CreateView, Insert, Script, Show, SqlText, Statement, arrow_type, sql_type};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use brisk_base::options::Configuration;
+use brisk_base::options::core_options::PIPELINE_NAME;
+use brisk_base::{Error, Result};
+use brisk_core::job::{JobClient, JobExecutor};
+use brisk_core::job_graph::StreamGraph;
+use brisk_core::operator::OperatorSpec;
+use brisk_core::table::{TableConnectors, TableDeclaration};
+use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion_sql::sqlparser::ast::Query;
+use std::sync::Arc;
+
+/// See the module.
+pub struct TableSession {
+    executor: Arc<dyn JobExecutor>,
+    connectors: TableConnectors,
+    catalog: Catalog,
+    functions: Functions,
+    /// Options before any SET.
+    defaults: Configuration,
+    config: Configuration,
+}
+
+/// What a statement has done.
+pub enum StatementResult {
+    /// Nothing to show.
+    Done,
+    /// Rows to show at once.
+    Rows {
+        /// Names of the columns.
+        columns: Vec<String>,
+        /// The rows.
+        rows: Vec<Vec<Cell>>,
+    },
+    /// A text to show.
+    Text(String),
+    /// A job that writes tables.
+    Insertion(Arc<dyn JobClient>),
+    /// A job whose results are collected.
+    Query(QueryJob),
+}
+
+/// A query that runs.
+pub struct QueryJob {
+    /// Its job.
+    pub client: Arc<dyn JobClient>,
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// What has been collected.
+    pub results: Collected,
+    /// Whether it ends by itself.
+    pub bounded: bool,
+}
+
+impl TableSession {
+    /// A session whose jobs run on `executor`, with Brisk's functions and its `print` connector besides those given.
+    pub fn new(executor: Arc<dyn JobExecutor>, mut connectors: TableConnectors, config: Configuration) -> Self {
+        connectors.register("print", crate::operators::print::PrintTable);
+        Self { executor, connectors, catalog: Catalog::default(), functions: Functions::default(), defaults: config.clone(), config }
+    }
+
+    /// The functions, for adding one's own.
+    pub const fn functions_mut(&mut self) -> &mut Functions {
+        &mut self.functions
+    }
+
+    /// Executes one statement of a script.
+    ///
+    /// # Errors
+    /// When it is wrong, with the place where that is known; when its job cannot be started.
+    pub fn execute(&mut self, script: &Script, index: usize) -> Result<StatementResult> {
+        let statement = script.parse(index)?;
+        self.run(statement, script.text())
+    }
+
+    fn run(&mut self, statement: Statement, text: &SqlText) -> Result<StatementResult> {
+        match statement {
+            Statement::CreateTable(table) => self.create_table(*table, text),
+            Statement::CreateView(view) => self.create_view(view, text),
+            Statement::Drop(kind, name, if_exists) => self.catalog.drop(&name, kind, if_exists).map(|()| StatementResult::Done),
+            Statement::Insert(insert) => self.insert(&[insert], text),
+            Statement::Insertions(insertions) => self.insert(&insertions, text),
+            Statement::Query(query) => self.query(&query, text),
+            Statement::Explain(statement) => self.explain(&statement, text).map(StatementResult::Text),
+            Statement::Set(Some((key, value))) => {
+                self.config.set_text(key, value);
+                Ok(StatementResult::Done)
+            }
+            Statement::Set(None) => {
+                let rows = self.config.iter().map(|(key, value)| vec![key.into(), value.into()]).collect();
+                Ok(StatementResult::Rows { columns: ["key", "value"].map(str::to_owned).to_vec(), rows })
+            }
+            Statement::Reset(key) => {
+                self.reset(key.as_deref());
+                Ok(StatementResult::Done)
+            }
+            Statement::Show(show) => Ok(self.show(show)),
+            Statement::Describe(name) => self.describe(&name),
+        }
+    }
+
+    fn reset(&mut self, key: Option<&str>) {
+        let kept = self.config.iter().filter(|(known, _)| key.is_some_and(|key| key != *known));
+        let mut config = Configuration::new();
+        kept.for_each(|(key, value)| {
+            config.set_text(key, value);
+        });
+        for (default, value) in self.defaults.iter() {
+            if key.is_none_or(|key| key == default) {
+                config.set_text(default, value);
+            }
+        }
+        self.config = config;
+    }
+
+    fn show(&self, show: Show) -> StatementResult {
+        let (column, names) = match show {
+            Show::Tables => ("table name", self.catalog.names(false)),
+            Show::Views => ("view name", self.catalog.names(true)),
+            Show::Functions => ("function name", self.functions.names()),
+        };
+        let rows = names.iter().map(|name| vec![name.as_str().into()]).collect();
+        StatementResult::Rows { columns: vec![column.to_owned()], rows }
+    }
+
+    fn planner(&self) -> Planner<'_> {
+        Planner::new(&self.catalog, &self.functions)
+    }
+
+    fn describe(&self, name: &str) -> Result<StatementResult> {
+        let (schema, keys, table) = match self.catalog.find(name)? {
+            Object::Table(table) => (Arc::clone(&table.schema), table.primary_key.clone(), Some(table)),
+            Object::View(view) => (Arc::clone(self.planner().analyzed(&view.query, &view.text)?.schema().inner()), Vec::new(), None),
+        };
+        let row = |(index, field): (usize, &Arc<Field>)| {
+            let data_type = sql_type(field.data_type()) + if Mark::EventTime.is_on(field) { " *ROWTIME*" } else { "" };
+            let computed = table.and_then(|table| table.computed[index].as_ref()).map(|expression| format!("AS {expression}"));
+            let watermark = table.and_then(|table| table.watermark.as_ref()).filter(|(column, _)| column == field.name());
+            let watermark = watermark.map(|(_, expression)| expression.to_string());
+            let key = keys.contains(field.name()).then(|| format!("PRI({})", keys.join(", ")));
+            let text = |text: Option<String>| text.as_deref().into();
+            vec![
+                field.name().as_str().into(),
+                data_type.as_str().into(),
+                Cell::Boolean(field.is_nullable()),
+                text(key),
+                text(computed),
+                text(watermark),
+            ]
+        };
+        let rows = schema.fields().iter().enumerate().map(row).collect();
+        let columns = ["name", "type", "null", "key", "extras", "watermark"].map(str::to_owned).to_vec();
+        Ok(StatementResult::Rows { columns, rows })
+    }
+
+    fn create_view(&mut self, view: CreateView, text: &SqlText) -> Result<StatementResult> {
+        // A view that cannot be planned is refused now.
+        self.planner().analyzed(&view.query, text)?;
+        let object = View { columns: view.columns, query: view.query, text: text.clone() };
+        self.catalog.create(&view.name, Object::View(Arc::new(object)), view.if_not_exists)?;
+        Ok(StatementResult::Done)
+    }
+
+    fn create_table(&mut self, table: CreateTable, text: &SqlText) -> Result<StatementResult> {
+        let (name, if_not_exists) = (table.name.clone(), table.if_not_exists);
+        let table = self.resolved(table, text)?;
+        self.catalog.create(&name, Object::Table(Arc::new(table)), if_not_exists)?;
+        Ok(StatementResult::Done)
+    }
+
+    /// A table with the types of all its columns.
+    fn resolved(&self, table: CreateTable, text: &SqlText) -> Result<Table> {
+        let at =
+            |name: &datafusion_sql::sqlparser::ast::Ident, what: &str| text.error_at(name.span.start.line, name.span.start.column, what);
+        let mut physical = Vec::new();
+        for column in &table.columns {
+            if let ColumnKind::Physical { data_type, nullable } = &column.kind {
+                let data_type =
+                    arrow_type(data_type).map_err(|what| at(&column.name, &format!("column '{}': {what}", column.name.value)))?;
+                physical.push(Field::new(&column.name.value, data_type, *nullable));
+            }
+        }
+        let physical: SchemaRef = Arc::new(Schema::new(physical));
+        let event_time = table.watermark.as_ref().map(|watermark| &watermark.column);
+        let mut fields = Vec::new();
+        let mut computed = Vec::new();
+        for column in &table.columns {
+            let name = &column.name.value;
+            let field = match &column.kind {
+                ColumnKind::Physical { .. } => physical.field_with_name(name).map_err(|error| Error::bug(error.to_string()))?.clone(),
+                ColumnKind::Computed(expression) => {
+                    let data_type = self.type_of(expression, &physical, text)?;
+                    Field::new(name, data_type, true)
+                }
+            };
+            computed.push(match &column.kind {
+                ColumnKind::Physical { .. } => None,
+                ColumnKind::Computed(expression) => Some((**expression).clone()),
+            });
+            fields.push(if event_time.is_some_and(|time| time.value == *name) { Mark::EventTime.on(field) } else { field });
+        }
+        if let Some(time) = event_time {
+            match fields.iter().find(|field| *field.name() == time.value) {
+                Some(field) if matches!(field.data_type(), DataType::Timestamp(TimeUnit::Millisecond, _)) => {}
+                Some(_) => return Err(at(time, &format!("column '{}' is no TIMESTAMP(3): it cannot have a watermark", time.value))),
+                None => return Err(at(time, &format!("there is no column '{}' for the watermark", time.value))),
+            }
+        }
+        if let Some(missing) = table.primary_key.iter().find(|key| !fields.iter().any(|field| field.name() == *key)) {
+            return Err(Error::user(format!("table '{}': the primary key names the column '{missing}', which is not there", table.name)));
+        }
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let watermark = table.watermark.map(|watermark| (watermark.column.value, watermark.expression));
+        if let Some((_, expression)) = &watermark {
+            self.type_of(expression, &schema, text)?;
+        }
+        let declaration = TableDeclaration { name: table.name, schema: physical, options: table.options };
+        Ok(Table { declaration, schema, computed, watermark, primary_key: table.primary_key, text: text.clone() })
+    }
+
+    fn type_of(&self, expression: &datafusion_sql::sqlparser::ast::Expr, schema: &SchemaRef, text: &SqlText) -> Result<DataType> {
+        let expression = self.planner().expression(expression.clone(), schema, text)?;
+        crate::physical::type_in(&expression, schema)
+    }
+
+    fn builder<'a>(&'a self, name: &str, planner: &'a Planner<'a>) -> Result<GraphBuilder<'a>> {
+        let name = self.config.get(&PIPELINE_NAME)?.unwrap_or_else(|| name.to_owned());
+        Ok(GraphBuilder::new(name, planner, &self.connectors, self.config.get(&ROW_EXACT)?))
+    }
+
+    fn query(&self, query: &Query, text: &SqlText) -> Result<StatementResult> {
+        let planner = self.planner();
+        let plan = planner.query(query, text)?;
+        let mut builder = self.builder("collect", &planner)?;
+        let flow = builder.relation(&plan)?;
+        let results = Collected::default();
+        builder.add_sink(&flow, "Collect", OperatorSpec::Factory(Arc::new(results.clone())));
+        let bounded = builder.bounded;
+        let columns = shown_names(plan.schema().inner());
+        let client = self.executor.submit(builder.graph, &self.config)?;
+        Ok(StatementResult::Query(QueryJob { client, columns, results, bounded }))
+    }
+
+    fn insert(&self, insertions: &[Insert], text: &SqlText) -> Result<StatementResult> {
+        let graph = self.insertion_graph(insertions, text)?;
+        Ok(StatementResult::Insertion(self.executor.submit(graph, &self.config)?))
+    }
+
+    fn insertion_graph(&self, insertions: &[Insert], text: &SqlText) -> Result<StreamGraph> {
+        let planner = self.planner();
+        let names: Vec<_> = insertions.iter().map(|insert| insert.table.value.as_str()).collect();
+        let mut builder = self.builder(&format!("insert-into_{}", names.join("_")), &planner)?;
+        for insert in insertions {
+            let (flow, table) = self.insertion(insert, text, &planner, &mut builder)?;
+            builder.write(&flow, &table)?;
+        }
+        Ok(builder.graph)
+    }
+
+    /// The rows of an insertion with the columns of its table.
+    fn insertion(
+        &self,
+        insert: &Insert,
+        text: &SqlText,
+        planner: &Planner<'_>,
+        builder: &mut GraphBuilder<'_>,
+    ) -> Result<(Flow, Arc<Table>)> {
+        let place = insert.table.span.start;
+        let table = Arc::clone(
+            self.catalog.table(&insert.table.value).map_err(|error| text.error_at(place.line, place.column, &error.to_string()))?,
+        );
+        let plan = planner.query(&insert.query, text)?;
+        let plan = into_columns(plan, &table, insert).map_err(|what| text.error_at(place.line, place.column, &what))?;
+        let plan = planner.optimize(plan).map_err(|error| text.planning_error(&error))?;
+        Ok((builder.relation(&plan)?, table))
+    }
+
+    fn explain(&self, statement: &Statement, text: &SqlText) -> Result<String> {
+        let planner = self.planner();
+        let (plan, graph) = match statement {
+            Statement::Query(query) => {
+                let plan = planner.query(query, text)?;
+                let mut builder = self.builder("explain", &planner)?;
+                let flow = builder.relation(&plan)?;
+                builder.add_sink(&flow, "Collect", OperatorSpec::Factory(Arc::new(Collected::default())));
+                (plan, builder.graph)
+            }
+            Statement::Insert(insert) => (planner.query(&insert.query, text)?, self.insertion_graph(std::slice::from_ref(insert), text)?),
+            _ => return Err(Error::user("EXPLAIN takes a query or an INSERT")),
+        };
+        Ok(format!("== Optimized Logical Plan ==\n{}\n\n== Operators ==\n{}", plan.display_indent(), shown_graph(&graph)))
+    }
+}
+
+/// Names of the columns of a result; those without a name of their own are called as Flink calls them.
+fn shown_names(schema: &SchemaRef) -> Vec<String> {
+    let plain = |name: &str| name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ' ');
+    let name = |(index, field): (usize, &Arc<Field>)| if plain(field.name()) { field.name().clone() } else { format!("EXPR${index}") };
+    schema.fields().iter().enumerate().map(name).collect()
+}
+
+/// One line per operator: what it does, and where its rows come from.
+fn shown_graph(graph: &StreamGraph) -> String {
+    let line = |node: &brisk_core::job_graph::StreamNode| {
+        let from: Vec<_> = graph
+            .inputs(node.id)
+            .map(|edge| format!("{} by {}", edge.from.0, edge.partitioner.as_ref().map_or("FORWARD", |partitioner| partitioner.name())))
+            .collect();
+        let from = if from.is_empty() { String::new() } else { format!("  <- {}", from.join(", ")) };
+        format!("{}: {}{from}", node.id.0, node.description.as_ref().unwrap_or(&node.name))
+    };
+    graph.nodes.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether Flink stores values of one type in columns of another without being asked to.
+fn is_stored_as(given: &DataType, column: &DataType) -> bool {
+    let text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
+    given == column
+        || given.is_null()
+        || (given.is_numeric() && column.is_numeric())
+        || (text(given) && text(column))
+        || (given.is_temporal() && column.is_temporal())
+}
+
+/// The plan with the physical columns of a table, in their order.
+fn into_columns(plan: LogicalPlan, table: &Table, insert: &Insert) -> std::result::Result<LogicalPlan, String> {
+    let name = &table.declaration.name;
+    let fields = table.declaration.schema.fields();
+    let given = plan.schema().columns();
+    let targets: Vec<&str> = match &*insert.columns {
+        [] => fields.iter().map(|field| field.name().as_str()).collect(),
+        columns => columns.iter().map(|column| column.value.as_str()).collect(),
+    };
+    if targets.len() != given.len() {
+        return Err(format!("table '{name}' takes {} columns here, but the query has {}", targets.len(), given.len()));
+    }
+    if let Some(unknown) = targets.iter().find(|target| !fields.iter().any(|field| field.name() == *target)) {
+        return Err(format!("table '{name}' has no column '{unknown}' that can be written"));
+    }
+    let mut columns = Vec::new();
+    for field in fields {
+        let expression = match targets.iter().position(|target| target == field.name()) {
+            Some(at) => {
+                let data_type = plan.schema().field(at).data_type();
+                if !is_stored_as(data_type, field.data_type()) {
+                    let (given, wanted) = (sql_type(data_type), sql_type(field.data_type()));
+                    return Err(format!("table '{name}': column '{}' is {wanted}, but the query gives {given}: cast it", field.name()));
+                }
+                let column = Expr::Column(given[at].clone());
+                if data_type == field.data_type() { column } else { datafusion_expr::cast(column, field.data_type().clone()) }
+            }
+            None if field.is_nullable() => {
+                datafusion_expr::cast(datafusion_expr::lit(datafusion_common::ScalarValue::Null), field.data_type().clone())
+            }
+            None => return Err(format!("table '{name}': column '{}' is NOT NULL, but the query does not give it", field.name())),
+        };
+        columns.push(expression.alias(field.name()));
+    }
+    let projected = LogicalPlanBuilder::from(plan).project(columns).and_then(LogicalPlanBuilder::build);
+    projected.map_err(|error| error.strip_backtrace())
+}

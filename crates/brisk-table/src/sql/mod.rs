@@ -1,0 +1,18 @@
+//! The SQL front: Flink's dialect as statements. It plans nothing and knows no catalog.
+//!
+//! * [`Script`] cuts a text into statements; [`Script::parse`] reads one of them.
+//! * [`Statement`] is what was read; queries are `sqlparser`'s.
+//! * Errors point at line and column of the text, with the line itself ([`SqlText::error_at`]).
+
+mod dialect;
+mod parser;
+mod script;
+mod statement;
+mod text;
+mod types;
+
+pub(crate) use parser::nearest;
+pub use script::Script;
+pub(crate) use statement::{ColumnKind, CreateTable, CreateView, Insert, ObjectKind, Show, Statement};
+pub use text::SqlText;
+pub(crate) use types::{arrow_type, sql_type};

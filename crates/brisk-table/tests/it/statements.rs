@@ -1,0 +1,123 @@
+//! Statements of random words are executed or refused, and never panic.
+
+use brisk_base::options::Configuration;
+use brisk_core::job::NoExecutor;
+use brisk_core::table::TableConnectors;
+use brisk_table::{Script, TableSession};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+const WORDS: [&str; 68] = [
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "BY",
+    "ORDER",
+    "HAVING",
+    "JOIN",
+    "ON",
+    "AS",
+    "AND",
+    "OR",
+    "NOT",
+    "NULL",
+    "IN",
+    "BETWEEN",
+    "CASE",
+    "WHEN",
+    "THEN",
+    "END",
+    "CREATE",
+    "TABLE",
+    "VIEW",
+    "INSERT",
+    "INTO",
+    "DROP",
+    "EXPLAIN",
+    "SET",
+    "WITH",
+    "WATERMARK",
+    "FOR",
+    "INTERVAL",
+    "'1'",
+    "SECOND",
+    "t",
+    "a",
+    "b",
+    "ts",
+    "`t`",
+    "*",
+    "(",
+    ")",
+    ",",
+    ";",
+    "=",
+    "<=",
+    "-",
+    "+",
+    "/",
+    "1",
+    "0",
+    "1.5",
+    "'x'",
+    "COUNT",
+    "SUM",
+    "MAX",
+    "DISTINCT",
+    "TUMBLE",
+    "SESSION",
+    "DESCRIPTOR",
+    "ROW_NUMBER",
+    "OVER",
+    "PARTITION",
+    "INT",
+    "TIMESTAMP",
+    "DATE_FORMAT",
+    "PROCTIME",
+    ".",
+];
+
+/// Queries that are nearly right, to be damaged.
+const QUERIES: [&str; 5] = [
+    "SELECT a, COUNT(*) FROM t WHERE b > 1 GROUP BY a",
+    "SELECT window_start, SUM(a) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND)) GROUP BY window_start, window_end",
+    "SELECT * FROM (SELECT a, ROW_NUMBER() OVER (PARTITION BY b ORDER BY a DESC) AS r FROM t) WHERE r <= 3",
+    "SELECT x.a, y.b FROM t x JOIN t y ON x.a = y.a AND x.b < y.b",
+    "SELECT CASE a WHEN 1 THEN DATE_FORMAT(ts, 'yyyy') ELSE 'x' END FROM t WHERE a IN (1, 2) OR b BETWEEN 0 AND 9",
+];
+
+fn execute(text: &str) {
+    let mut session = TableSession::new(Arc::new(NoExecutor), TableConnectors::default(), Configuration::new());
+    let tables = "CREATE TABLE t (a INT, b BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'none')";
+    for text in [tables, text] {
+        let Ok(script) = Script::new(text) else { continue };
+        for statement in 0..script.len() {
+            if let Err(error) = session.execute(&script, statement) {
+                assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_words_never_panic(words in proptest::collection::vec(proptest::sample::select(&WORDS[..]), 0..25), query in any::<bool>()) {
+        execute(&format!("{}{}", if query { "EXPLAIN SELECT a FROM t " } else { "" }, words.join(" ")));
+    }
+
+    #[test]
+    fn damaged_queries_never_panic(
+        query in proptest::sample::select(&QUERIES[..]),
+        damages in proptest::collection::vec((any::<prop::sample::Index>(), proptest::sample::select(&WORDS[..])), 0..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut words: Vec<&str> = query.split_inclusive([' ', '(', ')', ',']).collect();
+        for (at, word) in damages {
+            let at = at.index(words.len());
+            words[at] = word;
+        }
+        words.remove(cut.index(words.len()));
+        execute(&format!("EXPLAIN {}", words.join(" ")));
+    }
+}

@@ -1,0 +1,181 @@
+//! SQL sessions on the embedded engine: statements in, tables and errors out.
+
+use brisk::options::Configuration;
+use brisk::table::{Cell, Script, StatementResult, TableSession, fold_changelog};
+
+/// Tables of 50,000 events: 1000 persons, 3000 auctions, 46,000 bids in 50 seconds of event time.
+const TABLES: &str = "
+    CREATE TABLE person (id BIGINT, name STRING, state STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '4' SECOND)
+      WITH ('connector' = 'nexmark', 'events' = '50000');
+    CREATE TABLE auction (id BIGINT, seller BIGINT, category BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '4' SECOND)
+      WITH ('connector' = 'nexmark', 'events' = '50000');
+    CREATE TABLE bid (auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, ts TIMESTAMP(3), cents AS price * 100,
+      WATERMARK FOR ts AS ts - INTERVAL '4' SECOND) WITH ('connector' = 'nexmark', 'events' = '50000');";
+
+fn session(parallelism: u32) -> TableSession {
+    let config: Configuration = [("parallelism.default", parallelism.to_string())].into_iter().collect();
+    let mut session = brisk::sql_session(&config).unwrap();
+    run(&mut session, TABLES).unwrap();
+    session
+}
+
+/// Executes all statements; the rows of the last, sorted.
+fn run(session: &mut TableSession, text: &str) -> brisk::Result<Vec<Vec<Cell>>> {
+    let script = Script::new(text)?;
+    let mut last = Vec::new();
+    for statement in 0..script.len() {
+        last = match session.execute(&script, statement)? {
+            StatementResult::Done | StatementResult::Text(_) => Vec::new(),
+            StatementResult::Rows { rows, .. } => rows,
+            StatementResult::Insertion(client) => client.wait().map(|_| Vec::new())?,
+            StatementResult::Query(query) => {
+                query.client.wait()?;
+                let table = fold_changelog(&query.results.batches())?;
+                table.into_iter().flat_map(|(row, count)| std::iter::repeat_n(row, count as usize)).collect()
+            }
+        };
+    }
+    Ok(last)
+}
+
+/// The rows of a query, the same at each parallelism.
+fn rows(text: &str) -> Vec<Vec<Cell>> {
+    let results = [1, 2, 4].map(|parallelism| run(&mut session(parallelism), text).unwrap());
+    assert_eq!(results[0], results[1]);
+    assert_eq!(results[0], results[2]);
+    let [rows, ..] = results;
+    rows
+}
+
+fn error(text: &str) -> String {
+    run(&mut session(1), text).unwrap_err().to_string()
+}
+
+fn numbers(numbers: &[i64]) -> Vec<Cell> {
+    numbers.iter().map(|number| Cell::from(*number)).collect()
+}
+
+#[test]
+fn rows_are_filtered_and_computed() {
+    let all = rows("SELECT auction, cents FROM bid WHERE MOD(auction, 123) = 0");
+    assert!(!all.is_empty());
+    assert!(all.iter().all(|row| matches!(row[0], Cell::Integer(auction) if auction % 123 == 0)));
+}
+
+#[test]
+fn aggregates_of_aggregates_are_those_of_all_rows() {
+    let all = rows("SELECT COUNT(*), SUM(price), MIN(price), MAX(price) FROM bid");
+    let by_channel = "SELECT channel, COUNT(*) AS n, SUM(price) AS s, MIN(price) AS low, MAX(price) AS high FROM bid GROUP BY channel";
+    assert_eq!(rows(&format!("SELECT SUM(n), SUM(s), MIN(low), MAX(high) FROM ({by_channel})")), all);
+    assert_eq!(all[0][0], Cell::from(46_000));
+}
+
+#[test]
+fn distinct_counts_are_those_of_distinct_rows() {
+    let counted = rows("SELECT COUNT(DISTINCT bidder), COUNT(DISTINCT bidder) FILTER (WHERE price >= 1000000) FROM bid");
+    let all = rows("SELECT COUNT(*) FROM (SELECT DISTINCT bidder FROM bid)");
+    let dear = rows("SELECT COUNT(*) FROM (SELECT bidder FROM bid WHERE price >= 1000000 GROUP BY bidder)");
+    assert_eq!(counted, [[all[0][0].clone(), dear[0][0].clone()]]);
+}
+
+#[test]
+fn each_row_is_in_its_windows() {
+    let counted = |window: &str| {
+        let text = format!("SELECT SUM(n) FROM (SELECT COUNT(*) AS n FROM TABLE({window}) GROUP BY window_start, window_end)");
+        rows(&text)
+    };
+    assert_eq!(counted("TUMBLE(TABLE bid, DESCRIPTOR(ts), INTERVAL '10' SECOND)"), [numbers(&[46_000])]);
+    assert_eq!(counted("HOP(TABLE bid, DESCRIPTOR(ts), INTERVAL '2' SECOND, INTERVAL '10' SECOND)"), [numbers(&[5 * 46_000])]);
+    assert_eq!(counted("SESSION(TABLE bid, DESCRIPTOR(ts), INTERVAL '1' SECOND)"), [numbers(&[46_000])]);
+}
+
+#[test]
+fn windows_of_group_by_are_those_of_from() {
+    let old = "SELECT bidder, COUNT(*), TUMBLE_START(ts, INTERVAL '10' SECOND) FROM bid GROUP BY bidder, TUMBLE(ts, INTERVAL '10' SECOND)";
+    let new = "SELECT bidder, COUNT(*), window_start FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(ts), INTERVAL '10' SECOND))
+        GROUP BY bidder, window_start, window_end";
+    assert_eq!(rows(old), rows(new));
+}
+
+#[test]
+fn joins_find_all_pairs() {
+    let joined = rows("SELECT COUNT(*) FROM auction a JOIN person p ON p.id = a.seller");
+    let sellers = rows("SELECT COUNT(*) FROM auction a WHERE seller < 2000");
+    assert_eq!(joined, sellers, "all sellers are persons of the stream, but for those who come later");
+}
+
+#[test]
+fn the_first_rows_of_each_key_are_its_greatest() {
+    let ranked = "SELECT auction, price, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price DESC) AS place FROM bid";
+    let first = rows(&format!("SELECT auction, price FROM ({ranked}) WHERE place <= 1"));
+    assert_eq!(first, rows("SELECT auction, MAX(price) FROM bid GROUP BY auction"));
+    let places = rows(&format!("SELECT MAX(place) FROM ({ranked}) WHERE place <= 3"));
+    assert_eq!(places, [numbers(&[3])]);
+}
+
+#[test]
+fn errors_point_at_their_place() {
+    for (text, expected) in [
+        ("SELECT nothing FROM bid", "line 1, column 8: column 'nothing' not found"),
+        ("SELECT 1 FROM bids", "bids"),
+        ("SELECT LOWWER(channel) FROM bid", "lower"),
+        ("SELECT price FROM bid ORDER BY price", "is not supported in streaming queries yet"),
+        ("SELECT a.id FROM auction a LEFT JOIN person p ON p.id = a.seller", "a Left join is not supported"),
+        (
+            "SELECT 1 FROM TABLE(TUMBLE(TABLE auction, DESCRIPTOR(seller), INTERVAL '1' SECOND))",
+            "needs a time attribute, but 'seller' is none",
+        ),
+        ("CREATE TABLE t (a INT) WITH ('connector' = 'nexmark', 'table' = 'bid'); SELECT a FROM t", "table 't': there is no column 'a'"),
+        (
+            "CREATE TABLE t (a INT) WITH ('connector' = 'blackhol'); INSERT INTO t SELECT 1 FROM bid",
+            "table 't': option 'connector' is 'blackhol'",
+        ),
+        (
+            "CREATE TABLE t (a INT) WITH ('connector' = 'blackhole', 'x' = '1'); INSERT INTO t SELECT 1 FROM bid",
+            "table 't': option 'x' is not known",
+        ),
+        (
+            "CREATE TABLE t (a INT) WITH ('connector' = 'filesystem', 'path' = '/'); SELECT a FROM t",
+            "table 't': option 'format' is missing",
+        ),
+        (
+            "CREATE TABLE t (a INT, b INT) WITH ('connector' = 'blackhole'); INSERT INTO t SELECT 1 FROM bid",
+            "takes 2 columns here, but the query has 1",
+        ),
+        (
+            "CREATE TABLE t (a INT) WITH ('connector' = 'blackhole'); INSERT INTO t SELECT channel FROM bid",
+            "column 'a' is INT, but the query gives STRING",
+        ),
+    ] {
+        let error = error(text);
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn insertions_run_as_one_job_and_views_stand_for_queries() {
+    let mut session = session(2);
+    let text = "CREATE TABLE all_bids (n BIGINT) WITH ('connector' = 'blackhole');
+        CREATE TABLE dear (channel STRING) WITH ('connector' = 'blackhole');
+        CREATE VIEW dear_bids (c) AS SELECT channel FROM bid WHERE price > 1000000;
+        EXECUTE STATEMENT SET BEGIN
+          INSERT INTO all_bids SELECT COUNT(*) FROM bid;
+          INSERT INTO dear SELECT c FROM dear_bids;
+        END";
+    run(&mut session, text).unwrap();
+    let tables = run(&mut session, "SHOW TABLES").unwrap();
+    assert_eq!(tables.len(), 6);
+    assert_eq!(run(&mut session, "SHOW VIEWS").unwrap(), [[Cell::from("dear_bids")]]);
+    let described = run(&mut session, "DESCRIBE bid").unwrap();
+    assert_eq!(described[4][1], Cell::from("TIMESTAMP(3) *ROWTIME*"));
+    assert_eq!(described[5][4], Cell::from("AS price * 100"));
+}
+
+#[test]
+fn options_are_set_and_reset() {
+    let mut session = session(1);
+    assert_eq!(run(&mut session, "SET 'table.exec.row-exact' = 'true'; SET").unwrap().len(), 2);
+    assert_eq!(run(&mut session, "RESET; SET").unwrap(), [[Cell::from("parallelism.default"), Cell::from("1")]]);
+    let wrong = run(&mut session, "SET 'table.exec.row-exact' = 'maybe'; SELECT COUNT(*) FROM bid").unwrap_err().to_string();
+    assert!(wrong.contains("table.exec.row-exact"), "{wrong}");
+}
