@@ -1,8 +1,8 @@
 //! Rows as bytes, and back to columns: keys of state, and rows that lie in state.
 //!
 //! * [`RowKey`] is a row, or the key columns of one: it sorts as its values do and has their key hash.
-//! * [`ColumnKey`] turns columns into keys, [`RowBuilder`] turns rows into columns of the types that a plan knows ([`ValueType`]).
-//! * [`Grouping`] finds the rows of each key in a batch.
+//! * `ColumnKey` turns columns into keys, `RowBuilder` turns rows into columns of the types that a plan knows ([`ValueType`]).
+//! * `Grouping` finds the rows of each key in a batch.
 
 mod builder;
 mod column_key;
