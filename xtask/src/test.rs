@@ -29,7 +29,7 @@ pub(crate) fn command(raw: Vec<String>) -> Result<()> {
         ("tidy", || tidy::command(Vec::new())),
         ("libclang", libclang::ensure),
         ("S3 server", s3_server::ensure),
-        ("lints", || with_features(&["clippy", "--workspace", "--all-targets"], &["--", "-D", "warnings"]).run()),
+        ("lints", || lints().run()),
         ("build", || with_features(&["build", "--workspace", "--bins", "--examples"], &[]).run()),
         ("tests", || test_runner().run()),
         ("doc tests", || with_features(&["test", "--workspace", "--doc"], &[]).run()),
@@ -51,6 +51,11 @@ pub(crate) fn command(raw: Vec<String>) -> Result<()> {
 /// A cargo command with the features that everything is checked with.
 fn with_features(before: &[&str], after: &[&str]) -> Program {
     Program::cargo(before.iter().chain(&FEATURES).chain(after).copied())
+}
+
+/// Clippy over everything, warnings as errors.
+pub(crate) fn lints() -> Program {
+    with_features(&["clippy", "--workspace", "--all-targets"], &["--", "-D", "warnings"])
 }
 
 /// The documentation of the workspace, warnings as errors.

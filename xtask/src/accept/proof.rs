@@ -78,7 +78,7 @@ impl Proof {
     /// Runs the simulator on a state backend. It is built as the tests build it, so that nothing is built twice.
     pub(super) fn simulator(&mut self, args: &[&str], backend: &str) -> Result<Finished> {
         let profile = self.profile();
-        let build = ["build", "--workspace", "--bins", "--profile", profile].into_iter().chain(test::FEATURES);
+        let build = ["build", "--workspace", "--bins", "--examples", "--profile", profile].into_iter().chain(test::FEATURES);
         let done = Program::cargo(build).measure(Output::Both)?;
         ensure!(done.ok, "the simulator cannot be built: {}", last_lines(&done.stderr, &done.stdout));
         let folder = if profile == "dev" { "debug" } else { profile };
@@ -94,7 +94,12 @@ impl Proof {
     /// Builds an example of the facade and returns its binary.
     pub(super) fn example(&mut self, name: &str) -> Result<PathBuf> {
         let profile = self.profile();
-        let program = Program::cargo(["build", "--package", "brisk", "--example", name, "--profile", profile]);
+        // In a short run all examples are built as the tests build them: other features would build the heavy dependencies again.
+        let program = if self.short {
+            Program::cargo(["build", "--workspace", "--bins", "--examples"].into_iter().chain(test::FEATURES))
+        } else {
+            Program::cargo(["build", "--package", "brisk", "--example", name, "--profile", profile])
+        };
         self.run(&program)?;
         let folder = if profile == "dev" { "debug" } else { profile };
         Ok(test::target_dir(&test::metadata()?)?.join(folder).join("examples").join(name))

@@ -62,7 +62,7 @@ fn nexmark(proof: &mut Proof, parallelisms: &[u32]) -> Result<String> {
 
 /// The program as the tests have built it: results do not depend on the profile.
 fn binary(proof: &mut Proof) -> Result<PathBuf> {
-    proof.run(&Program::cargo(["build", "--workspace"]))?;
+    proof.run(&Program::cargo(["build", "--workspace", "--bins", "--examples"].into_iter().chain(test::FEATURES)))?;
     Ok(test::target_dir(&test::metadata()?)?.join("debug/brisk"))
 }
 

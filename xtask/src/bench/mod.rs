@@ -8,7 +8,7 @@ mod table;
 
 use crate::args::Args;
 use crate::process::{Output, Program};
-use crate::test::{metadata, target_dir};
+use crate::test::{FEATURES, metadata, target_dir};
 use anyhow::{Context, Result, bail};
 use peer::Peer;
 use serde_json::{Map, Value, json};
@@ -164,12 +164,14 @@ pub(crate) struct Bench {
 impl Bench {
     /// Builds it, with the state backend `rocksdb` or without.
     pub(crate) fn build(release: bool, rocksdb: bool) -> Result<Self> {
-        let mut words = vec!["build", "--quiet", "--package", "brisk-bench"];
-        if rocksdb {
-            words.extend(["--features", "rocksdb"]);
-        }
+        let mut words = vec!["build", "--quiet"];
         if release {
-            words.push("--release");
+            words.extend(["--package", "brisk-bench", "--release"]);
+            words.extend(rocksdb.then_some(["--features", "rocksdb"]).into_iter().flatten());
+        } else {
+            // As the tests build them, so that nothing is built twice.
+            words.extend(["--workspace", "--bins", "--examples"]);
+            words.extend(FEATURES);
         }
         Program::cargo(words).run().context("cannot build the benchmarks")?;
         let profile = if release { "release" } else { "debug" };
