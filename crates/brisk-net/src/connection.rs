@@ -208,6 +208,27 @@ impl BatchSender {
         Poll::Ready(Ok(()))
     }
 
+    /// Whether there is room for a small batch: who asks first does not encode in vain.
+    ///
+    /// # Errors
+    /// When the channel has failed.
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let mut state = self.shared.state();
+        match state.multiplexer.has_room(self.channel) {
+            Ok(true) => Poll::Ready(Ok(())),
+            Ok(false) => {
+                state.senders.insert(self.channel, cx.waker().clone());
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// Whether the whole connection is over, and not this channel alone.
+    pub fn is_connection_over(&self) -> bool {
+        self.shared.state().over
+    }
+
     /// Everything has been sent.
     pub fn finish(mut self) {
         self.ended = true;
@@ -248,6 +269,11 @@ impl BatchReceiver {
         self.ended = true;
         self.shared.state().multiplexer.reject(self.channel, why);
         self.shared.output.notify_one();
+    }
+
+    /// Whether the whole connection is over, and not this channel alone.
+    pub fn is_connection_over(&self) -> bool {
+        self.shared.state().over
     }
 
     /// The next batch; `None` behind the last.

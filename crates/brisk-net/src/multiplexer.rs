@@ -150,6 +150,22 @@ impl Multiplexer {
         Ok(channel)
     }
 
+    /// Whether a small batch would be taken now; if not, [`Event::Writable`] tells when to ask again.
+    ///
+    /// # Errors
+    /// When the channel has failed.
+    pub fn has_room(&mut self, channel: ChannelId) -> Result<bool> {
+        let Some(sending) = self.sending.get(&channel) else { return Err(Error::bug(format!("channel {channel} is not open"))) };
+        if let Some(failure) = &sending.failure {
+            return Err(failure.error());
+        }
+        let room = sending.credit.allows(1) && self.data_bytes < DATA_QUEUE;
+        if !room {
+            self.blocked.insert(channel);
+        }
+        Ok(room)
+    }
+
     /// Sends a batch. False if there is no room for it now: [`Event::Writable`] tells when to try again.
     ///
     /// # Errors

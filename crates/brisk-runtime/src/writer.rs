@@ -77,6 +77,8 @@ pub struct RecordWriter {
     last_barrier: CheckpointId,
     /// The target of the same number as this subtask, which tends to be polled by the same worker; for exchanges by key.
     home: Option<usize>,
+    /// Why a consumer cannot be reached.
+    failure: Option<Error>,
 }
 
 /// Elements that a barrier has overtaken, with their channels.
@@ -119,6 +121,7 @@ impl RecordWriter {
             next_marker: 0,
             last_barrier: CheckpointId(0),
             home,
+            failure: None,
         }
     }
 
@@ -308,9 +311,17 @@ impl RecordWriter {
         {
             if self.refused.iter().any(|(refused, _)| *refused == channel) {
                 self.refused.push_back((channel, element));
-            } else if let Sent::Refused(element) = self.channels[channel as usize].send(element, waker) {
-                self.refused.push_back((channel, element));
-                refusals += 1;
+            } else {
+                match self.channels[channel as usize].send(element, waker) {
+                    Sent::Accepted | Sent::Closed => {}
+                    Sent::Refused(element) => {
+                        self.refused.push_back((channel, element));
+                        refusals += 1;
+                    }
+                    Sent::Failed(error) => {
+                        self.failure.get_or_insert(error);
+                    }
+                }
             }
         }
         if !self.refused.is_empty() {
@@ -318,6 +329,11 @@ impl RecordWriter {
             std::mem::swap(&mut self.refused, &mut self.ready);
         }
         self.ready.is_empty()
+    }
+
+    /// Why a consumer cannot be reached, if one cannot.
+    pub fn take_failure(&mut self) -> Result<()> {
+        self.failure.take().map_or(Ok(()), Err)
     }
 
     /// Sends a barrier ahead of everything that gathers or waits, and returns copies of that. A barrier of the same checkpoint that waits

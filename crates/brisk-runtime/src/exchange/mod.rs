@@ -1,14 +1,18 @@
-//! The local exchange: moves elements between the tasks of one process, pointers only.
+//! Exchanges: move elements between the tasks of a job, within a process as pointers, between processes as bytes.
 //!
 //! Each consuming task has one [`GateQueue`]; its producers hold [`ChannelSender`]s into it. Channels are bounded: a producer that is
-//! refused keeps its element and is woken when there is room. Nothing is copied or serialized.
+//! refused keeps its element and is woken when there is room. Within a process nothing is copied or serialized; what goes to another
+//! process goes through the [`NetworkExchange`].
 
+pub mod network;
 mod queue;
 mod topology;
 
+pub use network::{Endpoint, Locations, NetworkExchange};
 pub use queue::{ChannelSender, GateQueue, Received, Sent};
 pub use topology::{consumers_of, producers_of};
 
+use brisk_core::batch::BatchType;
 use brisk_core::job_graph::JobGraph;
 use brisk_core::state::OperatorSnapshot;
 use std::collections::HashMap;
@@ -51,12 +55,49 @@ pub trait Perturb: Send + Sync {
 pub struct LocalExchanges {
     gates: Mutex<HashMap<(usize, u32, u32), Arc<GateQueue>>>,
     perturb: Option<Arc<dyn Perturb>>,
+    /// The way to tasks of other processes, if there are any.
+    network: Option<Arc<NetworkExchange>>,
 }
 
 impl LocalExchanges {
     /// Exchanges that the simulator may disturb.
     pub fn perturbed(perturb: Arc<dyn Perturb>) -> Self {
-        Self { gates: Mutex::default(), perturb: Some(perturb) }
+        Self { perturb: Some(perturb), ..Self::default() }
+    }
+
+    /// Exchanges of a process that shares a job with others.
+    pub fn networked(network: Arc<NetworkExchange>) -> Self {
+        Self { network: Some(network), ..Self::default() }
+    }
+
+    /// The way to tasks of other processes.
+    pub const fn network(&self) -> Option<&Arc<NetworkExchange>> {
+        self.network.as_ref()
+    }
+
+    /// A producer's end of a channel of an attempt's gate, wherever that is.
+    pub fn sender(&self, graph: &JobGraph, (vertex, subtask, attempt): (usize, u32, u32), channel: u32) -> ChannelSender {
+        let remote = self.network.as_ref().and_then(|network| network.channel_to((vertex, subtask, attempt), channel));
+        match remote {
+            Some(remote) => ChannelSender::Remote(remote),
+            None => ChannelSender::new(self.gate(graph, vertex, subtask, attempt), channel),
+        }
+    }
+
+    /// Lets channels of other processes into the gate of a task that has made its operators. `types` says for each channel how its batches
+    /// are read.
+    pub fn open_gate(&self, graph: &JobGraph, at: (usize, u32, u32), types: Vec<Option<Arc<dyn BatchType>>>) {
+        if let Some(network) = &self.network {
+            network.open(at, self.gate(graph, at.0, at.1, at.2), types);
+        }
+    }
+
+    /// The consumer of a gate is over: frees its producers, and drops what is under way.
+    pub fn close_gate(&self, graph: &JobGraph, at: (usize, u32, u32)) {
+        self.gate(graph, at.0, at.1, at.2).close();
+        if let Some(network) = &self.network {
+            network.close(at);
+        }
     }
 
     /// What disturbs the channels.

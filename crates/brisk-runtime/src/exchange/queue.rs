@@ -10,6 +10,8 @@
 //! accepted whatever room there is.
 
 use super::Perturb;
+use super::network::RemoteChannel;
+use brisk_base::Error;
 use brisk_base::ids::CheckpointId;
 use brisk_core::checkpoint::Barrier;
 use brisk_core::element::Element;
@@ -61,6 +63,8 @@ struct State {
     watching: Option<Waker>,
     /// The consumer is gone: everything is dropped.
     closed: bool,
+    /// Why nothing more can come of a channel; told to the consumer once.
+    failure: Option<Error>,
 }
 
 /// What became of an element that was sent.
@@ -72,6 +76,8 @@ pub enum Sent {
     Refused(Element),
     /// The consumer is gone; the element was dropped.
     Closed,
+    /// The consumer cannot be reached; the element was dropped.
+    Failed(Error),
 }
 
 /// What a consumer finds.
@@ -83,6 +89,8 @@ pub enum Received {
     Nothing,
     /// There is something, but the simulator holds it back.
     HeldBack,
+    /// A channel has failed.
+    Failed(Error),
 }
 
 impl GateQueue {
@@ -101,6 +109,7 @@ impl GateQueue {
             consumer: None,
             watching: None,
             closed: false,
+            failure: None,
         };
         Self { state: Mutex::new(state), perturb }
     }
@@ -201,6 +210,9 @@ impl GateQueue {
     /// Takes the next element. One call, one element.
     pub fn receive(&self, consumer: &Waker) -> Received {
         let mut state = self.lock();
+        if let Some(error) = state.failure.take() {
+            return Received::Failed(error);
+        }
         let freed = state.set_blocked_aside(self.perturb.is_some());
         if state.items.is_empty() {
             match &mut state.consumer {
@@ -234,6 +246,17 @@ impl GateQueue {
     pub fn backlog(&self) -> (usize, usize) {
         let state = self.lock();
         (state.items.len() + state.aside.len(), state.bytes)
+    }
+
+    /// A channel has failed: the consumer is told at its next look, whatever else is there. The first failure counts.
+    pub fn fail(&self, error: Error) {
+        let mut state = self.lock();
+        if !state.closed {
+            state.failure.get_or_insert(error);
+        }
+        let consumer = (state.consumer.take(), state.watching.take());
+        drop(state);
+        consumer.0.into_iter().chain(consumer.1).for_each(Waker::wake);
     }
 
     /// The consumer is gone: drops what is under way, and what comes.
@@ -319,21 +342,30 @@ impl State {
 }
 
 /// One producer's end of a channel.
-#[derive(Clone)]
-pub struct ChannelSender {
-    queue: Arc<GateQueue>,
-    channel: u32,
+pub enum ChannelSender {
+    /// To a gate of this process.
+    Local {
+        /// The gate.
+        queue: Arc<GateQueue>,
+        /// Which of its channels.
+        channel: u32,
+    },
+    /// To a gate of another process.
+    Remote(RemoteChannel),
 }
 
 impl ChannelSender {
     /// The sender of this channel of a gate.
     pub fn new(queue: Arc<GateQueue>, channel: u32) -> Self {
-        Self { queue, channel }
+        Self::Local { queue, channel }
     }
 
     /// Sends an element, or gives it back when the channel is full.
     pub fn send(&self, element: Element, producer: &Waker) -> Sent {
-        self.queue.send(self.channel, element, producer)
+        match self {
+            Self::Local { queue, channel } => queue.send(*channel, element, producer),
+            Self::Remote(channel) => channel.send(element, producer),
+        }
     }
 }
 

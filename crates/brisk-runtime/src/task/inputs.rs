@@ -53,6 +53,8 @@ pub(super) enum Next {
     Nothing,
     /// The simulator holds something back.
     HeldBack,
+    /// A channel has failed.
+    Failed(brisk_base::Error),
 }
 
 impl Inputs {
@@ -98,6 +100,7 @@ impl Inputs {
                 }
                 Received::Nothing => return Next::Nothing,
                 Received::HeldBack => return Next::HeldBack,
+                Received::Failed(error) => return Next::Failed(error),
             }
         }
     }

@@ -7,7 +7,7 @@ use super::restore::RestoreTask;
 use super::stream_task::StreamTask;
 use super::{Chain, TaskReporter, Wiring};
 use crate::barrier::ChannelKey;
-use crate::exchange::{ChannelSender, LocalExchanges, consumers_of, producers_of};
+use crate::exchange::{LocalExchanges, consumers_of, producers_of};
 use crate::executor::{Executor, SpawnOptions, TaskObserver, TaskOutcome};
 use crate::writer::RecordWriter;
 use brisk_base::Result;
@@ -158,10 +158,9 @@ impl Recipe {
             let edge = &graph.edges[*at];
             let target = &graph.vertices[edge.to];
             let channel = |consumer: u32| {
-                let queue = self.environment.exchanges.gate(graph, edge.to, consumer, info.attempt.attempt);
                 let before: usize = target.incoming[..edge.to_gate].iter().map(|other| producers_of(graph, *other, consumer).len()).sum();
                 let position = info.subtask - producers_of(graph, *at, consumer).start;
-                ChannelSender::new(queue, before as u32 + position)
+                self.environment.exchanges.sender(graph, (edge.to, consumer, info.attempt.attempt), before as u32 + position)
             };
             let channels = consumers_of(graph, *at, info.subtask).map(channel).collect();
             let timeout = edge.buffer_timeout.map(brisk_base::Millis::to_duration);
@@ -199,12 +198,24 @@ impl Recipe {
         self.vertex().outgoing.iter().map(key).collect()
     }
 
+    /// Where this task's gate is found.
+    fn gate(&self) -> (usize, u32, u32) {
+        let descriptor = &self.descriptor;
+        (descriptor.vertex, descriptor.info.subtask, descriptor.info.attempt.attempt)
+    }
+
+    /// Lets channels of other processes into the gate.
+    pub(super) fn open_gate(&self, chain: &Chain, inputs: Option<&Inputs>) {
+        if let Some(inputs) = inputs {
+            let types = inputs.channels().iter().map(|channel| chain.input_type(0, channel.input.into())).collect();
+            self.environment.exchanges.open_gate(&self.descriptor.graph, self.gate(), types);
+        }
+    }
+
     /// Closes the gate: producers are freed, and what is under way is dropped.
     pub(super) fn close_gate(&self) {
         if self.vertex().inputs > 0 {
-            let descriptor = &self.descriptor;
-            let (subtask, attempt) = (descriptor.info.subtask, descriptor.info.attempt.attempt);
-            self.environment.exchanges.gate(&descriptor.graph, descriptor.vertex, subtask, attempt).close();
+            self.environment.exchanges.close_gate(&self.descriptor.graph, self.gate());
         }
     }
 

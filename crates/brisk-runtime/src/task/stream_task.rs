@@ -104,6 +104,7 @@ impl StreamTask {
             channels_ended: false,
         });
         running.chain.open(cx.waker())?;
+        self.recipe.open_gate(&running.chain, running.inputs.as_ref());
         self.send_events();
         self.report(ExecutionState::Running, None);
         Ok(())
@@ -294,7 +295,7 @@ impl Running {
         let perturb = recipe.environment.exchanges.perturb();
         self.look_after_barriers(cx, world)?;
         self.flush_overdue(cx.now());
-        if !self.chain.wiring.pump(cx.waker()) {
+        if !self.chain.wiring.pump(cx.waker())? {
             return Ok(self.wait(cx, world.now(), Waiting::ForOutput));
         }
         if !self.blocked_for.is_zero() {
@@ -308,7 +309,7 @@ impl Running {
             if perturb.is_some_and(|perturb| perturb.flush_early()) {
                 self.chain.wiring.writers.iter_mut().for_each(crate::writer::RecordWriter::flush_now);
             }
-            if !self.chain.wiring.pump(cx.waker()) {
+            if !self.chain.wiring.pump(cx.waker())? {
                 return Ok(self.wait(cx, world.now(), Waiting::ForOutput));
             }
             if self.checkpoints.has_open() {
@@ -387,13 +388,14 @@ impl Running {
             }
             Next::Nothing => ReadStep::Drained,
             Next::HeldBack => ReadStep::HeldBack,
+            Next::Failed(error) => return Err(error),
         })
     }
 
     /// Everything that came is processed: let go what gathers, and wait.
     fn drained(&mut self, cx: &mut PollContext<'_>, now: Timestamp) -> Result<Polled> {
         self.chain.wiring.flush(cx.now());
-        if !self.chain.wiring.pump(cx.waker()) {
+        if !self.chain.wiring.pump(cx.waker())? {
             return Ok(self.wait(cx, now, Waiting::ForOutput));
         }
         Ok(self.wait(cx, now, Waiting::ForInput))
@@ -409,7 +411,7 @@ impl Running {
             }
         }
         self.chain.wiring.writers.iter_mut().for_each(crate::writer::RecordWriter::flush_now);
-        if !self.chain.wiring.pump(cx.waker()) {
+        if !self.chain.wiring.pump(cx.waker())? {
             return Ok(self.wait(cx, now, Waiting::ForOutput));
         }
         Ok(Polled::Finished)

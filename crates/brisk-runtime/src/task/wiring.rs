@@ -124,12 +124,13 @@ impl Wiring {
     }
 
     /// Hands ready elements to their channels; true when all are gone.
-    pub(super) fn pump(&mut self, waker: &Waker) -> bool {
+    pub(super) fn pump(&mut self, waker: &Waker) -> Result<bool> {
         let mut done = true;
         for writer in &mut self.writers {
             done &= writer.pump(waker);
+            writer.take_failure()?;
         }
-        done
+        Ok(done)
     }
 
     pub(super) fn flush(&mut self, now: MonoTime) {
