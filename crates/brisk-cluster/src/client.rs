@@ -2,7 +2,7 @@
 
 use crate::job::{JobOutcome, JobReport, JobSpec};
 use crate::job_manager::DispatcherMessage;
-use crate::transport::{Address, Reply};
+use crate::transport::{Actor, ActorContext, Address, Reply};
 use brisk_base::ids::JobId;
 use brisk_base::{Error, Result};
 use brisk_core::accumulator::AccumulatorValue;
@@ -10,7 +10,7 @@ use brisk_core::checkpoint::SnapshotKind;
 use brisk_core::checkpoint_statistics::CheckpointStatistics;
 use brisk_core::job::{JobClient, JobProgress, JobResult, JobStatus};
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -68,10 +68,14 @@ impl JobView {
         self.changed.notify_all();
     }
 
-    /// Publishes that the job could not be run to an end.
-    fn refuse(&self, error: Error) {
+    /// The end of a job that could not be run.
+    fn refused(&self, error: Error) -> JobOutcome {
         let report = self.state().report.clone();
-        self.end(JobOutcome { status: JobStatus::Failed, error: Some(error), suppressed: Vec::new(), report }, Duration::ZERO);
+        JobOutcome { status: JobStatus::Failed, error: Some(error), suppressed: Vec::new(), report }
+    }
+
+    fn is_over(&self) -> bool {
+        self.state().result.is_some()
     }
 
     /// The job's status.
@@ -100,34 +104,78 @@ impl JobView {
 }
 
 /// Publishes to a view. Whoever drops it unfinished (with its cluster) ends the job in the eyes of its clients.
-pub struct Publisher(Arc<JobView>);
+pub struct Publisher {
+    view: Arc<JobView>,
+    /// Hears the same, in another process.
+    listener: Option<Address<ClientMessage>>,
+}
+
+/// What a client in another process hears of its job.
+#[derive(Debug)]
+pub enum ClientMessage {
+    /// It has come into a status that is not final.
+    Status(JobStatus),
+    /// It has ended: how, and how long it ran.
+    Ended(Box<JobOutcome>, Duration),
+    /// Its cluster is gone.
+    Lost(Error),
+}
 
 impl Publisher {
     /// The one publisher of a view.
     pub fn new(view: &Arc<JobView>) -> Self {
-        Self(Arc::clone(view))
+        Self { view: Arc::clone(view), listener: None }
+    }
+
+    /// Tells a client of another process, too.
+    #[must_use]
+    pub fn heard_by(mut self, listener: Address<ClientMessage>) -> Self {
+        self.listener = Some(listener);
+        self
     }
 
     /// Publishes a status that is not final.
     pub(crate) fn set_status(&self, status: JobStatus) {
-        self.0.set_status(status);
+        self.view.set_status(status);
+        self.listener.iter().for_each(|listener| listener.send(ClientMessage::Status(status)));
     }
 
     /// Publishes how the job ended. The first end counts.
     pub(crate) fn end(&self, outcome: JobOutcome, net_runtime: Duration) {
-        self.0.end(outcome, net_runtime);
+        if let Some(listener) = self.listener.as_ref().filter(|_| !self.view.is_over()) {
+            listener.send(ClientMessage::Ended(Box::new(outcome.duplicate()), net_runtime));
+        }
+        self.view.end(outcome, net_runtime);
     }
 
     /// Publishes that the job could not be run to an end.
     pub(crate) fn refuse(&self, error: Error) {
-        self.0.refuse(error);
+        self.end(self.view.refused(error), Duration::ZERO);
+    }
+}
+
+/// The client's side of a [`ClientMessage`]: publishes to the view in its own process.
+pub struct JobMirror(pub Publisher);
+
+impl Actor for JobMirror {
+    type Message = ClientMessage;
+
+    fn handle(&mut self, message: ClientMessage, cx: &mut ActorContext<'_>) {
+        match message {
+            ClientMessage::Status(status) => return self.0.set_status(status),
+            ClientMessage::Ended(outcome, net_runtime) => self.0.end(*outcome, net_runtime),
+            ClientMessage::Lost(error) => self.0.refuse(error),
+        }
+        cx.stop();
     }
 }
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        let error = Error::transient("the cluster was shut down before the job ended");
-        self.refuse(error.context(format!("job '{}'", self.0.name)));
+        if !self.view.is_over() {
+            let error = Error::transient("the cluster was shut down before the job ended");
+            self.refuse(error.context(format!("job '{}'", self.view.name)));
+        }
     }
 }
 
@@ -139,13 +187,14 @@ pub struct ClusterJobClient<K> {
 }
 
 impl<K> ClusterJobClient<K> {
+    /// The client of a job that this dispatcher has, or is about to get.
     pub(crate) fn new(view: Arc<JobView>, dispatcher: &Address<DispatcherMessage>, keep_alive: K) -> Self {
         Self { view, dispatcher: dispatcher.for_new_sender(), _keep_alive: keep_alive }
     }
 
     /// Hands the job in, as the client's first message: a cancellation that follows at once must not come before it.
     pub(crate) fn submit(&self, job: JobSpec, publisher: Publisher) {
-        self.dispatcher.send(DispatcherMessage::Submit { job, publisher });
+        self.dispatcher.send(DispatcherMessage::Submit { job, publisher, coordinators: None });
     }
 
     /// The published state.
@@ -164,7 +213,7 @@ impl<K> ClusterJobClient<K> {
     fn report(&self) -> JobReport {
         let over = self.view.state().result.is_some();
         if !over && self.view.driven {
-            let (reply, answer) = sync_channel(1);
+            let (reply, answer) = Reply::channel();
             self.dispatcher.send(DispatcherMessage::Report { job: self.view.id, reply });
             if let Ok(report) = answer.recv_timeout(REPORT_PATIENCE) {
                 let mut state = self.view.state();

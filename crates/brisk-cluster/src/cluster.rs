@@ -6,7 +6,7 @@ use crate::job_manager::job_master::slot_sharing::SlotPlan;
 use crate::job_manager::resource_manager::not_enough;
 use crate::job_manager::{Dispatcher, DispatcherMessage, ResourceManager, ResourceManagerMessage};
 use crate::services::Services;
-use crate::task_manager::{TaskLauncher, TaskManager, TaskManagerMessage};
+use crate::task_manager::{InThisProcess, TaskLauncher, TaskManager, TaskManagerMessage};
 use crate::transport::{Address, ControlPlane};
 use brisk_base::ids::{JobId, TaskManagerId};
 use brisk_base::metrics::MetricRegistry;
@@ -67,7 +67,7 @@ impl Gateway {
         }
         let resource_manager = plane.spawn(ResourceManager::default());
         let dispatcher = plane.spawn(Dispatcher::new(resource_manager.clone(), services.clone(), config)?);
-        let task_manager = TaskManager::new(id, slots, resource_manager.clone(), launcher);
+        let task_manager = TaskManager::new(id, slots, resource_manager.clone(), Box::new(InThisProcess(launcher)));
         plane.spawn(task_manager).send(TaskManagerMessage::Register);
         Ok(Self {
             dispatcher,
@@ -118,7 +118,7 @@ impl Gateway {
         if let Some(slots) = self.slots.filter(|slots| *slots < needed) {
             return Err(not_enough(needed, u64::from(slots)).context(place()));
         }
-        let job = JobSpec { id: JobId(self.world.random_id()), graph: Arc::new(job_graph), config: Arc::new(effective) };
+        let job = JobSpec::local(JobId(self.world.random_id()), Arc::new(job_graph), Arc::new(effective));
         let view = Arc::new(JobView::new(&job, self.driven));
         let client = ClusterJobClient::new(Arc::clone(&view), &self.dispatcher, keep_alive);
         client.submit(job, Publisher::new(&view));

@@ -1,5 +1,7 @@
 //! What a submitted job is, and what its tasks report: plain data that travels between the components.
 
+use crate::blob::BlobId;
+use crate::wire::Bytes;
 use brisk_base::ids::{AttemptId, CheckpointId, JobId, OperatorId, TaskManagerId, VertexId};
 use brisk_base::options::Configuration;
 use brisk_base::{Error, Timestamp};
@@ -21,9 +23,48 @@ pub struct JobSpec {
     pub graph: Arc<JobGraph>,
     /// Its effective configuration.
     pub config: Arc<Configuration>,
+    /// The program that holds its code, where that is not this process's.
+    pub program: Option<Arc<ProgramSpec>>,
+}
+
+/// A program that builds jobs, and which of them is meant: how a process comes to the code of a job.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ProgramSpec {
+    /// The executable.
+    pub blob: BlobId,
+    /// Bytes of it.
+    pub size: u64,
+    /// What it is called with.
+    pub arguments: Vec<String>,
+    /// Which of the jobs that it executes, from 0.
+    pub number: u32,
+    /// The options that its environment begins with.
+    pub base: Configuration,
+    /// What `StreamEnvironment::once` has recorded, encoded, by name.
+    pub once: BTreeMap<String, Bytes>,
+    /// How the jobs before this one ended.
+    pub results: Vec<RecordedResult>,
+}
+
+/// How a job of a program has ended: what its `execute` gives when the program runs again.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RecordedResult {
+    /// The job.
+    pub id: JobId,
+    /// Its name.
+    pub name: String,
+    /// How long it ran.
+    pub net_runtime: Duration,
+    /// Its accumulators.
+    pub accumulators: BTreeMap<String, AccumulatorValue>,
 }
 
 impl JobSpec {
+    /// A job whose code is in this process.
+    pub const fn local(id: JobId, graph: Arc<JobGraph>, config: Arc<Configuration>) -> Self {
+        Self { id, graph, config, program: None }
+    }
+
     /// `job 'name'`: how the job is named in errors.
     pub fn place(&self) -> String {
         format!("job '{}'", self.graph.name)
@@ -189,4 +230,12 @@ pub struct JobOutcome {
     pub suppressed: Vec<String>,
     /// How it stood at its end.
     pub report: JobReport,
+}
+
+impl JobOutcome {
+    /// The same, its error without the standard error it was made from.
+    pub(crate) fn duplicate(&self) -> Self {
+        let error = self.error.as_ref().map(crate::client::copy_of);
+        Self { status: self.status, error, suppressed: self.suppressed.clone(), report: self.report.clone() }
+    }
 }

@@ -9,17 +9,20 @@
 //! [TaskManager](task_manager::TaskManager) open a [TaskHost](task_manager::TaskHost), deploys the tasks there, hears of their states,
 //! and publishes the job's end to its [view](client::JobView).
 
+pub mod blob;
 pub mod client;
 mod cluster;
 pub mod details;
 mod gateway;
 pub mod job;
 pub mod job_manager;
+pub mod link;
 mod mini_cluster;
 pub mod options;
 pub mod services;
 pub mod task_manager;
 pub mod transport;
+pub mod wire;
 
 pub use cluster::Gateway;
 pub use gateway::SnapshotRequest;

@@ -1,6 +1,8 @@
 //! Accepts jobs, starts a JobMaster for each, and passes on what clients ask.
 
 use super::disposal::{Disposal, Dispose};
+use super::job_master::Surroundings;
+use super::job_master::coordinators::CoordinatorsMessage;
 use super::job_store::JobStore;
 use super::operations::{OperationKey, Operations};
 use super::{JobMasterMessage, JobMasterShell, ResourceManagerMessage};
@@ -27,6 +29,8 @@ pub enum DispatcherMessage {
         job: JobSpec,
         /// Tells its clients.
         publisher: Publisher,
+        /// Runs the coordinators of its sources; `None`: this process.
+        coordinators: Option<Address<CoordinatorsMessage>>,
     },
     /// Cancel a job; nothing happens if it is over.
     Cancel(JobId),
@@ -35,7 +39,7 @@ pub enum DispatcherMessage {
         /// The job.
         job: JobId,
         /// Takes the answer.
-        reply: SyncSender<JobReport>,
+        reply: Reply<JobReport>,
     },
     /// A client wants a savepoint of a job.
     Savepoint {
@@ -122,15 +126,25 @@ impl Dispatcher {
         Ok(Self { resource_manager, services, jobs: BTreeMap::new(), store: JobStore::new(config)?, operations, shutdown: Vec::new() })
     }
 
-    fn submit(&mut self, job: JobSpec, publisher: Publisher, cx: &mut ActorContext<'_>) {
+    fn submit(
+        &mut self,
+        job: JobSpec,
+        publisher: Publisher,
+        coordinators: Option<Address<CoordinatorsMessage>>,
+        cx: &mut ActorContext<'_>,
+    ) {
         if !self.shutdown.is_empty() {
             return publisher.refuse(Error::transient("the cluster is shutting down and takes no jobs").context(job.place()));
         }
         let id = job.id;
         tracing::info!(job = %id, name = job.graph.name, "job submitted");
-        let shell =
-            JobMasterShell::new(job, publisher, self.resource_manager.clone(), cx.address(), self.services.clone(), cx.world().now());
-        let Some(shell) = shell else { return };
+        let surroundings = Surroundings {
+            resource_manager: self.resource_manager.clone(),
+            dispatcher: cx.address(),
+            services: self.services.clone(),
+            coordinators,
+        };
+        let Some(shell) = JobMasterShell::new(job, publisher, surroundings, cx.world().now()) else { return };
         let job_master = cx.spawn(shell);
         cx.send(&job_master, JobMasterMessage::Start);
         self.jobs.insert(id, job_master);
@@ -202,7 +216,7 @@ impl Actor for Dispatcher {
 
     fn handle(&mut self, message: DispatcherMessage, cx: &mut ActorContext<'_>) {
         match message {
-            DispatcherMessage::Submit { job, publisher } => self.submit(job, publisher, cx),
+            DispatcherMessage::Submit { job, publisher, coordinators } => self.submit(job, publisher, coordinators, cx),
             DispatcherMessage::Cancel(job) => {
                 if let Some(job_master) = self.jobs.get(&job) {
                     cx.send(job_master, JobMasterMessage::Cancel);

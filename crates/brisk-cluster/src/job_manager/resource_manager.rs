@@ -56,6 +56,21 @@ impl SlotPool {
         self.task_managers.insert(task_manager, Offered { limit, ..Offered::default() });
     }
 
+    /// A TaskManager is gone. Gives the jobs that held slots of it.
+    pub fn remove(&mut self, task_manager: TaskManagerId) -> Vec<JobId> {
+        self.task_managers.remove(&task_manager);
+        let mut jobs = Vec::new();
+        self.held.retain(|job, slots| {
+            let before = slots.len();
+            slots.retain(|slot| slot.task_manager != task_manager);
+            if slots.len() < before {
+                jobs.push(*job);
+            }
+            !slots.is_empty()
+        });
+        jobs
+    }
+
     /// Puts a request at the end of the queue; see [`grant`](Self::grant).
     pub fn request(&mut self, job: JobId, count: u32) {
         self.waiting.push_back((job, count));
@@ -149,6 +164,8 @@ pub enum ResourceManagerMessage {
         /// The machine it runs on.
         hardware: Hardware,
     },
+    /// A TaskManager is gone: why.
+    Lost(TaskManagerId, Error),
     /// Which TaskManagers are there, and who holds their slots?
     TaskManagers(Reply<Vec<TaskManagerDetails>>),
     /// A job needs slots.
@@ -188,6 +205,8 @@ pub struct ResourceManager {
     addresses: BTreeMap<TaskManagerId, Address<TaskManagerMessage>>,
     /// When each was heard of last, and what it runs on.
     known: BTreeMap<TaskManagerId, (Timestamp, Hardware)>,
+    /// The JobMasters of jobs that have asked for slots.
+    job_masters: BTreeMap<JobId, Address<JobMasterMessage>>,
     /// Jobs that wait: whom to answer, and how long they are willing to wait.
     waiting: BTreeMap<JobId, (Address<JobMasterMessage>, Duration)>,
 }
@@ -195,6 +214,7 @@ pub struct ResourceManager {
 impl ResourceManager {
     fn request(&mut self, job: &JobSpec, count: u32, job_master: Address<JobMasterMessage>, cx: &mut ActorContext<'_>) -> Result<()> {
         let patience = job.config.get(&SLOT_REQUEST_TIMEOUT)?;
+        self.job_masters.insert(job.id, job_master.clone());
         self.pool.request(job.id, count);
         self.waiting.insert(job.id, (job_master, patience));
         self.serve(cx);
@@ -210,6 +230,20 @@ impl ResourceManager {
             TaskManagerDetails { id: *id, last_heard: *last_heard, slots, free, held, hardware: *hardware }
         };
         self.known.iter().map(details).collect()
+    }
+
+    fn lost(&mut self, task_manager: TaskManagerId, error: &Error, cx: &mut ActorContext<'_>) {
+        if self.addresses.remove(&task_manager).is_none() {
+            return;
+        }
+        tracing::warn!(%task_manager, %error, "TaskManager lost");
+        self.known.remove(&task_manager);
+        for job in self.pool.remove(task_manager) {
+            if let Some(job_master) = self.job_masters.get(&job) {
+                let error = Error::new(error.kind(), error.to_string()).context(format!("TaskManager {task_manager} is lost"));
+                cx.send(job_master, JobMasterMessage::TaskManagerLost(task_manager, error));
+            }
+        }
     }
 
     fn serve(&mut self, cx: &mut ActorContext<'_>) {
@@ -243,9 +277,12 @@ impl Actor for ResourceManager {
             ResourceManagerMessage::TaskManagers(reply) => reply.send(self.task_managers()),
             ResourceManagerMessage::Register { task_manager, address, slots, hardware } => {
                 self.pool.add(task_manager, slots);
+                tracing::info!(%task_manager, slots = slots.map_or(-1, i64::from), "TaskManager registered");
                 self.known.insert(task_manager, (cx.world().now(), hardware));
+                cx.send(&address, TaskManagerMessage::Registered);
                 self.addresses.insert(task_manager, address);
             }
+            ResourceManagerMessage::Lost(task_manager, error) => self.lost(task_manager, &error, cx),
             ResourceManagerMessage::Request { job, count, job_master } => {
                 if let Err(error) = self.request(&job, count, job_master.clone(), cx) {
                     cx.send(&job_master, JobMasterMessage::NoSlots(error));
@@ -255,6 +292,7 @@ impl Actor for ResourceManager {
             ResourceManagerMessage::Release(job) => {
                 self.pool.withdraw(job);
                 self.waiting.remove(&job);
+                self.job_masters.remove(&job);
                 self.pool.release(job, None);
             }
             ResourceManagerMessage::Cleared { job, task_manager } => self.pool.release(job, Some(task_manager)),

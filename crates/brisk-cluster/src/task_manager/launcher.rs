@@ -9,6 +9,7 @@ use brisk_base::{Error, Result};
 use brisk_core::checkpoint::Barrier;
 use brisk_core::job::ExecutionState;
 use brisk_core::source::SourceEvent;
+use brisk_runtime::exchange::Locations;
 use brisk_runtime::task::TaskCheckpoint;
 use std::sync::Arc;
 
@@ -31,6 +32,14 @@ pub trait HostLauncher: Send {
 
     /// Where the job's checkpoints lie.
     fn storages(&self) -> Arc<dyn StorageProvider>;
+
+    /// Says in which processes the job's tasks run from now on.
+    fn locate(&mut self, _locations: &Arc<Locations>) {}
+
+    /// Whether the process runs nothing but this job, so that it can be killed for a task that does not end.
+    fn owns_process(&self) -> bool {
+        false
+    }
 }
 
 /// A task that has been started. Dropping this changes nothing for the task.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`TaskManager`]: slots and supervision, one per process | here |
 //! | [`TaskHost`]: runs the tasks of one job | [`task_host`] |
+//! | [`HostOpener`]: how a process comes to run a job's tasks | [`opener`] |
 //! | [`TaskLauncher`]: how a task is started | [`launcher`] |
 //! | what the machine has | `hardware` |
 //! | the launcher that runs real tasks | [`runtime_launcher`] |
@@ -12,27 +13,30 @@
 
 mod hardware;
 pub mod launcher;
+pub mod opener;
 pub mod runtime_launcher;
 pub mod snapshots;
 pub mod task_host;
 
 pub use launcher::{HostLauncher, RunningTask, TaskLauncher, TaskNotifier};
+pub use opener::{HostOpener, HostOrder, InThisProcess};
 pub use runtime_launcher::RuntimeLauncher;
 pub use task_host::{TaskHost, TaskHostMessage};
 
 use crate::job::JobSpec;
 use crate::job_manager::{JobMasterMessage, ResourceManagerMessage};
-use crate::transport::plane::guarded;
 use crate::transport::{Actor, ActorContext, Address};
+use brisk_base::Error;
 use brisk_base::ids::{JobId, TaskManagerId};
-use brisk_base::{Error, Result};
+use brisk_runtime::exchange::Endpoint;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What a TaskManager understands.
 pub enum TaskManagerMessage {
     /// Make itself known to the resource manager.
     Register,
+    /// The resource manager knows it now.
+    Registered,
     /// Make ready to run a job's tasks in these slots.
     OpenHost {
         /// The job.
@@ -49,16 +53,57 @@ pub enum TaskManagerMessage {
         /// Whom to tell when that is done.
         job_master: Address<JobMasterMessage>,
     },
-    /// A TaskHost has ended; nothing of its job runs any more.
-    HostClosed(JobId),
+    /// A TaskHost is ready.
+    HostOpened {
+        /// Its job.
+        job: JobId,
+        /// Which of the hosts that were opened for the job.
+        run: u64,
+        /// The host.
+        host: Address<TaskHostMessage>,
+        /// Where its process takes batches, if it is not this one.
+        endpoint: Option<Endpoint>,
+    },
+    /// A TaskHost could not be opened, or has died; nothing of its job runs any more.
+    HostFailed {
+        /// Its job.
+        job: JobId,
+        /// Which of the hosts that were opened for the job.
+        run: u64,
+        /// Why.
+        error: Error,
+    },
+    /// A TaskHost has ended as it was told to; nothing of its job runs any more.
+    HostClosed {
+        /// Its job.
+        job: JobId,
+        /// Which of the hosts that were opened for the job.
+        run: u64,
+    },
+    /// A TaskHost has tasks that do not end: its process is to be killed.
+    KillHost {
+        /// Its job.
+        job: JobId,
+        /// Which of the hosts that were opened for the job.
+        run: u64,
+        /// Why.
+        why: String,
+    },
+    /// End, with everything that runs here.
+    Shutdown,
 }
 
 /// A job that has slots here.
 struct Hosted {
-    host: Address<TaskHostMessage>,
+    /// Tells its host from earlier ones.
+    run: u64,
+    /// Known once it is ready.
+    host: Option<Address<TaskHostMessage>>,
     job_master: Address<JobMasterMessage>,
     /// Its slots, for the log.
     slots: Vec<u32>,
+    /// Whether it is to end.
+    closing: bool,
 }
 
 /// See the module.
@@ -67,9 +112,11 @@ pub struct TaskManager {
     /// How many slots there are; `None`: as many as are asked for.
     slots: Option<u32>,
     resource_manager: Address<ResourceManagerMessage>,
-    launcher: Arc<dyn TaskLauncher>,
+    opener: Box<dyn HostOpener>,
     /// Jobs that have slots here.
     hosts: BTreeMap<JobId, Hosted>,
+    /// Number of hosts so far.
+    runs: u64,
 }
 
 impl TaskManager {
@@ -78,20 +125,49 @@ impl TaskManager {
         id: TaskManagerId,
         slots: Option<u32>,
         resource_manager: Address<ResourceManagerMessage>,
-        launcher: Arc<dyn TaskLauncher>,
+        opener: Box<dyn HostOpener>,
     ) -> Self {
-        Self { id, slots, resource_manager, launcher, hosts: BTreeMap::new() }
+        Self { id, slots, resource_manager, opener, hosts: BTreeMap::new(), runs: 0 }
     }
 
-    fn open(&mut self, job: JobSpec, job_master: &Address<JobMasterMessage>, slots: Vec<u32>, cx: &mut ActorContext<'_>) -> Result<()> {
-        let opened = guarded(|| self.launcher.open(&job)).unwrap_or_else(|panic| Err(Error::bug(format!("panicked: {panic}"))));
-        let launcher = opened.map_err(|error| error.context("preparing to run tasks"))?;
-        let id = job.id;
-        tracing::debug!(job = %id, slots = slots.len(), "job gets slots");
-        let host = cx.spawn(TaskHost::new(job, job_master.clone(), cx.address(), launcher)?);
-        self.hosts.insert(id, Hosted { host: host.clone(), job_master: job_master.clone(), slots });
-        cx.send(job_master, JobMasterMessage::HostReady { task_manager: self.id, host });
-        Ok(())
+    fn open(&mut self, job: JobSpec, job_master: Address<JobMasterMessage>, slots: Vec<u32>, cx: &mut ActorContext<'_>) {
+        let (id, run) = (job.id, self.runs);
+        self.runs += 1;
+        tracing::info!(job = %id, slots = slots.len(), "job gets slots");
+        let before = self.hosts.insert(id, Hosted { run, host: None, job_master: job_master.clone(), slots, closing: false });
+        if let Some(before) = before {
+            self.opener.kill(id, before.run, "it is opened again");
+        }
+        let order = HostOrder { job, run, job_master, task_manager: cx.address() };
+        if let Err(error) = self.opener.open(order, cx) {
+            cx.send_self(TaskManagerMessage::HostFailed { job: id, run, error });
+        }
+    }
+
+    fn opened(&mut self, job: JobId, run: u64, host: Address<TaskHostMessage>, endpoint: Option<Endpoint>, cx: &mut ActorContext<'_>) {
+        let Some(hosted) = self.hosts.get_mut(&job).filter(|hosted| hosted.run == run) else { return };
+        if hosted.closing {
+            cx.send(&host, TaskHostMessage::Close);
+        } else {
+            cx.send(&hosted.job_master, JobMasterMessage::HostReady { task_manager: self.id, host: host.clone(), endpoint });
+        }
+        hosted.host = Some(host);
+    }
+
+    /// Removes a host, if it is the one that the job has now.
+    fn remove(&mut self, job: JobId, run: u64) -> Option<Hosted> {
+        self.hosts.get(&job).filter(|hosted| hosted.run == run)?;
+        self.hosts.remove(&job)
+    }
+
+    fn close(&mut self, job: JobId, job_master: &Address<JobMasterMessage>, cx: &mut ActorContext<'_>) {
+        match self.hosts.get_mut(&job) {
+            Some(hosted) => {
+                hosted.closing = true;
+                hosted.host.iter().for_each(|host| cx.send(host, TaskHostMessage::Close));
+            }
+            None => self.closed(job, job_master, cx),
+        }
     }
 
     fn closed(&self, job: JobId, job_master: &Address<JobMasterMessage>, cx: &mut ActorContext<'_>) {
@@ -114,20 +190,36 @@ impl Actor for TaskManager {
                 };
                 cx.send(&self.resource_manager, message);
             }
-            TaskManagerMessage::OpenHost { job, job_master, slots } => {
-                if let Err(error) = self.open(job, &job_master, slots, cx) {
-                    cx.send(&job_master, JobMasterMessage::HostFailed(error));
+            TaskManagerMessage::Registered => tracing::info!(task_manager = %self.id, "registered at the JobManager"),
+            TaskManagerMessage::OpenHost { job, job_master, slots } => self.open(job, job_master, slots, cx),
+            TaskManagerMessage::CloseHost { job, job_master } => self.close(job, &job_master, cx),
+            TaskManagerMessage::HostOpened { job, run, host, endpoint } => self.opened(job, run, host, endpoint, cx),
+            TaskManagerMessage::HostFailed { job, run, error } => {
+                if let Some(hosted) = self.remove(job, run) {
+                    tracing::warn!(%job, %error, "what ran the tasks of a job has failed");
+                    self.opener.kill(job, run, "it has failed");
+                    if hosted.closing {
+                        self.closed(job, &hosted.job_master, cx);
+                    } else {
+                        cx.send(&hosted.job_master, JobMasterMessage::HostFailed(self.id, error));
+                    }
                 }
             }
-            TaskManagerMessage::CloseHost { job, job_master } => match self.hosts.get(&job) {
-                Some(hosted) => cx.send(&hosted.host, TaskHostMessage::Close),
-                None => self.closed(job, &job_master, cx),
-            },
-            TaskManagerMessage::HostClosed(job) => {
-                if let Some(hosted) = self.hosts.remove(&job) {
-                    tracing::debug!(job = %job, slots = hosted.slots.len(), "slots are free");
+            TaskManagerMessage::HostClosed { job, run } => {
+                if let Some(hosted) = self.remove(job, run) {
+                    tracing::info!(%job, slots = hosted.slots.len(), "slots are free");
+                    self.opener.closed(job, run);
                     self.closed(job, &hosted.job_master, cx);
                 }
+            }
+            TaskManagerMessage::KillHost { job, run, why } => {
+                if self.hosts.get(&job).is_some_and(|hosted| hosted.run == run) {
+                    self.opener.kill(job, run, &why);
+                }
+            }
+            TaskManagerMessage::Shutdown => {
+                self.hosts.iter().for_each(|(job, hosted)| self.opener.kill(*job, hosted.run, "its TaskManager ends"));
+                cx.stop();
             }
         }
     }

@@ -1,10 +1,11 @@
 //! Stores what tasks hand over at barriers, on threads of its own, and tells the JobMaster; and reads what tasks begin with.
 
+use super::TaskManagerMessage;
 use crate::job::{SnapshotFigures, SnapshotTarget, TaskAck, TaskRestorePlan};
 use crate::job_manager::JobMasterMessage;
 use crate::services::StorageProvider;
 use crate::transport::{Actor, ActorContext, Address};
-use brisk_base::ids::{AttemptId, CheckpointId};
+use brisk_base::ids::{AttemptId, CheckpointId, JobId};
 use brisk_base::{Error, Result, ResultExt};
 use brisk_runtime::barrier::InFlightElements;
 use brisk_runtime::task::{OldTask, RestoreTask, TaskCheckpoint, TaskRestore};
@@ -32,14 +33,22 @@ pub enum SnapshotMessage {
 pub struct SnapshotStore {
     storages: Arc<dyn StorageProvider>,
     job_master: Address<JobMasterMessage>,
+    task_manager: Address<TaskManagerMessage>,
+    /// The job, and which of its hosts this store belongs to.
+    host: (JobId, u64),
     /// State up to this size has no file of its own.
     inline_below: usize,
 }
 
 impl SnapshotStore {
     /// A store for one job.
-    pub const fn new(storages: Arc<dyn StorageProvider>, job_master: Address<JobMasterMessage>, inline_below: usize) -> Self {
-        Self { storages, job_master, inline_below }
+    pub fn new(
+        storages: Arc<dyn StorageProvider>,
+        (job_master, task_manager): (Address<JobMasterMessage>, Address<TaskManagerMessage>),
+        host: (JobId, u64),
+        inline_below: usize,
+    ) -> Self {
+        Self { storages, job_master, task_manager, host, inline_below }
     }
 
     fn store(&self, attempt: AttemptId, taken: TaskCheckpoint, target: &SnapshotTarget, cx: &ActorContext<'_>) -> Result<TaskAck> {
@@ -86,7 +95,8 @@ impl Actor for SnapshotStore {
     }
 
     fn crashed(&mut self, error: Error, cx: &mut ActorContext<'_>) {
-        cx.send(&self.job_master, JobMasterMessage::HostFailed(error.context("storing a snapshot")));
+        let error = error.context("storing a snapshot");
+        cx.send(&self.task_manager, TaskManagerMessage::HostFailed { job: self.host.0, run: self.host.1, error });
     }
 }
 

@@ -14,6 +14,7 @@ use brisk_base::{Error, Result};
 use brisk_core::checkpoint::Barrier;
 use brisk_core::job::ExecutionState;
 use brisk_core::source::SourceEvent;
+use brisk_runtime::exchange::Locations;
 use brisk_runtime::task::TaskCheckpoint;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -24,8 +25,8 @@ const TASKS_PER_TURN: usize = 64;
 
 /// What a TaskHost understands.
 pub enum TaskHostMessage {
-    /// Run these tasks.
-    Deploy(Vec<TaskDeployment>),
+    /// Run these tasks; in which processes the job's tasks run.
+    Deploy(Vec<TaskDeployment>, Arc<Locations>),
     /// Go on starting tasks.
     GoOn,
     /// Cancel these tasks.
@@ -110,6 +111,8 @@ struct Task {
 /// See the module.
 pub struct TaskHost {
     job: JobSpec,
+    /// Tells this host from others that the TaskManager has opened for the job.
+    run: u64,
     job_master: Address<JobMasterMessage>,
     task_manager: Address<TaskManagerMessage>,
     launcher: Box<dyn HostLauncher>,
@@ -142,7 +145,7 @@ impl TaskHost {
     /// # Errors
     /// When the job's configuration is wrong.
     pub fn new(
-        job: JobSpec,
+        (job, run): (JobSpec, u64),
         job_master: Address<JobMasterMessage>,
         task_manager: Address<TaskManagerMessage>,
         launcher: Box<dyn HostLauncher>,
@@ -151,6 +154,7 @@ impl TaskHost {
         let base = checkpoint_base(&job)?;
         Ok(Self {
             job,
+            run,
             job_master,
             task_manager,
             launcher,
@@ -178,7 +182,8 @@ impl TaskHost {
             let inline_below = self.job.config.get(&DATA_INLINE_THRESHOLD).map_or(0, |size| size.0 as usize);
             self.stores = (0..STORES)
                 .map(|number| {
-                    let store = SnapshotStore::new(self.launcher.storages(), self.job_master.clone(), inline_below);
+                    let told = (self.job_master.clone(), self.task_manager.clone());
+                    let store = SnapshotStore::new(self.launcher.storages(), told, (self.job.id, self.run), inline_below);
                     cx.spawn_isolated(format!("snapshots of {} ({number})", self.job.graph.name), store)
                 })
                 .collect();
@@ -287,10 +292,11 @@ impl TaskHost {
 
     /// User code that does not return cannot be stopped: the task is given up, and named.
     fn give_up(&mut self, attempts: Vec<AttemptId>, cx: &mut ActorContext<'_>) {
+        let mut stuck = None;
         for attempt in attempts {
             let Some(task) = self.tasks.remove(&attempt) else { continue };
             let (place, operator) = (self.job.task_place(task.vertex, attempt.subtask), task.running.current_operator());
-            tracing::error!(job = %self.job.id, task = place, operator, "a cancelled task does not end; its thread is given up");
+            tracing::error!(job = %self.job.id, task = place, operator, "a cancelled task does not end; it is given up");
             task.running.abandon();
             let timeout = self.cancellation_timeout.unwrap_or_default().as_secs_f64();
             let mut report = TaskReport::new(attempt, ExecutionState::Canceled);
@@ -298,7 +304,11 @@ impl TaskHost {
                 "{place}: user code in operator '{operator}' did not return within {timeout} s of the cancellation ('task.cancellation.timeout')"
             ));
             report.last = Some(task.running.snapshot());
+            stuck.clone_from(&report.given_up);
             self.report(report, cx);
+        }
+        if let Some(why) = stuck.filter(|_| self.launcher.owns_process()) {
+            cx.send(&self.task_manager, TaskManagerMessage::KillHost { job: self.job.id, run: self.run, why });
         }
     }
 
@@ -324,7 +334,7 @@ impl TaskHost {
     fn leave_if_closed(&mut self, cx: &mut ActorContext<'_>) {
         if self.closing && self.tasks.is_empty() {
             self.stores.iter().for_each(|store| cx.send(store, SnapshotMessage::Stop));
-            cx.send(&self.task_manager, TaskManagerMessage::HostClosed(self.job.id));
+            cx.send(&self.task_manager, TaskManagerMessage::HostClosed { job: self.job.id, run: self.run });
             cx.stop();
         }
     }
@@ -335,7 +345,8 @@ impl Actor for TaskHost {
 
     fn handle(&mut self, message: TaskHostMessage, cx: &mut ActorContext<'_>) {
         match message {
-            TaskHostMessage::Deploy(deployments) => {
+            TaskHostMessage::Deploy(deployments, locations) => {
+                self.launcher.locate(&locations);
                 self.queue.extend(deployments);
                 self.start_some(cx);
             }
@@ -381,7 +392,7 @@ impl Actor for TaskHost {
 
     fn crashed(&mut self, error: Error, cx: &mut ActorContext<'_>) {
         self.tasks.values().for_each(|task| task.running.cancel());
-        cx.send(&self.job_master, JobMasterMessage::HostFailed(error.context("TaskHost")));
-        cx.send(&self.task_manager, TaskManagerMessage::HostClosed(self.job.id));
+        let error = error.context("TaskHost");
+        cx.send(&self.task_manager, TaskManagerMessage::HostFailed { job: self.job.id, run: self.run, error });
     }
 }

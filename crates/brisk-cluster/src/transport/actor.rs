@@ -44,7 +44,7 @@ pub(super) struct Spawned {
 impl ActorContext<'_> {
     /// Sends to another actor, or to this one.
     pub fn send<M: Send + 'static>(&mut self, to: &Address<M>, message: M) {
-        to.inbox.put(Envelope { from: self.me, to: to.to, due: None, message: Box::new(message) });
+        to.send_from(self.me, message);
     }
 
     /// Sends to this actor itself, at the earliest after `delay`.

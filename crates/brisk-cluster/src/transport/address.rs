@@ -98,41 +98,105 @@ impl Inbox {
     }
 }
 
-/// Where an actor that understands `M` is reached. Sending never blocks; a message to an actor that is gone is dropped.
-pub struct Address<M> {
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) to: Party,
-    /// On whose behalf [`send`](Self::send) sends.
-    from: Party,
-    parties: Parties,
-    understands: PhantomData<fn(M)>,
+/// Where an actor that understands `M` is reached, in this process or in another. Sending never blocks; a message to an actor that is gone
+/// is dropped.
+pub struct Address<M>(Place<M>);
+
+enum Place<M> {
+    /// In this process.
+    Local {
+        inbox: Arc<Inbox>,
+        to: Party,
+        /// On whose behalf [`Address::send`] sends.
+        from: Party,
+        parties: Parties,
+        understands: PhantomData<fn(M)>,
+    },
+    /// At the other end of a link.
+    Remote(Arc<dyn RemoteActor<M>>),
+}
+
+/// An actor of another process.
+pub(crate) trait RemoteActor<M>: Send + Sync {
+    /// Sends it a message.
+    fn send(&self, message: M);
+
+    /// Which link leads to it, and its number there.
+    fn number(&self) -> (u64, u64);
+}
+
+/// What tells one actor from another, so that each is exported once.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum ActorKey {
+    /// An actor of this process.
+    Local(u64),
+    /// Link and number of one of another.
+    Remote(u64, u64),
 }
 
 impl<M: Send + 'static> Address<M> {
     pub(super) fn new(inbox: &Arc<Inbox>, to: Party, parties: &Parties) -> Self {
-        Self { inbox: Arc::clone(inbox), to, from: parties.next(), parties: parties.clone(), understands: PhantomData }
+        let (from, parties) = (parties.next(), parties.clone());
+        Self(Place::Local { inbox: Arc::clone(inbox), to, from, parties, understands: PhantomData })
+    }
+
+    /// An actor of another process.
+    pub(crate) fn remote(actor: Arc<dyn RemoteActor<M>>) -> Self {
+        Self(Place::Remote(actor))
     }
 
     /// The same actor, for a sender of its own: its messages keep their order among themselves only.
     #[must_use]
     pub fn for_new_sender(&self) -> Self {
-        Self { from: self.parties.next(), ..self.clone() }
+        match &self.0 {
+            Place::Local { inbox, to, parties, .. } => Self::new(inbox, *to, parties),
+            Place::Remote(actor) => Self(Place::Remote(Arc::clone(actor))),
+        }
     }
 
     /// Sends from outside of any actor; actors send through their context.
     pub fn send(&self, message: M) {
-        self.inbox.put(Envelope { from: self.from, to: self.to, due: None, message: Box::new(message) });
+        match &self.0 {
+            Place::Local { inbox, to, from, .. } => inbox.put(Envelope { from: *from, to: *to, due: None, message: Box::new(message) }),
+            Place::Remote(actor) => actor.send(message),
+        }
+    }
+
+    /// Sends on behalf of an actor.
+    pub(super) fn send_from(&self, from: Party, message: M) {
+        match &self.0 {
+            Place::Local { inbox, to, .. } => inbox.put(Envelope { from, to: *to, due: None, message: Box::new(message) }),
+            Place::Remote(actor) => actor.send(message),
+        }
+    }
+
+    pub(crate) fn key(&self) -> ActorKey {
+        match &self.0 {
+            Place::Local { to, .. } => ActorKey::Local(to.0),
+            Place::Remote(actor) => {
+                let (link, number) = actor.number();
+                ActorKey::Remote(link, number)
+            }
+        }
     }
 }
 
 impl<M> Clone for Address<M> {
     fn clone(&self) -> Self {
-        Self { inbox: Arc::clone(&self.inbox), to: self.to, from: self.from, parties: self.parties.clone(), understands: PhantomData }
+        Self(match &self.0 {
+            Place::Local { inbox, to, from, parties, understands } => {
+                Place::Local { inbox: Arc::clone(inbox), to: *to, from: *from, parties: parties.clone(), understands: *understands }
+            }
+            Place::Remote(actor) => Place::Remote(Arc::clone(actor)),
+        })
     }
 }
 
 impl<M> fmt::Debug for Address<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Address({})", self.to.0)
+        match &self.0 {
+            Place::Local { to, .. } => write!(f, "Address({})", to.0),
+            Place::Remote(actor) => write!(f, "Address({:?})", actor.number()),
+        }
     }
 }

@@ -2,14 +2,18 @@
 
 use std::fmt;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+/// What is done with an answer, or when there will not be one.
+type Then<T> = Box<dyn FnOnce(Option<T>) + Send>;
 
 /// Takes one answer. Dropped without one, it says so: whoever asked is never left waiting for an actor that is gone.
-pub struct Reply<T>(Option<Box<dyn FnOnce(Option<T>) + Send>>);
+pub struct Reply<T>(Mutex<Option<Then<T>>>);
 
 impl<T: Send + 'static> Reply<T> {
     /// Hands the answer to `then`; `None` when there will not be one. It is called by the actor that answers, and must not block.
     pub fn new(then: impl FnOnce(Option<T>) + Send + 'static) -> Self {
-        Self(Some(Box::new(then)))
+        Self(Mutex::new(Some(Box::new(then))))
     }
 
     /// A reply, and where its answer comes out.
@@ -23,16 +27,25 @@ impl<T: Send + 'static> Reply<T> {
     }
 
     /// Answers.
-    pub fn send(mut self, answer: T) {
-        if let Some(then) = self.0.take() {
+    pub fn send(self, answer: T) {
+        if let Some(then) = take(&self.0) {
             then(Some(answer));
         }
     }
+
+    /// The same reply to be given elsewhere: this one then does nothing any more.
+    pub(crate) fn hand_over(&self) -> Self {
+        Self(Mutex::new(take(&self.0)))
+    }
+}
+
+fn take<T>(then: &Mutex<Option<Then<T>>>) -> Option<Then<T>> {
+    then.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        if let Some(then) = self.0.take() {
+        if let Some(then) = take(&self.0) {
             then(None);
         }
     }

@@ -229,6 +229,15 @@ pub trait OperatorFactory: Send + Sync {
     fn coordinator(&self, _parallelism: u32, _restored: Option<&[u8]>) -> Result<Option<Box<dyn crate::source::SourceCoordinator>>> {
         Ok(None)
     }
+
+    /// Takes, in the process of the program, what an operator of this factory has sent there as
+    /// [`SourceEvent::Custom`](crate::source::SourceEvent::Custom): for sinks whose results the program reads. Must not block.
+    ///
+    /// # Errors
+    /// When the bytes are none of the operator's.
+    fn take_result(&self, _subtask: u32, _bytes: &[u8]) -> Result<()> {
+        Err(Error::bug("an operator has a result for the program, which does not expect any"))
+    }
 }
 
 impl<F> OperatorFactory for F

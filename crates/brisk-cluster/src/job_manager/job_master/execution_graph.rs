@@ -185,11 +185,17 @@ impl ExecutionGraph {
         standing
     }
 
-    /// Gives each subtask its slot: `slot_of(vertex, index)`.
-    pub fn assign_slots(&mut self, slot_of: impl Fn(usize, u32) -> SlotId) {
+    /// Gives a slot to the subtasks that belong to it: `belongs(vertex, index)`.
+    pub fn assign_slot(&mut self, slot: SlotId, belongs: impl Fn(usize, u32) -> bool) {
         for (vertex, executions) in self.vertices.iter_mut().enumerate() {
-            executions.iter_mut().enumerate().for_each(|(index, execution)| execution.slot = Some(slot_of(vertex, index as u32)));
+            let there = executions.iter_mut().enumerate().filter(|(index, _)| belongs(vertex, *index as u32));
+            there.for_each(|(_, execution)| execution.slot = Some(slot));
         }
+    }
+
+    /// Whether a subtask waits to be deployed.
+    pub fn has_scheduled(&self) -> bool {
+        self.subtasks().any(|(_, execution)| execution.state == ExecutionState::Scheduled)
     }
 
     /// The orders for all scheduled subtasks, which become deploying, by TaskManager.

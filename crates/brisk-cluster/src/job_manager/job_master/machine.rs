@@ -42,8 +42,10 @@ pub enum JobEvent {
     NoSlots(Error),
     /// A TaskManager is ready to run its tasks.
     HostReady(TaskManagerId),
-    /// A TaskManager runs nothing of the job any more.
-    HostLost(TaskManagerId),
+    /// A TaskManager could not make ready, or what ran the job's tasks there has died; its slots are still there.
+    HostFailed(TaskManagerId, Error),
+    /// A TaskManager runs nothing of the job any more, and its slots are gone: why.
+    HostLost(TaskManagerId, Error),
     /// A task has reached a state.
     Task(TaskReport),
     /// A reader has a message for its coordinator.
@@ -140,6 +142,8 @@ pub enum JobAction {
     DeleteCheckpoint(Box<CompletedCheckpoint>, Vec<String>),
     /// Answer whoever asked for a savepoint.
     AnswerSavepoint(u64, Result<String>),
+    /// Give the program what an operator has for it.
+    ToProgram(OperatorId, u32, Vec<u8>),
     /// A failure has happened from which the job recovers.
     Recovers(String),
     /// The job is over.
@@ -172,8 +176,14 @@ pub struct JobMaster {
     /// The source of each vertex, if it has one.
     source_of: Vec<Option<usize>>,
     alignment: AlignmentGroups,
-    /// TaskManagers that have been told of the job; true once they are ready.
-    hosts: BTreeMap<TaskManagerId, bool>,
+    /// TaskManagers that give slots, and how they stand.
+    hosts: BTreeMap<TaskManagerId, HostState>,
+    /// The slots by their number in the plan; `None` for those that are not there, or not any more.
+    placed: Vec<Option<SlotId>>,
+    /// Whether slots have been asked for and not come.
+    asked: bool,
+    /// Whether there have been slots: before, nothing could have been wrong that may be better the next time.
+    has_been_placed: bool,
     /// The first failure.
     failure: Option<Error>,
     /// Later failures, as texts.
@@ -192,8 +202,6 @@ pub struct JobMaster {
     restored: Option<CompletedCheckpoint>,
     /// Dropped checkpoints whose shared files stay until the next one is complete.
     dropped: Vec<CompletedCheckpoint>,
-    /// A TaskManager that ran tasks of the job does so no more.
-    lost_host: bool,
     /// When the checkpoint that the job begins from is read again.
     read_at: Option<Timestamp>,
     /// What source coordinators have for their readers while a checkpoint begins.
@@ -206,6 +214,17 @@ pub struct JobMaster {
     failures: FailureHistory,
     /// How often it has been restarted.
     restarts: u64,
+}
+
+/// How a TaskManager stands that gives slots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum HostState {
+    /// It makes ready.
+    Opening,
+    /// It runs tasks.
+    Ready,
+    /// It is to be asked to make ready again, when the job goes on.
+    Down,
 }
 
 /// Vertices that are restarted together.
@@ -248,7 +267,6 @@ impl JobMaster {
             completed: CompletedCheckpoints::default(),
             restored: None,
             dropped: Vec::new(),
-            lost_host: false,
             read_at: None,
             held: Vec::new(),
             now,
@@ -257,6 +275,9 @@ impl JobMaster {
             source_of,
             alignment: AlignmentGroups::default(),
             hosts: BTreeMap::new(),
+            placed: Vec::new(),
+            asked: false,
+            has_been_placed: false,
             failure: None,
             suppressed: Vec::new(),
             given_up: BTreeSet::new(),
@@ -303,7 +324,9 @@ impl JobMaster {
         if self.status.is_globally_terminal() {
             return None;
         }
-        self.regions.iter().filter_map(|region| region.restart_at).chain(self.checkpoints.next_time()).chain(self.read_at).min()
+        // What is due already waits for something else than time.
+        let restarts = self.regions.iter().filter_map(|region| region.restart_at).filter(|at| *at > self.now);
+        restarts.chain(self.checkpoints.next_time()).chain(self.read_at).min()
     }
 
     /// The checkpoints that are kept, the newest last.
@@ -318,7 +341,8 @@ impl JobMaster {
             JobEvent::NoSlots(error) => self.fail_for_good(error),
             JobEvent::CoordinatorFailed(error) | JobEvent::Broken(error) => self.fail(error, None),
             JobEvent::HostReady(task_manager) => self.host_ready(task_manager),
-            JobEvent::HostLost(task_manager) => self.host_lost(task_manager),
+            JobEvent::HostFailed(task_manager, error) => self.host_failed(task_manager, error),
+            JobEvent::HostLost(task_manager, error) => self.host_lost(task_manager, error),
             JobEvent::Task(report) => self.task(report),
             JobEvent::FromReader { attempt, operator, event } => self.message_from_reader(attempt, operator, event),
             JobEvent::FromCoordinator { source, to_subtasks, group_watermark } => {
@@ -356,31 +380,47 @@ impl JobMaster {
         };
         let vertices: Vec<usize> = (0..self.job.graph.vertices.len()).collect();
         self.start_coordinators(&vertices, plans.as_ref());
-        self.actions.push(JobAction::RequestSlots(self.slots.count()));
+        self.placed = vec![None; self.slots.count() as usize];
+        self.prepare();
+    }
+
+    /// Whether all slots are there and ready to run tasks; if not, has that done.
+    fn prepare(&mut self) -> bool {
+        let missing = self.placed.iter().filter(|slot| slot.is_none()).count() as u32;
+        if missing > 0 && !std::mem::replace(&mut self.asked, true) {
+            self.actions.push(JobAction::RequestSlots(missing));
+        }
+        let task_managers: BTreeSet<_> = self.placed.iter().flatten().map(|slot| slot.task_manager).collect();
+        for task_manager in task_managers {
+            let state = self.hosts.entry(task_manager).or_insert(HostState::Down);
+            if *state == HostState::Down {
+                *state = HostState::Opening;
+                self.actions.push(JobAction::OpenHost(task_manager));
+            }
+        }
+        missing == 0 && self.hosts.values().all(|state| *state == HostState::Ready)
     }
 
     fn take_slots(&mut self, slots: &[SlotId]) {
-        if self.status != JobStatus::Running || !self.hosts.is_empty() {
+        if !matches!(self.status, JobStatus::Running | JobStatus::Restarting) || !std::mem::take(&mut self.asked) {
             return;
         }
-        if slots.len() != self.slots.count() as usize {
-            return self.fail_for_good(Error::bug(format!("asked for {} slots and got {}", self.slots.count(), slots.len())));
+        self.has_been_placed = true;
+        let mut slots = slots.iter().copied();
+        for (number, place) in self.placed.iter_mut().enumerate().filter(|(_, place)| place.is_none()) {
+            *place = slots.next();
+            let Some(slot) = *place else { break };
+            self.executions.assign_slot(slot, |vertex, subtask| self.slots.slot(vertex, subtask) as usize == number);
         }
-        let plan = &self.slots;
-        self.executions.assign_slots(|vertex, subtask| slots[plan.slot(vertex, subtask) as usize]);
-        let task_managers: BTreeSet<_> = slots.iter().map(|slot| slot.task_manager).collect();
-        for task_manager in task_managers {
-            self.hosts.insert(task_manager, false);
-            self.actions.push(JobAction::OpenHost(task_manager));
-        }
+        self.prepare();
     }
 
     /// All exchanges are pipelined, so the tasks of a region can only run together: they are deployed when every host is ready.
     fn host_ready(&mut self, task_manager: TaskManagerId) {
-        if let Some(ready) = self.hosts.get_mut(&task_manager) {
-            *ready = true;
+        if let Some(state) = self.hosts.get_mut(&task_manager) {
+            *state = HostState::Ready;
         }
-        if self.status == JobStatus::Running && self.hosts.values().all(|ready| *ready) {
+        if self.status == JobStatus::Running && self.executions.has_scheduled() && self.prepare() {
             match self.plans() {
                 Ok(plans) => self.deploy(plans.as_ref()),
                 Err(error) => self.fail_for_good(error),
@@ -399,14 +439,59 @@ impl JobMaster {
         self.checkpoints.started(self.now);
     }
 
-    /// What ran there has failed, or ended as it was to be cancelled. There are no other slots to restart it in, so the job ends.
-    fn host_lost(&mut self, task_manager: TaskManagerId) {
-        self.lost_host = true;
+    /// What ran there has failed, or ended as it was to be cancelled. The slots stay: it is asked again when the job goes on.
+    fn host_failed(&mut self, task_manager: TaskManagerId, error: Error) {
+        let Some(state) = self.hosts.get_mut(&task_manager) else { return };
+        let was_opening = std::mem::replace(state, HostState::Down) == HostState::Opening;
+        if was_opening && error.kind() == ErrorKind::User {
+            // The same will happen the next time.
+            return self.fail_for_good(error);
+        }
+        self.tasks_lost(task_manager, &error);
+        match self.status {
+            JobStatus::Restarting if was_opening => self.delay_restart(error),
+            // What can be done before the job goes on is done at once.
+            JobStatus::Restarting => drop(self.prepare()),
+            _ if was_opening => self.fail(error, None),
+            _ => {}
+        }
+    }
+
+    /// What the job needs to go on has failed: another failure, after which it waits again.
+    fn delay_restart(&mut self, error: Error) {
+        match self.restart.on_failure(self.now) {
+            Some(delay) => {
+                self.actions.push(JobAction::Recovers(format!("{error}; trying again in {delay:?}")));
+                self.suppress(&error);
+                let again = self.now + delay.into();
+                self.regions.iter_mut().filter(|region| region.restart_at.is_some()).for_each(|region| region.restart_at = Some(again));
+            }
+            None => self.fail_for_good(error),
+        }
+    }
+
+    /// What ran there has failed, or ended as it was to be cancelled. Other slots are asked for when the job goes on.
+    fn host_lost(&mut self, task_manager: TaskManagerId, error: Error) {
+        let Some(state) = self.hosts.remove(&task_manager) else { return };
+        for place in &mut self.placed {
+            place.take_if(|slot| slot.task_manager == task_manager);
+        }
+        self.tasks_lost(task_manager, &error);
+        match self.status {
+            JobStatus::Restarting => drop(self.prepare()),
+            _ if state == HostState::Opening => self.fail(error, None),
+            _ => {}
+        }
+    }
+
+    fn tasks_lost(&mut self, task_manager: TaskManagerId, error: &Error) {
         let there =
             self.executions.subtasks().filter(|(_, execution)| execution.slot.is_some_and(|slot| slot.task_manager == task_manager));
-        let lost: Vec<_> = there.filter(|(_, execution)| !execution.state.is_terminal()).map(|(subtask, _)| subtask).collect();
+        let on_its_way =
+            |state: ExecutionState| !state.is_terminal() && !matches!(state, ExecutionState::Created | ExecutionState::Scheduled);
+        let lost: Vec<_> = there.filter(|(_, execution)| on_its_way(execution.state)).map(|(subtask, _)| subtask).collect();
         for subtask in lost {
-            let error = Error::transient(format!("the TaskManager {task_manager} does not run it any more"));
+            let error = Error::new(error.kind(), error.to_string());
             let report = TaskReport::new(self.executions.attempt(subtask), ExecutionState::Failed);
             self.task(report.with_error(Some(error)));
         }
@@ -457,8 +542,7 @@ impl JobMaster {
 
     /// A failure of a task, or of the whole job. The restart strategy decides; what follows from a failure is only noted.
     fn fail(&mut self, error: Error, subtask: Option<Subtask>) {
-        let placed = !self.hosts.is_empty() && !self.lost_host;
-        let restartable = placed && matches!(self.status, JobStatus::Running | JobStatus::Restarting);
+        let restartable = self.has_been_placed && matches!(self.status, JobStatus::Running | JobStatus::Restarting);
         let hit = |region: &Region| subtask.is_none_or(|subtask| region.vertices.contains(&subtask.vertex));
         let hit: Vec<usize> = (0..self.regions.len()).filter(|at| hit(&self.regions[*at])).collect();
         if restartable && hit.iter().all(|at| self.regions[*at].restart_at.is_some()) {
@@ -594,6 +678,9 @@ impl JobMaster {
         let Some(subtask) = self.executions.live(attempt) else { return };
         let source = self.source_of[subtask.vertex].filter(|&index| self.sources[index].operator == operator);
         let Some(index) = source else {
+            if let SourceEvent::Custom(bytes) = event {
+                return self.actions.push(JobAction::ToProgram(operator, subtask.index, bytes));
+            }
             let error = self.located(Error::bug(format!("operator {operator} has no coordinator to send {event:?} to")), subtask);
             return self.fail(error, Some(subtask));
         };

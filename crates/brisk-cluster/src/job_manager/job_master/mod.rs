@@ -6,13 +6,14 @@
 //! | subtasks, attempts and their states | [`execution_graph`] |
 //! | what has failed | [`failures`] |
 //! | which subtask goes to which slot | [`slot_sharing`] |
-//! | split enumerators | [`coordinator`] |
+//! | split enumerators | [`coordinator`], [`coordinators`] |
 //! | watermark alignment over several sources | [`alignment`] |
 //! | the actor that carries messages: [`JobMasterShell`] | here |
 
 pub mod alignment;
 pub mod checkpoint;
 pub mod coordinator;
+pub mod coordinators;
 pub mod execution_graph;
 pub mod failures;
 pub mod machine;
@@ -25,7 +26,8 @@ mod tests;
 use self::checkpoint::completed::CompletedCheckpoint;
 use self::checkpoint::coordinator::SavepointRequest;
 use self::checkpoint::store::{self, CheckpointStore, StoreMessage};
-use self::coordinator::{CoordinatorActor, CoordinatorMessage, CoordinatorRun};
+use self::coordinator::{CoordinatorMessage, CoordinatorRun};
+use self::coordinators::{Coordinators, CoordinatorsMessage};
 use self::machine::{JobAction, JobEvent, JobMaster};
 use self::reporting::{Question, Reporting};
 use super::{DispatcherMessage, ResourceManagerMessage, SlotOffer};
@@ -35,15 +37,16 @@ use crate::job::{JobOutcome, JobReport, JobSpec, SnapshotTarget, TaskAck, TaskRe
 use crate::services::Services;
 use crate::task_manager::{TaskHostMessage, TaskManagerMessage};
 use crate::transport::{Actor, ActorContext, Address, Reply};
+use crate::wire::Bytes;
 use brisk_base::ids::{AttemptId, CheckpointId, OperatorId, TaskManagerId};
 use brisk_base::world::MonoTime;
 use brisk_base::{Error, Result, Timestamp};
 use brisk_core::checkpoint::SnapshotKind;
 use brisk_core::job::JobStatus;
 use brisk_core::source::SourceEvent;
+use brisk_runtime::exchange::{Endpoint, Locations};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 
 /// What a JobMaster understands.
 pub enum JobMasterMessage {
@@ -59,11 +62,15 @@ pub enum JobMasterMessage {
         task_manager: TaskManagerId,
         /// Runs the job's tasks there.
         host: Address<TaskHostMessage>,
+        /// Where that process takes batches, if it is not this one.
+        endpoint: Option<Endpoint>,
     },
-    /// A TaskManager could not make ready.
-    HostFailed(Error),
+    /// A TaskManager could not make ready, or what ran the job's tasks there has died. Its slots stay the job's.
+    HostFailed(TaskManagerId, Error),
     /// A TaskManager has forgotten the job.
     HostClosed(TaskManagerId),
+    /// A TaskManager is gone, and its slots with it.
+    TaskManagerLost(TaskManagerId, Error),
     /// A task has reached a state.
     Task(TaskReport),
     /// A reader has a message for its coordinator.
@@ -147,7 +154,7 @@ pub enum JobMasterMessage {
     /// End the job.
     Cancel,
     /// How does the job stand?
-    Report(SyncSender<JobReport>),
+    Report(Reply<JobReport>),
     /// What is there to be seen of the job?
     Details(Reply<Arc<JobDetails>>),
     /// How the tasks of a TaskManager stand.
@@ -164,8 +171,22 @@ struct Host {
     task_manager: Address<TaskManagerMessage>,
     /// Known once it is ready.
     host: Option<Address<TaskHostMessage>>,
+    /// Where its process takes batches, if it is not this one.
+    endpoint: Option<Endpoint>,
     /// The slots it gives.
     slots: Vec<u32>,
+}
+
+/// What a JobMaster works with.
+pub struct Surroundings {
+    /// Gives slots.
+    pub resource_manager: Address<ResourceManagerMessage>,
+    /// Hears of the job's end.
+    pub dispatcher: Address<DispatcherMessage>,
+    /// Where checkpoints lie, and registered operators.
+    pub services: Services,
+    /// Runs the coordinators of its sources; `None`: this process.
+    pub coordinators: Option<Address<CoordinatorsMessage>>,
 }
 
 /// The actor around the [`JobMaster`].
@@ -174,9 +195,7 @@ pub struct JobMasterShell {
     machine: JobMaster,
     /// Tells the clients.
     publisher: Publisher,
-    resource_manager: Address<ResourceManagerMessage>,
-    dispatcher: Address<DispatcherMessage>,
-    services: Services,
+    surroundings: Surroundings,
     /// Writes and reads checkpoints; `None` until it is wanted.
     store: Option<Address<StoreMessage>>,
     /// Clients that wait for savepoints, by request.
@@ -187,8 +206,8 @@ pub struct JobMasterShell {
     armed: Option<Timestamp>,
     /// TaskManagers that have given slots and not forgotten the job yet.
     hosts: BTreeMap<TaskManagerId, Host>,
-    /// Coordinators that run, by source, each with the number of its life.
-    coordinators: BTreeMap<usize, (u64, Address<CoordinatorMessage>)>,
+    /// The lives of the coordinators that run, by source.
+    coordinators: BTreeMap<usize, u64>,
     /// Number of the next life of a coordinator.
     next_run: u64,
     /// Clients that wait for figures.
@@ -204,14 +223,7 @@ impl JobMasterShell {
     ///
     /// # Errors
     /// When the job's configuration is wrong; the publisher has been told.
-    pub fn new(
-        job: JobSpec,
-        publisher: Publisher,
-        resource_manager: Address<ResourceManagerMessage>,
-        dispatcher: Address<DispatcherMessage>,
-        services: Services,
-        now: Timestamp,
-    ) -> Option<Self> {
+    pub fn new(job: JobSpec, publisher: Publisher, surroundings: Surroundings, now: Timestamp) -> Option<Self> {
         publisher.set_status(JobStatus::Created);
         let machine = match JobMaster::new(job.clone(), now) {
             Ok(machine) => machine,
@@ -225,9 +237,7 @@ impl JobMasterShell {
             machine,
             job,
             publisher,
-            resource_manager,
-            dispatcher,
-            services,
+            surroundings,
             store: None,
             savepoints: BTreeMap::new(),
             next_request: 0,
@@ -256,7 +266,7 @@ impl JobMasterShell {
     }
 
     fn store(&mut self, cx: &mut ActorContext<'_>) -> Address<StoreMessage> {
-        let (job, services) = (&self.job, &self.services);
+        let (job, services) = (&self.job, &self.surroundings.services);
         let make = || {
             cx.spawn_isolated(
                 format!("checkpoints of {}", job.graph.name),
@@ -293,11 +303,11 @@ impl JobMasterShell {
             }
             JobAction::RequestSlots(count) => {
                 let message = ResourceManagerMessage::Request { job: self.job.clone(), count, job_master: cx.address() };
-                cx.send(&self.resource_manager, message);
+                cx.send(&self.surroundings.resource_manager, message);
             }
-            JobAction::ReleaseSlots => cx.send(&self.resource_manager, ResourceManagerMessage::Release(self.job.id)),
+            JobAction::ReleaseSlots => cx.send(&self.surroundings.resource_manager, ResourceManagerMessage::Release(self.job.id)),
             JobAction::OpenHost(id) => self.open_host(id, cx),
-            JobAction::Deploy(id, tasks) => self.to_host(id, TaskHostMessage::Deploy(tasks), cx),
+            JobAction::Deploy(id, tasks) => self.to_host(id, TaskHostMessage::Deploy(tasks, self.locations()), cx),
             JobAction::CancelTasks(id, attempts) => self.to_host(id, TaskHostMessage::Cancel(attempts), cx),
             JobAction::ToReader(id, attempt, operator, event) => {
                 self.to_host(id, TaskHostMessage::ToReader { attempt, operator, event }, cx);
@@ -309,13 +319,13 @@ impl JobMasterShell {
             }
             JobAction::StartCoordinator(source, state) => self.start_coordinator(source, state, cx),
             JobAction::CallCoordinator(source, call) => {
-                if let Some((_, coordinator)) = self.coordinators.get(&source) {
-                    cx.send(coordinator, CoordinatorMessage::Call(call));
+                if let Some(run) = self.coordinators.get(&source).copied() {
+                    self.tell_coordinator(CoordinatorRun { source, run }, CoordinatorMessage::Call(call), cx);
                 }
             }
             JobAction::StopCoordinator(source) => {
-                if let Some((_, coordinator)) = self.coordinators.remove(&source) {
-                    cx.send(&coordinator, CoordinatorMessage::Stop);
+                if let Some(run) = self.coordinators.remove(&source) {
+                    self.tell_coordinator(CoordinatorRun { source, run }, CoordinatorMessage::Stop, cx);
                 }
             }
             JobAction::Done(outcome) => self.done(outcome, cx),
@@ -341,6 +351,11 @@ impl JobMasterShell {
                     reply.send(result.map_err(|error| error.context(self.job.place())));
                 }
             }
+            JobAction::ToProgram(operator, subtask, bytes) => {
+                let message = CoordinatorsMessage::Result { operator, subtask, bytes: Bytes(bytes) };
+                let coordinators = self.coordinators_address(cx);
+                cx.send(&coordinators, message);
+            }
             JobAction::Recovers(what) => tracing::warn!(job = %self.job.id, failure = what, "job recovers from a failure"),
             other => tracing::error!(job = %self.job.id, action = ?other, "nobody performs this action"),
         }
@@ -361,21 +376,49 @@ impl JobMasterShell {
 
     /// Whether a coordinator is the one that runs, and not one of an earlier attempt.
     fn is_current(&self, from: CoordinatorRun) -> bool {
-        self.coordinators.get(&from.source).is_some_and(|(run, _)| *run == from.run)
+        self.coordinators.get(&from.source).is_some_and(|run| *run == from.run)
     }
 
     fn start_coordinator(&mut self, source: usize, restored: Option<Vec<u8>>, cx: &mut ActorContext<'_>) {
         let vertex = &self.job.graph.vertices[self.machine.sources()[source].vertex];
         let id = self.machine.sources()[source].operator;
-        let Some(operator) = vertex.operators.iter().find(|operator| operator.id == id) else { return };
-        let what = (operator.name.clone(), operator.spec.clone());
-        let with = (vertex.parallelism, restored);
-        let me = CoordinatorRun { source, run: self.next_run };
+        let run = CoordinatorRun { source, run: self.next_run };
         self.next_run += 1;
-        let actor = CoordinatorActor::new(me, what, self.services.operators.clone(), with, cx.address());
-        let address = cx.spawn_isolated(format!("coordinator of {}", operator.name), actor);
-        cx.send(&address, CoordinatorMessage::Start);
-        self.coordinators.insert(source, (me.run, address));
+        self.coordinators.insert(source, run.run);
+        let message = CoordinatorsMessage::Start {
+            run,
+            operator: id,
+            parallelism: vertex.parallelism,
+            restored: restored.map(Bytes),
+            job_master: cx.address(),
+        };
+        let coordinators = self.coordinators_address(cx);
+        cx.send(&coordinators, message);
+    }
+
+    /// Runs the job's coordinators: in this process, unless its code is in another one.
+    fn coordinators_address(&mut self, cx: &mut ActorContext<'_>) -> Address<CoordinatorsMessage> {
+        let (graph, registry) = (&self.job.graph, &self.surroundings.services.operators);
+        let here = || cx.spawn(Coordinators::new(Arc::clone(graph), registry.clone()));
+        self.surroundings.coordinators.get_or_insert_with(here).clone()
+    }
+
+    fn tell_coordinator(&mut self, run: CoordinatorRun, message: CoordinatorMessage, cx: &mut ActorContext<'_>) {
+        let coordinators = self.coordinators_address(cx);
+        cx.send(&coordinators, CoordinatorsMessage::Tell { run, message });
+    }
+
+    /// In which process each subtask runs.
+    fn locations(&self) -> Arc<Locations> {
+        let hosts: BTreeMap<TaskManagerId, &Endpoint> =
+            self.hosts.iter().filter_map(|(id, host)| Some((*id, host.endpoint.as_ref()?))).collect();
+        let number: BTreeMap<TaskManagerId, u32> = hosts.keys().enumerate().map(|(at, id)| (*id, at as u32)).collect();
+        let mut subtasks: Vec<Vec<u32>> = self.job.graph.vertices.iter().map(|_| Vec::new()).collect();
+        for (subtask, execution) in self.machine.executions().subtasks() {
+            let at = execution.slot.and_then(|slot| number.get(&slot.task_manager)).copied();
+            subtasks[subtask.vertex].push(at.unwrap_or(u32::MAX));
+        }
+        Arc::new(Locations { endpoints: hosts.into_values().cloned().collect(), subtasks })
     }
 
     fn done(&mut self, outcome: JobOutcome, cx: &mut ActorContext<'_>) {
@@ -397,20 +440,34 @@ impl JobMasterShell {
             if let Some(store) = self.store.take() {
                 cx.send(&store, StoreMessage::Stop { delete: !self.machine.keeps_checkpoints() });
             }
+            self.close_coordinators(cx);
+            // Whatever was granted late.
+            cx.send(&self.surroundings.resource_manager, ResourceManagerMessage::Release(self.job.id));
             let details = Arc::new(self.reporting.details(&self.machine, cx.world().now()));
-            cx.send(&self.dispatcher, DispatcherMessage::Ended(details));
+            cx.send(&self.surroundings.dispatcher, DispatcherMessage::Ended(details));
             cx.stop();
         }
     }
 
+    fn close_coordinators(&mut self, cx: &mut ActorContext<'_>) {
+        if let Some(coordinators) = self.surroundings.coordinators.take() {
+            cx.send(&coordinators, CoordinatorsMessage::Close);
+        }
+    }
+
     fn take_slots(&mut self, offers: Vec<SlotOffer>, cx: &mut ActorContext<'_>) {
-        if self.machine.status() != JobStatus::Running {
+        if !matches!(self.machine.status(), JobStatus::Running | JobStatus::Restarting) {
             // Ended in the meantime; the slots have been given back.
             return;
         }
         let slots = offers.iter().map(|offer| offer.slot).collect();
         for SlotOffer { slot, address } in offers {
-            let host = self.hosts.entry(slot.task_manager).or_insert(Host { task_manager: address, host: None, slots: Vec::new() });
+            let host = self.hosts.entry(slot.task_manager).or_insert(Host {
+                task_manager: address,
+                host: None,
+                endpoint: None,
+                slots: Vec::new(),
+            });
             host.slots.push(slot.index);
         }
         self.step(JobEvent::Slots(slots), cx);
@@ -438,16 +495,29 @@ impl Actor for JobMasterShell {
             }
             JobMasterMessage::Slots(offers) => self.take_slots(offers, cx),
             JobMasterMessage::NoSlots(error) => self.step(JobEvent::NoSlots(error), cx),
-            JobMasterMessage::HostReady { task_manager, host } => {
+            JobMasterMessage::HostReady { task_manager, host, endpoint } => {
                 if let Some(known) = self.hosts.get_mut(&task_manager) {
-                    known.host = Some(host);
+                    (known.host, known.endpoint) = (Some(host), endpoint);
                 }
                 self.step(JobEvent::HostReady(task_manager), cx);
             }
-            JobMasterMessage::HostFailed(error) => self.step(JobEvent::Broken(error), cx),
+            JobMasterMessage::HostFailed(task_manager, error) => {
+                if let Some(known) = self.hosts.get_mut(&task_manager) {
+                    (known.host, known.endpoint) = (None, None);
+                }
+                self.reporting.lost_host();
+                self.step(JobEvent::HostFailed(task_manager, error), cx);
+            }
             JobMasterMessage::HostClosed(task_manager) => {
                 self.hosts.remove(&task_manager);
-                self.step(JobEvent::HostLost(task_manager), cx);
+                self.reporting.lost_host();
+                let error = Error::transient(format!("the TaskManager {task_manager} does not run it any more"));
+                self.step(JobEvent::HostLost(task_manager, error), cx);
+            }
+            JobMasterMessage::TaskManagerLost(task_manager, error) => {
+                self.hosts.remove(&task_manager);
+                self.reporting.lost_host();
+                self.step(JobEvent::HostLost(task_manager, error), cx);
             }
             JobMasterMessage::Task(report) => self.step(JobEvent::Task(report), cx),
             JobMasterMessage::FromReader { attempt, operator, event } => {
@@ -504,17 +574,16 @@ impl Actor for JobMasterShell {
         details.times.insert(JobStatus::Failed, now);
         details.status = JobStatus::Failed;
         self.publisher.refuse(error);
-        let stop = std::mem::take(&mut self.coordinators);
-        stop.values().for_each(|(_, coordinator)| cx.send(coordinator, CoordinatorMessage::Stop));
+        self.close_coordinators(cx);
         for host in self.hosts.values() {
             cx.send(&host.task_manager, TaskManagerMessage::CloseHost { job: self.job.id, job_master: cx.address() });
         }
         if self.hosts.is_empty() {
-            cx.send(&self.resource_manager, ResourceManagerMessage::Release(self.job.id));
+            cx.send(&self.surroundings.resource_manager, ResourceManagerMessage::Release(self.job.id));
         }
         if let Some(store) = self.store.take() {
             cx.send(&store, StoreMessage::Stop { delete: false });
         }
-        cx.send(&self.dispatcher, DispatcherMessage::Ended(Arc::new(details)));
+        cx.send(&self.surroundings.dispatcher, DispatcherMessage::Ended(Arc::new(details)));
     }
 }

@@ -8,12 +8,11 @@ use brisk_base::Timestamp;
 use brisk_base::ids::AttemptId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 
 /// What somebody wants to know.
 pub(super) enum Question {
     /// Sums over the tasks.
-    Report(SyncSender<JobReport>),
+    Report(Reply<JobReport>),
     /// The whole job.
     Details(Reply<Arc<JobDetails>>),
 }
@@ -56,6 +55,11 @@ impl Reporting {
         }
     }
 
+    /// A host will not answer any more. Nobody knows to which requests it has: all are answered with what there is.
+    pub(super) fn lost_host(&mut self) {
+        self.open.values_mut().for_each(|gathering| gathering.missing = 0);
+    }
+
     /// Answers the requests to which nothing is missing.
     pub(super) fn answer_ready(&mut self, machine: &JobMaster, now: Timestamp) {
         let ready: Vec<u64> = self.open.iter().filter(|(_, gathering)| gathering.missing == 0).map(|(request, _)| *request).collect();
@@ -78,8 +82,7 @@ impl Reporting {
 
     fn answer(&self, gathering: Gathering, machine: &JobMaster, now: Timestamp) {
         match gathering.question {
-            // The client may have given up waiting.
-            Question::Report(reply) => drop(reply.try_send(machine.report(&gathering.tasks))),
+            Question::Report(reply) => reply.send(machine.report(&gathering.tasks)),
             Question::Details(reply) => reply.send(Arc::new(machine.details(&self.plan, &gathering.tasks, now))),
         }
     }

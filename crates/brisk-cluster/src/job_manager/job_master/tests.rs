@@ -61,7 +61,7 @@ struct Job {
 
 impl Job {
     fn of(graph: JobGraph) -> Self {
-        let spec = JobSpec { id: JobId(1), graph: Arc::new(graph), config: Arc::new(Configuration::new()) };
+        let spec = JobSpec::local(JobId(1), Arc::new(graph), Arc::new(Configuration::new()));
         Self { machine: JobMaster::new(spec, Timestamp(0)).expect("the configuration is right"), outcome: None }
     }
 
@@ -240,9 +240,7 @@ fn messages_after_the_end_change_nothing() {
     let mut job = Job::new();
     job.step(JobEvent::Cancel);
     assert_eq!(job.machine.status(), JobStatus::Canceled);
-    for event in
-        [JobEvent::Start, slots(2), JobEvent::HostReady(TM), JobEvent::Cancel, JobEvent::HostLost(TM), JobEvent::Broken(Error::bug("x"))]
-    {
+    for event in [JobEvent::Start, slots(2), JobEvent::HostReady(TM), JobEvent::Cancel, lost(TM), JobEvent::Broken(Error::bug("x"))] {
         assert_eq!(job.step(event), [""; 0]);
     }
 }
@@ -268,9 +266,64 @@ fn a_task_that_stops_by_itself_is_a_failure() {
 fn a_lost_task_manager_fails_what_ran_there() {
     let mut job = Job::running();
     job.task(SOURCE_0, ExecutionState::Finished);
-    let actions = job.step(JobEvent::HostLost(TM));
-    assert_eq!(actions, ["FAILING", "cancel 1.0", "stop 0", "FAILED", "close", "done"]);
-    assert!(job.end().1.starts_with("job 'test': task 'source' (2/2): the TaskManager"));
+    let actions = job.step(lost(TM));
+    assert_eq!(actions, ["FAILING", "cancel 1.0", "stop 0", "FAILED", "release", "done"]);
+    assert!(job.end().1.starts_with("job 'test': task 'source' (2/2): it is gone"));
+}
+
+fn lost(task_manager: TaskManagerId) -> JobEvent {
+    JobEvent::HostLost(task_manager, Error::transient("it is gone"))
+}
+
+/// A job that is restarted at once, on two TaskManagers.
+fn restarting_on_two(other: TaskManagerId) -> Job {
+    let config = [
+        ("restart-strategy.type", "fixed-delay"),
+        ("restart-strategy.fixed-delay.delay", "0 ms"),
+        ("restart-strategy.fixed-delay.attempts", "9"),
+    ];
+    let config = config.into_iter().collect();
+    let spec = JobSpec::local(JobId(1), Arc::new(graph()), Arc::new(config));
+    let mut job = Job { machine: JobMaster::new(spec, Timestamp(0)).expect("the configuration is right"), outcome: None };
+    job.step(JobEvent::Start);
+    let slot = |task_manager| SlotId { task_manager, index: 0 };
+    assert_eq!(job.step(JobEvent::Slots(vec![slot(TM), slot(other)])), ["open", "open"]);
+    assert_eq!(job.step(JobEvent::HostReady(TM)), [""; 0], "not before all are ready");
+    job.step(JobEvent::HostReady(other));
+    ALL.into_iter().for_each(|attempt| drop(job.task(attempt, ExecutionState::Running)));
+    job
+}
+
+#[test]
+fn a_job_goes_on_with_another_task_manager_when_one_is_lost() {
+    let (second, third) = (TaskManagerId(8), TaskManagerId(9));
+    let mut job = restarting_on_two(second);
+    let actions = job.step(lost(second));
+    assert!(actions.contains(&"RESTARTING".to_owned()) && actions.contains(&"request 1".to_owned()), "{actions:?}");
+    assert_eq!(job.step(JobEvent::Slots(vec![SlotId { task_manager: third, index: 5 }])), ["open"]);
+    job.task(SOURCE_0, ExecutionState::Canceled);
+    let ready = job.step(JobEvent::HostReady(third));
+    assert!(ready.iter().any(|action| action == "deploy 0.1@5"), "{ready:?}");
+    assert_eq!(job.machine.status(), JobStatus::Running);
+    assert_eq!(job.step(lost(second)), [""; 0], "it is not the job's any more");
+}
+
+#[test]
+fn a_process_that_dies_is_started_again_where_it_was() {
+    let second = TaskManagerId(8);
+    let mut job = restarting_on_two(second);
+    let actions = job.step(JobEvent::HostFailed(second, Error::transient("killed")));
+    assert!(actions.contains(&"open".to_owned()) && !actions.iter().any(|action| action.starts_with("request")), "{actions:?}");
+    assert_eq!(job.machine.status(), JobStatus::Restarting);
+    job.task(SOURCE_0, ExecutionState::Canceled);
+    let ready = job.step(JobEvent::HostReady(second));
+    assert!(ready.iter().any(|action| action == "deploy 0.1@0"), "{ready:?}");
+    job.step(JobEvent::HostFailed(second, Error::transient("killed")));
+    for attempt in [SOURCE_0, SOURCE_1] {
+        job.task(AttemptId { attempt: 1, ..attempt }, ExecutionState::Canceled);
+    }
+    let refused = job.step(JobEvent::HostFailed(second, Error::user("another graph")));
+    assert!(refused.contains(&"FAILING".to_owned()), "what the program says of itself will not be better the next time: {refused:?}");
 }
 
 #[test]

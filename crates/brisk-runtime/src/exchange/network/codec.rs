@@ -72,7 +72,9 @@ pub(super) fn decode(bytes: &[u8], batch_type: Option<&dyn BatchType>) -> Result
     let element = match input.byte()? {
         BATCH => {
             let batch_type = batch_type.ok_or_else(|| {
-                Error::bug("the operator does not say how its input is read (`Operator::input_type`), so it cannot be fed by another process")
+                Error::bug(
+                    "the operator does not say how its input is read (`Operator::input_type`), so it cannot be fed by another process",
+                )
             })?;
             return batch_type.decode(&bytes[1..]).map(Element::Batch);
         }
@@ -122,7 +124,8 @@ mod tests {
 
     #[test]
     fn elements_come_out_as_they_went_in() {
-        let barrier = |kind, alignment| Element::Barrier(Barrier { checkpoint: CheckpointId(300), timestamp: Timestamp(-5), kind, alignment });
+        let barrier =
+            |kind, alignment| Element::Barrier(Barrier { checkpoint: CheckpointId(300), timestamp: Timestamp(-5), kind, alignment });
         let mut elements = vec![
             Element::Watermark(Timestamp(-7)),
             Element::Status(StreamStatus::Active),

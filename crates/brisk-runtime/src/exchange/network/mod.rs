@@ -226,7 +226,9 @@ impl NetworkExchange {
             match exchange.understand(&descriptor) {
                 Ok(Descriptor::Hello { from, .. }) => {
                     // Whoever waits for it may have given up.
-                    hello.take().into_iter().for_each(|hello| drop(hello.send(from)));
+                    if let Some(hello) = hello.take() {
+                        let _ = hello.send(from);
+                    }
                 }
                 Ok(Descriptor::Channel { consumer, channel, .. }) => exchange.take(consumer, channel, receiver),
                 Err(error) => {
@@ -249,9 +251,10 @@ impl NetworkExchange {
 
     fn take(&self, consumer: Consumer, channel: u32, receiver: BatchReceiver) {
         let mut consumers = lock(&self.consumers);
-        let newer = consumers.open.keys().any(|open| {
-            (open.vertex, open.subtask) == (consumer.vertex, consumer.subtask) && open.attempt > consumer.attempt
-        });
+        let newer = consumers
+            .open
+            .keys()
+            .any(|open| (open.vertex, open.subtask) == (consumer.vertex, consumer.subtask) && open.attempt > consumer.attempt);
         if newer {
             return receiver.reject("a later attempt of the task runs here");
         }
@@ -272,9 +275,8 @@ impl NetworkExchange {
         let consumer = Consumer { vertex: at.0 as u32, subtask: at.1, attempt: at.2 };
         let mut gate = OpenGate { queue, types, pumps: Vec::new() };
         let mut consumers = lock(&self.consumers);
-        let stale = |other: &Consumer| {
-            (other.vertex, other.subtask) == (consumer.vertex, consumer.subtask) && other.attempt < consumer.attempt
-        };
+        let stale =
+            |other: &Consumer| (other.vertex, other.subtask) == (consumer.vertex, consumer.subtask) && other.attempt < consumer.attempt;
         let old: Vec<Consumer> = consumers.waiting.keys().filter(|other| stale(other)).copied().collect();
         let dropped: Vec<_> = old.iter().filter_map(|other| consumers.waiting.remove(other)).collect();
         consumers.waiting_count -= dropped.iter().map(Vec::len).sum::<usize>();

@@ -78,7 +78,7 @@ impl JobMaster {
             region.restart_at.is_some_and(|at| at <= self.now) && self.executions.are_over(&region.vertices)
         };
         let due: Vec<usize> = (0..self.regions.len()).filter(due).collect();
-        if due.is_empty() {
+        if due.is_empty() || !self.prepare() {
             return;
         }
         let plans = match self.plans() {
