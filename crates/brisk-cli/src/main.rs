@@ -3,11 +3,14 @@
 //! | what | file |
 //! |---|---|
 //! | `sql`: statements, with an engine inside of this process | [`sql`] |
+//! | `jobmanager`, `taskmanager`, `start-cluster`, `stop-cluster`: the processes of a cluster | [`daemon`] |
+//! | `run`: programs on a cluster, over REST | [`cluster`] |
 //! | `list`, `info`, `cancel`, `stop`, `savepoint`, `checkpoint`: jobs of a cluster, over REST | [`cluster`] |
 //!
 //! It ends with 0 when what was asked for is done, else with 1 and the reason.
 
 mod cluster;
+mod daemon;
 mod sql;
 
 use clap::Parser;
@@ -29,11 +32,14 @@ enum Command {
     Sql(sql::SqlArguments),
     #[command(flatten)]
     Cluster(cluster::Command),
+    #[command(flatten)]
+    Daemon(daemon::Command),
 }
 
 fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(Cli { command: Command::Cluster(command) }) => cluster::run(command),
+        Ok(Cli { command: Command::Daemon(command) }) => daemon::run(&command),
         Ok(Cli { command: Command::Sql(arguments) }) => match sql::run(&arguments) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

@@ -1,6 +1,6 @@
 //! What a client sees of its job: the state that the JobMaster publishes, and the handle around it.
 
-use crate::job::{JobOutcome, JobReport, JobSpec};
+use crate::job::{JobOutcome, JobReport, JobSpec, RecordedResult};
 use crate::job_manager::DispatcherMessage;
 use crate::transport::{Actor, ActorContext, Address, Reply};
 use brisk_base::ids::JobId;
@@ -83,13 +83,27 @@ impl JobView {
         self.state().status
     }
 
+    /// An outcome, for other processes of its program; `None` if it is no success.
+    pub(crate) fn recorded_end(&self, outcome: &JobOutcome, net_runtime: Duration) -> Option<RecordedResult> {
+        let accumulators = outcome.report.accumulators.clone();
+        (outcome.status == JobStatus::Finished).then(|| RecordedResult { id: self.id, name: self.name.clone(), net_runtime, accumulators })
+    }
+
+    /// How it has ended, for other processes of its program; `None` while it runs, and if it did not succeed.
+    pub(crate) fn recorded(&self) -> Option<RecordedResult> {
+        let state = self.state();
+        let net_runtime = *state.result.as_ref()?.as_ref().ok()?;
+        let accumulators = state.report.accumulators.clone();
+        Some(RecordedResult { id: self.id, name: self.name.clone(), net_runtime, accumulators })
+    }
+
     /// Failures that followed the first one, as texts.
     pub fn suppressed(&self) -> Vec<String> {
         self.state().suppressed.clone()
     }
 
     /// The result, waiting for it at most so long.
-    fn wait_for(&self, timeout: Duration) -> Option<Result<JobResult>> {
+    pub(crate) fn wait_for(&self, timeout: Duration) -> Option<Result<JobResult>> {
         let timeout = if self.driven { timeout } else { Duration::ZERO };
         let state = self.changed.wait_timeout_while(self.state(), timeout, |state| state.result.is_none());
         let state = state.unwrap_or_else(PoisonError::into_inner).0;
@@ -132,6 +146,11 @@ impl Publisher {
     pub fn heard_by(mut self, listener: Address<ClientMessage>) -> Self {
         self.listener = Some(listener);
         self
+    }
+
+    /// Tells another client of another process from now on.
+    pub(crate) fn set_listener(&mut self, listener: Address<ClientMessage>) {
+        self.listener = Some(listener);
     }
 
     /// Publishes a status that is not final.

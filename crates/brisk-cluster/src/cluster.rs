@@ -1,10 +1,12 @@
 //! Puts the components of a cluster of one process together, and takes jobs for it.
 
+use crate::blob::BlobStore;
 use crate::client::{ClusterJobClient, JobView, Publisher};
 use crate::job::JobSpec;
 use crate::job_manager::job_master::slot_sharing::SlotPlan;
 use crate::job_manager::resource_manager::not_enough;
 use crate::job_manager::{Dispatcher, DispatcherMessage, ResourceManager, ResourceManagerMessage};
+use crate::process::messages::ProgramsMessage;
 use crate::services::Services;
 use crate::task_manager::{InThisProcess, TaskLauncher, TaskManager, TaskManagerMessage};
 use crate::transport::{Address, ControlPlane};
@@ -32,6 +34,17 @@ pub struct Gateway {
     slots: Option<u32>,
     /// Whether the control plane has a thread of its own.
     driven: bool,
+    /// Programs that can be uploaded and run, where that is possible.
+    programs: Option<ProgramsGateway>,
+}
+
+/// Programs that can be uploaded and run.
+#[derive(Clone)]
+pub struct ProgramsGateway {
+    /// Their executables.
+    pub store: BlobStore,
+    /// Runs them.
+    pub programs: Address<ProgramsMessage>,
 }
 
 impl Gateway {
@@ -77,7 +90,24 @@ impl Gateway {
             metrics,
             slots,
             driven: plane.has_threads(),
+            programs: None,
         })
+    }
+
+    /// The gateway of a JobManager in a process of its own.
+    pub(crate) fn of_job_manager(
+        (dispatcher, resource_manager): (Address<DispatcherMessage>, Address<ResourceManagerMessage>),
+        programs: ProgramsGateway,
+        world: &World,
+        config: Arc<Configuration>,
+    ) -> Self {
+        let metrics = MetricRegistry::new(world);
+        Self { dispatcher, resource_manager, world: world.clone(), config, metrics, slots: None, driven: true, programs: Some(programs) }
+    }
+
+    /// Programs that can be uploaded and run; `None` where jobs come from the program that the cluster is part of.
+    pub const fn programs(&self) -> Option<&ProgramsGateway> {
+        self.programs.as_ref()
     }
 
     /// The resource manager.

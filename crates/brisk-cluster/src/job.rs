@@ -42,8 +42,8 @@ pub struct ProgramSpec {
     pub base: Configuration,
     /// What `StreamEnvironment::once` has recorded, encoded, by name.
     pub once: BTreeMap<String, Bytes>,
-    /// How the jobs before this one ended.
-    pub results: Vec<RecordedResult>,
+    /// How the jobs before this one ended, as far as they have.
+    pub results: BTreeMap<u32, RecordedResult>,
 }
 
 /// How a job of a program has ended: what its `execute` gives when the program runs again.

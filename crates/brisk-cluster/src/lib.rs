@@ -19,12 +19,13 @@ pub mod job_manager;
 pub mod link;
 mod mini_cluster;
 pub mod options;
+pub mod process;
 pub mod services;
 pub mod task_manager;
 pub mod transport;
 pub mod wire;
 
-pub use cluster::Gateway;
+pub use cluster::{Gateway, ProgramsGateway};
 pub use gateway::SnapshotRequest;
 pub use job_manager::operations::OperationKey;
 pub use mini_cluster::MiniCluster;

@@ -1,5 +1,6 @@
 //! What a cluster is given by whoever assembles it: registered operators, state backends, and where checkpoints lie.
 
+use crate::process::recovery::RecoveryStore;
 use brisk_base::options::Configuration;
 use brisk_base::options::checkpoint_options::STATE_BACKEND;
 use brisk_base::{Error, Result};
@@ -58,6 +59,8 @@ pub struct Services {
     pub operators: OperatorRegistry,
     /// Where checkpoints lie.
     pub storages: Arc<dyn StorageProvider>,
+    /// Where the newest checkpoint of each job is noted, for a JobManager that is started again.
+    pub recovery: Option<RecoveryStore>,
     /// State backends by name.
     backends: BTreeMap<String, Arc<dyn StateBackendFactory>>,
 }
@@ -68,6 +71,7 @@ impl Default for Services {
         Self {
             operators: OperatorRegistry::default(),
             storages: Arc::new(LocalStorages::default()),
+            recovery: None,
             backends: [("hashmap".to_owned(), hashmap)].into(),
         }
     }
@@ -84,6 +88,13 @@ impl Services {
     #[must_use]
     pub fn with_storages(mut self, storages: Arc<dyn StorageProvider>) -> Self {
         self.storages = storages;
+        self
+    }
+
+    /// With a place where the newest checkpoint of each job is noted.
+    #[must_use]
+    pub fn with_recovery(mut self, recovery: Option<RecoveryStore>) -> Self {
+        self.recovery = recovery;
         self
     }
 

@@ -73,6 +73,7 @@ pub(crate) fn runtime(subtask: u32, parallelism: u32, clock: &Arc<HandClock>) ->
         config: Arc::new(Configuration::new()),
         job_parameters: Arc::new(BTreeMap::new()),
         accumulators: Accumulators::default(),
+        program_elsewhere: false,
         state: Default::default(),
     }
 }

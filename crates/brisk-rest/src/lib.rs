@@ -6,6 +6,7 @@
 //! | which path is answered by what | `routes` |
 //! | asking the cluster | `cluster` |
 //! | what is answered when something is wrong | `error` |
+//! | finding the file in an uploaded form | `multipart` |
 //! | JSON of what the cluster tells | `view` |
 //!
 //! It sees nothing but the cluster's [`Gateway`](brisk_cluster::Gateway), decides nothing, and keeps nothing. What a client sends can not
@@ -13,6 +14,7 @@
 
 mod cluster;
 mod error;
+mod multipart;
 pub mod options;
 mod routes;
 pub mod server;

@@ -22,6 +22,12 @@ brisk_base::options! {
     /// How often a dashboard asks.
     pub WEB_REFRESH_INTERVAL: Duration = "web.refresh-interval", Duration::from_secs(3);
 
+    /// Whether programs can be uploaded and run over HTTP.
+    pub WEB_SUBMIT_ENABLED: bool = "web.submit.enable", true;
+
+    /// How large an uploaded program may be.
+    pub REST_MAX_UPLOAD: MemorySize = "brisk.rest.max-upload", MemorySize(2 << 30);
+
     /// Whether jobs can be cancelled over HTTP.
     pub WEB_CANCEL_ENABLED: bool = "web.cancel.enable", true;
 }

@@ -13,6 +13,7 @@ use brisk_core::job_graph::{NodeId, NodeKind, StreamGraph};
 use brisk_core::operator::{OperatorSpec, RuntimeContext};
 use brisk_core::source::{Boundedness, Source, SourceOperatorFactory};
 use brisk_core::types::{Decoder, Record};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -45,6 +46,13 @@ impl StreamEnvironment {
     /// An environment whose jobs run on `executor`.
     pub fn new(executor: Arc<dyn JobExecutor>, config: Configuration) -> Self {
         Self { executor, builder: Arc::new(Mutex::new(GraphBuilder::new(config))) }
+    }
+
+    /// The same environment, with values that [`once`](Self::once) has recorded in another process of the program.
+    #[must_use]
+    pub fn with_recorded(self, recorded: BTreeMap<String, Vec<u8>>) -> Self {
+        self.builder().once = recorded;
+        self
     }
 
     /// The graph being built. Never held across user code.

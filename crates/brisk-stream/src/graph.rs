@@ -125,7 +125,7 @@ impl GraphBuilder {
         let nodes = wanted.iter().map(|id| StreamNode { id: renumbered[id], ..self.graph.node(*id).clone() }).collect();
         let edges = self.graph.edges.iter().filter(|edge| wanted.contains(&edge.to));
         let edges = edges.map(|edge| StreamEdge { from: renumbered[&edge.from], to: renumbered[&edge.to], ..edge.clone() }).collect();
-        StreamGraph { name: name.to_owned(), nodes, edges, job_parameters: self.graph.job_parameters.clone() }
+        StreamGraph { name: name.to_owned(), nodes, edges, job_parameters: self.graph.job_parameters.clone(), recorded: self.once.clone() }
     }
 }
 

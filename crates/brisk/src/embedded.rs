@@ -34,7 +34,7 @@ impl Embedded {
         match &*cluster {
             Some(running) => Ok(running.clone()),
             None => {
-                let started = MiniCluster::start(&self.config, &self.world, self.executor()?, services())?;
+                let started = MiniCluster::start(&self.config, &self.world, executor(&self.config, &self.world)?, services())?;
                 #[cfg(feature = "rest")]
                 if let Some(server) = brisk_rest::RestServer::start_if_wanted(started.gateway())? {
                     started.keep(server);
@@ -43,16 +43,17 @@ impl Embedded {
             }
         }
     }
+}
 
-    fn executor(&self) -> Result<Arc<dyn Executor>> {
-        let workers = self.config.get(&EXECUTOR_WORKERS)? as usize;
-        let options = CoreWorkersOptions { workers, ..CoreWorkersOptions::default() };
-        let workers = CoreWorkers::start(self.world.clone(), options).context(|| "starting the engine's threads")?;
-        Ok(match self.config.get(&EXECUTOR)? {
-            ExecutorKind::Core => Arc::new(workers),
-            ExecutorKind::Dedicated => Arc::new(DedicatedThreads(workers)),
-        })
-    }
+/// The threads that run tasks.
+pub(crate) fn executor(config: &Configuration, world: &World) -> Result<Arc<dyn Executor>> {
+    let workers = config.get(&EXECUTOR_WORKERS)? as usize;
+    let options = CoreWorkersOptions { workers, ..CoreWorkersOptions::default() };
+    let workers = CoreWorkers::start(world.clone(), options).context(|| "starting the engine's threads")?;
+    Ok(match config.get(&EXECUTOR)? {
+        ExecutorKind::Core => Arc::new(workers),
+        ExecutorKind::Dedicated => Arc::new(DedicatedThreads(workers)),
+    })
 }
 
 impl JobExecutor for Embedded {
@@ -64,7 +65,7 @@ impl JobExecutor for Embedded {
 }
 
 /// What the cluster is given: the state backends and the places for checkpoints that were compiled in.
-fn services() -> Services {
+pub(crate) fn services() -> Services {
     let services = Services::default();
     #[cfg(feature = "s3")]
     let services = {

@@ -2,6 +2,7 @@
 
 use crate::embedded::Embedded;
 use crate::options;
+use crate::process::ProgramProcess;
 use brisk_base::options::Configuration;
 use brisk_base::{Result, ResultExt};
 use brisk_connectors::files::FileSource;
@@ -19,7 +20,7 @@ const CONFIGURATION_VARIABLE: &str = "BRISK_CONF";
 
 /// What the embedded engine and the connectors add to [`StreamEnvironment`].
 pub trait EnvironmentExt: Sized {
-    /// The program's environment. Jobs run in this process; the options are those of the file named by the environment variable
+    /// The program's environment. Jobs run in this process, unless it was started by a cluster (`brisk run`); the options are those of the file named by the environment variable
     /// `BRISK_CONF`, if it is set. Threads are started with the first job.
     ///
     /// # Errors
@@ -50,6 +51,13 @@ impl EnvironmentExt for StreamEnvironment {
     }
 
     fn get_with(config: Configuration) -> Result<Self> {
+        if let Some(process) = ProgramProcess::current()? {
+            let mut effective = process.base().clone();
+            effective.extend(&config);
+            effective.check(&options::all())?;
+            let once = process.once();
+            return Ok(Self::new(process.executor(), effective).with_recorded(once));
+        }
         let effective = effective(&config)?;
         Ok(Self::new(Arc::new(Embedded::new(effective.clone())), effective))
     }

@@ -31,6 +31,7 @@ mod embedded;
 mod environment;
 pub mod options;
 pub mod prelude;
+mod process;
 mod progress;
 mod sql;
 
@@ -42,6 +43,11 @@ pub use brisk_stream as stream;
 pub use brisk_stream::StreamEnvironment;
 pub use brisk_table as table;
 pub use environment::EnvironmentExt;
+
+/// The daemons of a cluster, for the command `brisk`.
+#[doc(hidden)]
+pub mod daemon;
+
 pub use sql::sql_session;
 
 /// What derived code names.

@@ -5,11 +5,13 @@
 //! | options, and what is done for them | here |
 //! | which cluster, and talking to it | [`rest`] |
 //! | what `list` prints | [`mod@list`] |
+//! | running a program | [`mod@run`] |
 //!
 //! Whatever is asked of a cluster that is not there, or answers nonsense, ends with a message that names its address.
 
 mod list;
 mod rest;
+mod run;
 
 use self::rest::Rest;
 use anyhow::{Context, Result, bail};
@@ -21,6 +23,8 @@ use std::process::ExitCode;
 /// The commands.
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Uploads a program and runs it.
+    Run(run::RunOptions),
     /// Lists running and scheduled programs.
     List(ListOptions),
     /// Shows the plan of a job (JSON).
@@ -163,6 +167,7 @@ pub(crate) fn run(command: Command) -> ExitCode {
 impl Command {
     const fn common(&self) -> &Common {
         match self {
+            Self::Run(options) => &options.common,
             Self::List(options) => &options.common,
             Self::Info(options) => &options.common,
             Self::Cancel(options) => &options.common,
@@ -180,12 +185,20 @@ impl Common {
             println!("{text}");
         }
     }
+
+    /// Shows to people what a program has printed.
+    fn show(&self, printed: &str) {
+        if self.output == Output::Human {
+            print!("{printed}");
+        }
+    }
 }
 
 /// Does what is asked for; what is to be printed as JSON.
 fn execute(command: Command) -> Result<Value> {
     let rest = Rest::of(command.common())?;
     match command {
+        Command::Run(options) => run::run(&rest, &options),
         Command::List(options) => list(&rest, &options),
         Command::Info(options) => {
             let plan = rest.get(&format!("/jobs/{}/plan", options.job))?["plan"].take();

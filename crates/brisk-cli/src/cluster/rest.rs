@@ -5,10 +5,16 @@ use anyhow::{Context, Result, anyhow, bail};
 use brisk::options::rest_options::{REST_ADDRESS, REST_PORT};
 use brisk::options::{Configuration, all};
 use serde_json::Value;
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
 use std::time::Duration;
 
 /// The port when none is configured: Flink's.
 const DEFAULT_PORT: u16 = 8081;
+
+/// What the parts of an upload are cut with.
+const BOUNDARY: &str = "brisk-7f3a9c51e0b24d86";
 
 /// How long a connection or an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,7 +53,21 @@ impl Rest {
         self.answer(self.agent.patch(self.url(path)).send_empty())
     }
 
-    fn post(&self, path: &str, body: &Value) -> Result<Value> {
+    /// Uploads a file as a form.
+    pub(super) fn upload(&self, path: &str, name: &str, file: &Path) -> Result<Value> {
+        let content = File::open(file).with_context(|| format!("file '{}'", file.display()))?;
+        let name: String = name.chars().filter(|c| !c.is_control() && *c != '"').collect();
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"jarfile\"; filename=\"{name}\"\r\nContent-Type: \
+             application/octet-stream\r\n\r\n"
+        );
+        let tail = format!("\r\n--{BOUNDARY}--\r\n");
+        let form = Cursor::new(head.into_bytes()).chain(content).chain(Cursor::new(tail.into_bytes()));
+        let request = self.agent.post(self.url(path)).content_type(format!("multipart/form-data; boundary={BOUNDARY}"));
+        self.answer(request.send(ureq::SendBody::from_owned_reader(form)))
+    }
+
+    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value> {
         self.answer(self.agent.post(self.url(path)).content_type("application/json").send(body.to_string()))
     }
 

@@ -6,7 +6,7 @@ use super::job_master::coordinators::CoordinatorsMessage;
 use super::job_store::JobStore;
 use super::operations::{OperationKey, Operations};
 use super::{JobMasterMessage, JobMasterShell, ResourceManagerMessage};
-use crate::client::Publisher;
+use crate::client::{ClientMessage, Publisher};
 use crate::details::{JobDetails, OperationStatus};
 use crate::gateway::SnapshotRequest;
 use crate::job::{JobReport, JobSpec};
@@ -31,6 +31,22 @@ pub enum DispatcherMessage {
         publisher: Publisher,
         /// Runs the coordinators of its sources; `None`: this process.
         coordinators: Option<Address<CoordinatorsMessage>>,
+    },
+    /// The code of a job cannot be reached any more: why.
+    CoordinatorsLost {
+        /// The job.
+        job: JobId,
+        /// Why.
+        error: Error,
+    },
+    /// The code of a job can be reached again, in another process.
+    Reattach {
+        /// The job.
+        job: JobId,
+        /// Runs its coordinators.
+        coordinators: Address<CoordinatorsMessage>,
+        /// Hears how it stands.
+        listener: Address<ClientMessage>,
     },
     /// Cancel a job; nothing happens if it is over.
     Cancel(JobId),
@@ -217,6 +233,16 @@ impl Actor for Dispatcher {
     fn handle(&mut self, message: DispatcherMessage, cx: &mut ActorContext<'_>) {
         match message {
             DispatcherMessage::Submit { job, publisher, coordinators } => self.submit(job, publisher, coordinators, cx),
+            DispatcherMessage::CoordinatorsLost { job, error } => {
+                if let Some(job_master) = self.jobs.get(&job) {
+                    cx.send(job_master, JobMasterMessage::CoordinatorsLost(error));
+                }
+            }
+            DispatcherMessage::Reattach { job, coordinators, listener } => {
+                if let Some(job_master) = self.jobs.get(&job) {
+                    cx.send(job_master, JobMasterMessage::Reattached { coordinators, listener });
+                }
+            }
             DispatcherMessage::Cancel(job) => {
                 if let Some(job_master) = self.jobs.get(&job) {
                     cx.send(job_master, JobMasterMessage::Cancel);

@@ -4,6 +4,7 @@
 //! are waits for TaskManagers to come, and lets others pass. What has waited for `slot.request.timeout` is refused.
 
 use super::JobMasterMessage;
+use crate::blob::BlobMessage;
 use crate::details::{Hardware, TaskManagerDetails};
 use crate::job::{JobSpec, SlotId};
 use crate::options::SLOT_REQUEST_TIMEOUT;
@@ -202,6 +203,8 @@ pub struct SlotOffer {
 #[derive(Default)]
 pub struct ResourceManager {
     pool: SlotPool,
+    /// Where TaskManagers fetch programs.
+    blobs: Option<Address<BlobMessage>>,
     addresses: BTreeMap<TaskManagerId, Address<TaskManagerMessage>>,
     /// When each was heard of last, and what it runs on.
     known: BTreeMap<TaskManagerId, (Timestamp, Hardware)>,
@@ -212,6 +215,11 @@ pub struct ResourceManager {
 }
 
 impl ResourceManager {
+    /// The resource manager of TaskManagers that fetch programs there.
+    pub fn with_blobs(blobs: Address<BlobMessage>) -> Self {
+        Self { blobs: Some(blobs), ..Self::default() }
+    }
+
     fn request(&mut self, job: &JobSpec, count: u32, job_master: Address<JobMasterMessage>, cx: &mut ActorContext<'_>) -> Result<()> {
         let patience = job.config.get(&SLOT_REQUEST_TIMEOUT)?;
         self.job_masters.insert(job.id, job_master.clone());
@@ -279,7 +287,7 @@ impl Actor for ResourceManager {
                 self.pool.add(task_manager, slots);
                 tracing::info!(%task_manager, slots = slots.map_or(-1, i64::from), "TaskManager registered");
                 self.known.insert(task_manager, (cx.world().now(), hardware));
-                cx.send(&address, TaskManagerMessage::Registered);
+                cx.send(&address, TaskManagerMessage::Registered { blobs: self.blobs.clone() });
                 self.addresses.insert(task_manager, address);
             }
             ResourceManagerMessage::Lost(task_manager, error) => self.lost(task_manager, &error, cx),

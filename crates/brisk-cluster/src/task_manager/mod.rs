@@ -23,6 +23,7 @@ pub use opener::{HostOpener, HostOrder, InThisProcess};
 pub use runtime_launcher::RuntimeLauncher;
 pub use task_host::{TaskHost, TaskHostMessage};
 
+use crate::blob::BlobMessage;
 use crate::job::JobSpec;
 use crate::job_manager::{JobMasterMessage, ResourceManagerMessage};
 use crate::transport::{Actor, ActorContext, Address};
@@ -36,7 +37,10 @@ pub enum TaskManagerMessage {
     /// Make itself known to the resource manager.
     Register,
     /// The resource manager knows it now.
-    Registered,
+    Registered {
+        /// Where programs are fetched; `None` where there are none to be fetched.
+        blobs: Option<Address<BlobMessage>>,
+    },
     /// Make ready to run a job's tasks in these slots.
     OpenHost {
         /// The job.
@@ -190,7 +194,10 @@ impl Actor for TaskManager {
                 };
                 cx.send(&self.resource_manager, message);
             }
-            TaskManagerMessage::Registered => tracing::info!(task_manager = %self.id, "registered at the JobManager"),
+            TaskManagerMessage::Registered { blobs } => {
+                tracing::info!(task_manager = %self.id, "registered at the JobManager");
+                self.opener.registered(blobs);
+            }
             TaskManagerMessage::OpenHost { job, job_master, slots } => self.open(job, job_master, slots, cx),
             TaskManagerMessage::CloseHost { job, job_master } => self.close(job, &job_master, cx),
             TaskManagerMessage::HostOpened { job, run, host, endpoint } => self.opened(job, run, host, endpoint, cx),

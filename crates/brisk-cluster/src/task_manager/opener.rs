@@ -1,6 +1,7 @@
 //! How a process comes to run a job's tasks: the seam between a TaskManager and its TaskHosts.
 
 use super::{TaskHost, TaskLauncher, TaskManagerMessage};
+use crate::blob::BlobMessage;
 use crate::job::JobSpec;
 use crate::job_manager::JobMasterMessage;
 use crate::transport::plane::guarded;
@@ -23,6 +24,9 @@ pub struct HostOrder {
 
 /// Opens TaskHosts. What comes of it is told to the TaskManager: `HostOpened` or `HostFailed`, and later `HostFailed` if it dies.
 pub trait HostOpener: Send {
+    /// The JobManager knows the TaskManager: from there programs are fetched.
+    fn registered(&mut self, _blobs: Option<Address<BlobMessage>>) {}
+
     /// Begins to open a host.
     ///
     /// # Errors

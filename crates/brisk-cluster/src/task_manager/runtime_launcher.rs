@@ -14,7 +14,7 @@ use brisk_core::job::ExecutionState;
 use brisk_core::operator::TaskInfo;
 use brisk_core::source::SourceEvent;
 use brisk_core::state::StateBackend;
-use brisk_runtime::exchange::LocalExchanges;
+use brisk_runtime::exchange::{LocalExchanges, Locations};
 use brisk_runtime::executor::{Executor, TaskOutcome};
 use brisk_runtime::task::{TaskCheckpoint, TaskControl, TaskDescriptor, TaskEnvironment, TaskReporter, start_task};
 use std::sync::Arc;
@@ -129,6 +129,16 @@ impl HostLauncher for Host {
 
     fn storages(&self) -> Arc<dyn StorageProvider> {
         Arc::clone(&self.services.storages)
+    }
+
+    fn locate(&mut self, locations: &Arc<Locations>) {
+        if let Some(network) = self.exchanges.network() {
+            network.set_locations(Arc::clone(locations));
+        }
+    }
+
+    fn owns_process(&self) -> bool {
+        self.exchanges.network().is_some()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The messages of the components, as far as they go to other processes.
 
 use super::{wire_enum, wire_struct};
+use crate::blob::BlobMessage;
 use crate::client::ClientMessage;
 use crate::job::JobOutcome;
 use crate::job_manager::job_master::coordinator::{CoordinatorCall, CoordinatorMessage, CoordinatorRun};
@@ -15,7 +16,7 @@ wire_struct! {
 
 wire_enum! {
     TaskManagerMessage {
-        0 = Registered,
+        0 = Registered { blobs },
         1 = OpenHost { job, job_master, slots },
         2 = CloseHost { job, job_master },
         3 = HostOpened { job, run, host, endpoint },
@@ -43,6 +44,7 @@ wire_enum! {
         10 = FromCoordinator { from, to_subtasks, group_watermark },
         11 = CoordinatorFailed { from, error },
         12 = CoordinatorState { from, checkpoint, state },
+        13 = ResultRefused(error),
     } ! _,
 
     TaskHostMessage {
@@ -60,7 +62,7 @@ wire_enum! {
     CoordinatorsMessage {
         0 = Start { run, operator, parallelism, restored, job_master },
         1 = Tell { run, message },
-        2 = Result { operator, subtask, bytes },
+        2 = Result { operator, subtask, bytes, job_master },
         3 = Close,
     }
 
@@ -83,6 +85,10 @@ wire_enum! {
         1 = Report { job, reply },
         2 = Savepoint { job, folder, kind, reply },
     } ! _,
+
+    BlobMessage {
+        0 = Read { blob, offset, reply },
+    }
 
     ClientMessage {
         0 = Status(status),

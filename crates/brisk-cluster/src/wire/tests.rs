@@ -82,7 +82,7 @@ fn what_is_put_comes_out_again() {
         number: 1,
         base: [("parallelism.default", "3")].into_iter().collect(),
         once: [("seed".to_owned(), Bytes(vec![7]))].into(),
-        results: vec![result],
+        results: [(0, result)].into(),
     };
     let job = JobSpec { program: Some(Arc::new(program.clone())), ..JobSpec::local(JobId(2), Arc::new(graph()), Arc::default()) };
     let back = round_trip(&job, link);

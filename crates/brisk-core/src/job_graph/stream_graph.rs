@@ -100,6 +100,8 @@ pub struct StreamGraph {
     pub edges: Vec<StreamEdge>,
     /// What the program set with `set_global_job_parameters`.
     pub job_parameters: BTreeMap<String, String>,
+    /// Values that the program has computed once, encoded, by name: other processes that build this graph are given them.
+    pub recorded: BTreeMap<String, Vec<u8>>,
 }
 
 impl StreamGraph {

@@ -58,6 +58,9 @@ pub struct RuntimeContext {
     pub accumulators: Accumulators,
     /// The state backend, and what a checkpoint left for this operator.
     pub state: OperatorStateContext,
+    /// Whether the program that reads results runs in another process: they are sent there, to
+    /// [`OperatorFactory::take_result`](super::OperatorFactory::take_result).
+    pub program_elsewhere: bool,
 }
 
 impl RuntimeContext {

@@ -193,6 +193,7 @@ impl Fixture {
             config: Arc::new(Configuration::new()),
             job_parameters: Arc::new(BTreeMap::new()),
             accumulators: Accumulators::default(),
+            program_elsewhere: false,
             state: Default::default(),
         };
         let operator = SourceOperatorFactory::new(source.clone(), strategy).create(&runtime).expect("made");

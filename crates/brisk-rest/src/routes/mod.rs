@@ -5,9 +5,11 @@
 //! | the cluster, its TaskManagers, all jobs | here |
 //! | one job, its vertices and checkpoints | [`job`] |
 //! | what is asked for and takes a while: savepoints, stopping, disposal | [`operations`] |
+//! | programs: uploading and running them | [`programs`] |
 
 mod job;
 mod operations;
+mod programs;
 
 use crate::cluster::Cluster;
 use crate::error::{Answer, RestError, ok};
@@ -27,6 +29,7 @@ pub(crate) fn router(cluster: Cluster, body_limit: usize) -> Router {
         .merge(of_cluster())
         .merge(job::routes())
         .merge(operations::routes())
+        .merge(programs::routes())
         .fallback(nothing_here)
         .method_not_allowed_fallback(nothing_here);
     Router::new().nest("/v1", routes.clone()).merge(routes).layer(DefaultBodyLimit::max(body_limit)).with_state(cluster)

@@ -37,7 +37,7 @@ fn trigger_of(text: &str) -> Answer<u128> {
 }
 
 /// Parses a body; an empty one is an object without fields.
-fn parse<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Answer<T> {
+pub(super) fn parse<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Answer<T> {
     let body = body.map_err(|rejection| RestError::new(rejection.status(), rejection.body_text()))?;
     let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
     serde_json::from_slice(text).map_err(|error| RestError::bad_request(format!("Bad request received: {error}")))

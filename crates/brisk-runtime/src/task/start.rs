@@ -149,6 +149,7 @@ impl Recipe {
                 restored,
                 checkpointing: self.descriptor.checkpointing,
             },
+            program_elsewhere: self.environment.exchanges.network().is_some(),
         }
     }
 

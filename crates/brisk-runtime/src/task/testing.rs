@@ -214,6 +214,7 @@ pub(crate) fn runtime(name: &str, world: &World) -> RuntimeContext {
         config: Arc::new(Configuration::default()),
         job_parameters: Arc::new(BTreeMap::new()),
         accumulators: Accumulators::default(),
+        program_elsewhere: false,
         state: brisk_core::state::OperatorStateContext::default(),
     }
 }

@@ -3,7 +3,7 @@
 use super::{DataStream, DataStreamSink};
 use crate::data_stream::transform::boxed;
 use crate::graph::NewNode;
-use crate::operators::{CollectOperator, GlobalCommitOperator, Handoff, SinkOperator};
+use crate::operators::{CollectFactory, GlobalCommitOperator, Handoff, SinkOperator};
 use crate::sink::{Collected, FnSink, PrintSink};
 use brisk_base::Result;
 use brisk_core::job_graph::NodeKind;
@@ -80,7 +80,7 @@ impl<T: Record> DataStream<T> {
     pub fn collect_async(&self) -> Collected<T> {
         let handoff = Handoff::new();
         let collected = Collected::new(Arc::clone(&handoff));
-        self.add_sink_node("Collect", move |cx: &RuntimeContext| boxed(CollectOperator::new(Arc::clone(&handoff), cx)));
+        self.add_sink_node("Collect", CollectFactory(handoff));
         collected
     }
 

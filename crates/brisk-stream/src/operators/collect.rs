@@ -1,15 +1,16 @@
-//! Hands batches over to the program, through a queue in memory.
+//! Hands batches over to the program, through a queue in memory; where the program runs in another process, they are sent there first.
 //!
 //! Without checkpoints the queue is bounded and batches are handed over as they come. With checkpoints they are held back until the one
 //! behind them is complete, so that the program sees each result once, whatever fails in between.
 
-use brisk_base::Result;
 use brisk_base::ids::CheckpointId;
+use brisk_base::{Error, Result};
 use brisk_core::batch::{AnyBatch, BatchType, Rows};
-use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext, SnapshotContext};
+use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, Progress, Rest, RuntimeContext, SnapshotContext};
 use brisk_core::sink::{GivenOut, HeldBack, Sealed};
+use brisk_core::source::SourceEvent;
 use brisk_core::state::{OperatorSnapshot, Redistribution};
-use brisk_core::types::Record;
+use brisk_core::types::{Decoder, Record};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -19,6 +20,8 @@ use std::time::Duration;
 const MAX_BATCHES: usize = 64;
 /// Results of one subtask that may wait for a checkpoint.
 const MAX_HELD_BACK: usize = 10_000_000;
+/// Batches from another process that may wait for the program.
+const MAX_SENT: usize = 100_000;
 /// Name of the operator state with results that are held back.
 const RESULTS: &str = "$results";
 
@@ -63,6 +66,11 @@ impl<T> Handoff<T> {
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         batch
+    }
+
+    /// Batches that wait for the program.
+    fn waiting(&self) -> usize {
+        self.state().batches.len()
     }
 
     /// Nobody reads any more.
@@ -110,9 +118,35 @@ impl<T> Handoff<T> {
     }
 }
 
+/// Makes operators that hand over to one program.
+pub(crate) struct CollectFactory<T>(pub(crate) Arc<Handoff<T>>);
+
+impl<T: Record> OperatorFactory for CollectFactory<T> {
+    fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
+        Ok(Box::new(CollectOperator::new(Arc::clone(&self.0), cx)))
+    }
+
+    /// In the program's process: what an operator of another one has sent.
+    fn take_result(&self, subtask: u32, bytes: &[u8]) -> Result<()> {
+        let (checkpoint, values): (Option<u64>, Vec<T>) = Record::decode(&mut Decoder::new(bytes))?;
+        match checkpoint {
+            Some(checkpoint) => self.0.give_out(Sealed { subtask, checkpoint: CheckpointId(checkpoint), results: vec![values] }),
+            None if self.0.waiting() >= MAX_SENT => {
+                return Err(Error::user(format!(
+                    "{MAX_SENT} batches of results wait for the program to read them: read faster, or write to a real sink"
+                )));
+            }
+            None => self.0.put(values),
+        }
+        Ok(())
+    }
+}
+
 /// See the module.
 pub(crate) struct CollectOperator<T> {
     handoff: Arc<Handoff<T>>,
+    /// Whether the program is in another process.
+    elsewhere: bool,
     /// Results that wait for a checkpoint; `None` where there are no checkpoints.
     held: Option<HeldBack<Vec<T>>>,
     /// Whether a batch was given back because there was no room.
@@ -122,7 +156,21 @@ pub(crate) struct CollectOperator<T> {
 impl<T: Record> CollectOperator<T> {
     pub(crate) fn new(handoff: Arc<Handoff<T>>, cx: &RuntimeContext) -> Self {
         let held = cx.state.checkpointing.then(|| HeldBack::new(cx.task.subtask, MAX_HELD_BACK));
-        Self { handoff, held, blocked: false }
+        Self { handoff, held, blocked: false, elsewhere: cx.program_elsewhere }
+    }
+
+    fn give_out(&self, sealed: Sealed<Vec<T>>, cx: &mut OperatorContext<'_>) {
+        if self.elsewhere {
+            Self::send(Some(sealed.checkpoint.0), sealed.results.concat(), cx);
+        } else {
+            self.handoff.give_out(sealed);
+        }
+    }
+
+    fn send(checkpoint: Option<u64>, values: Vec<T>, cx: &mut OperatorContext<'_>) {
+        let mut bytes = Vec::new();
+        (checkpoint, values).encode(&mut bytes);
+        cx.send_event(SourceEvent::Custom(bytes));
     }
 }
 
@@ -132,7 +180,7 @@ impl<T: Record> Operator for CollectOperator<T> {
         let restored: Vec<Stored<T>> = cx.runtime.state.operator_state(RESULTS)?;
         for (subtask, sealed) in restored {
             for (checkpoint, values) in sealed {
-                self.handoff.give_out(Sealed { subtask, checkpoint: CheckpointId(checkpoint), results: vec![values] });
+                self.give_out(Sealed { subtask, checkpoint: CheckpointId(checkpoint), results: vec![values] }, cx);
             }
         }
         Ok(())
@@ -151,9 +199,9 @@ impl<T: Record> Operator for CollectOperator<T> {
         Ok(())
     }
 
-    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, cx: &mut OperatorContext<'_>) -> Result<()> {
         let due = self.held.as_mut().map(|held| held.complete(checkpoint)).unwrap_or_default();
-        due.into_iter().for_each(|sealed| self.handoff.give_out(sealed));
+        due.into_iter().for_each(|sealed| self.give_out(sealed, cx));
         Ok(())
     }
 
@@ -163,6 +211,13 @@ impl<T: Record> Operator for CollectOperator<T> {
             let count = rows.values.len();
             if count > 0 {
                 held.push(rows.values, count)?;
+            }
+            return Ok(Rest::Consumed);
+        }
+        if self.elsewhere {
+            let rows = Rows::<T>::from_any(batch)?;
+            if !rows.values.is_empty() {
+                Self::send(None, rows.values, cx);
             }
             return Ok(Rest::Consumed);
         }

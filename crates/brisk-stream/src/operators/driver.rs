@@ -99,6 +99,7 @@ pub(crate) fn runtime(clock: &Arc<HandClock>, tags: &[&str]) -> RuntimeContext {
         config: Arc::new(Configuration::new()),
         job_parameters: Arc::new(BTreeMap::new()),
         accumulators: Accumulators::default(),
+        program_elsewhere: false,
         state: Default::default(),
     }
 }

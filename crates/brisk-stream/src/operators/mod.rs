@@ -23,7 +23,9 @@ mod with_state;
 pub(crate) use async_wait::AsyncWaitOperator;
 pub(crate) use broadcast_process::{BroadcastProcessOperator, KeyedBroadcastProcess};
 pub(crate) use co_process::CoProcessOperator;
-pub(crate) use collect::{CollectOperator, Handoff};
+#[cfg(test)]
+pub(crate) use collect::CollectOperator;
+pub(crate) use collect::{CollectFactory, Handoff};
 pub(crate) use filter::FilterOperator;
 pub(crate) use flat_map::FlatMapOperator;
 pub(crate) use global_commit::GlobalCommitOperator;

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// Records of a running job, in the order in which they arrive (Flink's `CloseableIterator`). Reading slowly slows the job down; dropping
 /// this lets it run on, its records being thrown away.
 ///
-/// The hand-over is in memory: the job must run in this process.
+/// The hand-over is in memory. On a cluster, results are sent to the process of the program.
 pub struct Collected<T> {
     handoff: Arc<Handoff<T>>,
     client: Option<Arc<dyn JobClient>>,

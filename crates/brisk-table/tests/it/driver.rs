@@ -57,6 +57,7 @@ pub(crate) fn runtime() -> RuntimeContext {
         config: Arc::new(Configuration::new()),
         job_parameters: Arc::new(BTreeMap::new()),
         accumulators: Accumulators::default(),
+        program_elsewhere: false,
         state: Default::default(),
     }
 }

@@ -46,6 +46,8 @@ pub enum CoordinatorsMessage {
         subtask: u32,
         /// The result, as the operator encodes it.
         bytes: Bytes,
+        /// Who hears if the program does not take it.
+        job_master: Address<JobMasterMessage>,
     },
     /// The job is over.
     Close,
@@ -114,9 +116,9 @@ impl Actor for Coordinators {
                     self.running.remove(&key);
                 }
             }
-            CoordinatorsMessage::Result { operator, subtask, bytes } => {
+            CoordinatorsMessage::Result { operator, subtask, bytes, job_master } => {
                 if let Err(error) = self.result(operator, subtask, &bytes.0) {
-                    tracing::error!(%error, "a result of a job is lost");
+                    cx.send(&job_master, JobMasterMessage::ResultRefused(error.context("results for the program")));
                 }
             }
             CoordinatorsMessage::Close => {

@@ -31,7 +31,7 @@ use self::coordinators::{Coordinators, CoordinatorsMessage};
 use self::machine::{JobAction, JobEvent, JobMaster};
 use self::reporting::{Question, Reporting};
 use super::{DispatcherMessage, ResourceManagerMessage, SlotOffer};
-use crate::client::Publisher;
+use crate::client::{ClientMessage, Publisher};
 use crate::details::{Failure, JobDetails, JobFailure, JobPlan};
 use crate::job::{JobOutcome, JobReport, JobSpec, SnapshotTarget, TaskAck, TaskReport, TaskSnapshot};
 use crate::services::Services;
@@ -97,6 +97,17 @@ pub enum JobMasterMessage {
         from: CoordinatorRun,
         /// Why.
         error: Error,
+    },
+    /// The program does not take a result.
+    ResultRefused(Error),
+    /// The code of the job cannot be reached any more.
+    CoordinatorsLost(Error),
+    /// The code of the job can be reached again, in another process.
+    Reattached {
+        /// Runs its coordinators.
+        coordinators: Address<CoordinatorsMessage>,
+        /// Hears how the job stands.
+        listener: Address<ClientMessage>,
     },
     /// A coordinator has handed over its state.
     CoordinatorState {
@@ -206,6 +217,8 @@ pub struct JobMasterShell {
     armed: Option<Timestamp>,
     /// TaskManagers that have given slots and not forgotten the job yet.
     hosts: BTreeMap<TaskManagerId, Host>,
+    /// What is to be told to the coordinators when they can be reached again; `None` while they can.
+    detached: Option<Vec<CoordinatorsMessage>>,
     /// The lives of the coordinators that run, by source.
     coordinators: BTreeMap<usize, u64>,
     /// Number of the next life of a coordinator.
@@ -243,6 +256,7 @@ impl JobMasterShell {
             next_request: 0,
             armed: None,
             hosts: BTreeMap::new(),
+            detached: None,
             coordinators: BTreeMap::new(),
             next_run: 0,
             reporting,
@@ -352,9 +366,10 @@ impl JobMasterShell {
                 }
             }
             JobAction::ToProgram(operator, subtask, bytes) => {
-                let message = CoordinatorsMessage::Result { operator, subtask, bytes: Bytes(bytes) };
-                let coordinators = self.coordinators_address(cx);
-                cx.send(&coordinators, message);
+                self.tell_coordinators(
+                    CoordinatorsMessage::Result { operator, subtask, bytes: Bytes(bytes), job_master: cx.address() },
+                    cx,
+                );
             }
             JobAction::Recovers(what) => tracing::warn!(job = %self.job.id, failure = what, "job recovers from a failure"),
             other => tracing::error!(job = %self.job.id, action = ?other, "nobody performs this action"),
@@ -392,8 +407,7 @@ impl JobMasterShell {
             restored: restored.map(Bytes),
             job_master: cx.address(),
         };
-        let coordinators = self.coordinators_address(cx);
-        cx.send(&coordinators, message);
+        self.tell_coordinators(message, cx);
     }
 
     /// Runs the job's coordinators: in this process, unless its code is in another one.
@@ -404,8 +418,26 @@ impl JobMasterShell {
     }
 
     fn tell_coordinator(&mut self, run: CoordinatorRun, message: CoordinatorMessage, cx: &mut ActorContext<'_>) {
-        let coordinators = self.coordinators_address(cx);
-        cx.send(&coordinators, CoordinatorsMessage::Tell { run, message });
+        self.tell_coordinators(CoordinatorsMessage::Tell { run, message }, cx);
+    }
+
+    fn tell_coordinators(&mut self, message: CoordinatorsMessage, cx: &mut ActorContext<'_>) {
+        match &mut self.detached {
+            Some(later) => later.push(message),
+            None => {
+                let coordinators = self.coordinators_address(cx);
+                cx.send(&coordinators, message);
+            }
+        }
+    }
+
+    /// The code of the job is elsewhere from now on.
+    fn reattach(&mut self, coordinators: &Address<CoordinatorsMessage>, listener: Address<ClientMessage>, cx: &mut ActorContext<'_>) {
+        self.publisher.set_listener(listener);
+        self.publisher.set_status(self.machine.status());
+        let later = self.detached.take().unwrap_or_default();
+        later.into_iter().for_each(|message| cx.send(coordinators, message));
+        self.surroundings.coordinators = Some(coordinators.clone());
     }
 
     /// In which process each subtask runs.
@@ -533,6 +565,13 @@ impl Actor for JobMasterShell {
                     self.step(JobEvent::CoordinatorFailed(error), cx);
                 }
             }
+            JobMasterMessage::ResultRefused(error) => self.step(JobEvent::Broken(error), cx),
+            JobMasterMessage::CoordinatorsLost(error) => {
+                // What it had to tell its readers is lost: the sources begin again.
+                self.detached.get_or_insert_default();
+                self.step(JobEvent::Broken(error), cx);
+            }
+            JobMasterMessage::Reattached { coordinators, listener } => self.reattach(&coordinators, listener, cx),
             JobMasterMessage::Cancel => self.step(JobEvent::Cancel, cx),
             JobMasterMessage::Tick => {
                 self.armed = None;

@@ -226,6 +226,7 @@ fn runtime(clock: &Arc<ManualClock>) -> RuntimeContext {
         config: Arc::new(Configuration::new()),
         job_parameters: Arc::new(BTreeMap::new()),
         accumulators: Accumulators::default(),
+        program_elsewhere: false,
         state: Default::default(),
     }
 }

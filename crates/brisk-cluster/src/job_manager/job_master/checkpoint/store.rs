@@ -82,6 +82,9 @@ impl CheckpointStore {
         let folder =
             if target.savepoint { target.base.clone() } else { format!("{}/{}", target.base, layout::checkpoint_folder(checkpoint)) };
         savepoint_format::write_to(self.services.storages.open(&folder)?.as_ref(), "", &metadata)?;
+        if let Some(recovery) = self.services.recovery.as_ref().filter(|_| !target.savepoint) {
+            recovery.note_checkpoint(self.job.id, &folder)?;
+        }
         Ok(CompletedCheckpoint {
             metadata: Arc::new(metadata),
             base: target.base,

@@ -1,0 +1,58 @@
+//! The daemons of a cluster, put together for the command `brisk`.
+
+use crate::embedded::services;
+use crate::environment::effective;
+use brisk_base::options::Configuration;
+use brisk_base::world::World;
+use brisk_base::{Error, Result};
+pub use brisk_cluster::blob::name_of;
+use brisk_cluster::process::job_manager::JobManagerProcess;
+use brisk_cluster::process::log;
+use brisk_cluster::process::task_manager::TaskManagerProcess;
+use brisk_rest::RestServer;
+use brisk_rest::options::REST_PORT;
+use std::net::SocketAddr;
+
+/// The port of REST when none is configured: Flink's.
+pub const DEFAULT_REST_PORT: u16 = 8081;
+
+/// A JobManager that serves.
+pub struct JobManager {
+    rest: RestServer,
+    process: JobManagerProcess,
+}
+
+impl JobManager {
+    /// Starts a JobManager with its REST server, as the file that the environment names says, and these options over it.
+    ///
+    /// # Errors
+    /// When the configuration is wrong, or a port cannot be had.
+    pub fn start(config: &Configuration) -> Result<Self> {
+        let world = World::real();
+        log::start(&world);
+        let config = effective(config)?;
+        let process = JobManagerProcess::start(&config, services(), &world)?;
+        let rest = RestServer::start(process.gateway(), config.get(&REST_PORT)?.unwrap_or(DEFAULT_REST_PORT))?;
+        Ok(Self { rest, process })
+    }
+
+    /// Where TaskManagers report.
+    pub fn rpc_address(&self) -> &str {
+        self.process.address()
+    }
+
+    /// Where its REST server is reached.
+    pub const fn rest_address(&self) -> SocketAddr {
+        self.rest.address()
+    }
+}
+
+/// Serves as a TaskManager for ever.
+///
+/// # Errors
+/// When the configuration is wrong.
+pub fn run_task_manager(config: &Configuration) -> Result<Error> {
+    let world = World::real();
+    log::start(&world);
+    TaskManagerProcess::new(&effective(config)?, &world)?.run()
+}
