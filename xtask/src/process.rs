@@ -184,6 +184,12 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// Sends a signal to a process that this tool has started, or that one of those has.
+pub(crate) fn signal(process: i32, signal: i32) {
+    // SAFETY: `kill` only takes numbers; a process that is gone is an error that nobody needs.
+    let _ = unsafe { libc::kill(process, signal) };
+}
+
 /// Waits for something outside that cannot wake this tool.
 #[expect(clippy::disallowed_methods, reason = "the tool is outside of the engine, and looks at processes")]
 pub(crate) fn pause(span: Duration) {

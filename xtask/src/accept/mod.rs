@@ -4,9 +4,11 @@
 //! program that is not there, a filter that selects no test and a figure that was not taken are failures. Full runs write
 //! `docs/acceptance/NAME.md`; short ones, which CI runs on every change, leave the checkout as it is.
 
+mod cluster;
 mod departures;
 mod foundation;
 mod killing;
+mod local_cluster;
 mod proof;
 mod record;
 mod sql;
@@ -34,7 +36,7 @@ pub(crate) struct Point {
 
 /// All names with their points.
 fn registry() -> Vec<(&'static str, &'static [Point])> {
-    vec![("foundation", foundation::POINTS), ("state", state::POINTS), ("sql", sql::POINTS)]
+    vec![("foundation", foundation::POINTS), ("state", state::POINTS), ("sql", sql::POINTS), ("cluster", cluster::POINTS)]
 }
 
 pub(crate) fn command(raw: Vec<String>) -> Result<()> {

@@ -105,6 +105,19 @@ impl Proof {
         Ok(test::target_dir(&test::metadata()?)?.join(folder).join("examples").join(name))
     }
 
+    /// Builds a package's binary and returns it.
+    pub(super) fn binary(&mut self, package: &str, name: &str) -> Result<PathBuf> {
+        let profile = self.profile();
+        let program = if self.short {
+            Program::cargo(["build", "--workspace", "--bins", "--examples"].into_iter().chain(test::FEATURES))
+        } else {
+            Program::cargo(["build", "--package", package, "--profile", profile])
+        };
+        self.run(&program)?;
+        let folder = if profile == "dev" { "debug" } else { profile };
+        Ok(test::target_dir(&test::metadata()?)?.join(folder).join(name))
+    }
+
     /// Measures one case: the median run by wall time stands for it in `figure` look-ups.
     pub(super) fn bench(&mut self, name: &str, engine: &str, parallelism: u64, repeats: usize) -> Result<Measured> {
         let selection = Selection { names: vec![name.into()], engine: Some(engine.into()), parallelism: Some(parallelism), records: None };

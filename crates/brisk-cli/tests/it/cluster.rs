@@ -1,0 +1,299 @@
+//! Whole clusters of processes. The programs that they run are tests of this binary, which do nothing unless a cluster has started them.
+
+use brisk::prelude::*;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Whether a cluster has started this process.
+fn is_program() -> bool {
+    std::env::var_os("BRISK_PROCESS_ROLE").is_some()
+}
+
+/// A folder that the program was told of by an option.
+fn folder_of(env: &StreamEnvironment) -> PathBuf {
+    PathBuf::from(env.config().text("execution.checkpointing.savepoint-dir").expect("the test names one"))
+}
+
+#[test]
+fn program_of_two_jobs() -> Result<()> {
+    if !is_program() {
+        return Ok(());
+    }
+    let env = StreamEnvironment::get()?;
+    env.set_parallelism(3);
+    let seed = env.once("seed", || u64::from(std::process::id()));
+    let words = env.from_parallel_collection((0..3000u64).collect::<Vec<_>>());
+    // All ways of an exchange: hashed, rebalanced, broadcast, to one.
+    let counts = words.rebalance().map(|n| (n % 7, 1u64)).key_by(|pair| pair.0).sum(|pair| &mut pair.1).collect()?;
+    let totals = counts.into_iter().fold(BTreeMap::new(), |mut totals: BTreeMap<u64, u64>, (key, count)| {
+        let last = totals.entry(key).or_default();
+        *last = count.max(*last);
+        totals
+    });
+    assert_eq!(totals.values().sum::<u64>(), 3000);
+    // The second job is built from what the first has given: a worker comes here only with that.
+    let most = totals.values().copied().max().unwrap_or_default();
+    let process = u64::from(std::process::id());
+    let mut all = env
+        .from_elements([most])
+        .broadcast()
+        .map(move |n| (n, seed, seed == process))
+        .global()
+        .map(|row: (u64, u64, bool)| row)
+        .collect()?;
+    all.sort_unstable();
+    assert_eq!(all, vec![(429, seed, false); 3], "what was recorded is the same everywhere, and this is another process");
+    println!("the program is content");
+    Ok(())
+}
+
+#[test]
+fn program_that_differs() -> Result<()> {
+    if !is_program() {
+        return Ok(());
+    }
+    let env = StreamEnvironment::get()?;
+    let name = if std::env::var("BRISK_PROCESS_ROLE").as_deref() == Ok("driver") { "one" } else { "another" };
+    env.from_sequence(1, 10).map(|n| n).name(name).print();
+    env.execute("fickle").map(drop)
+}
+
+#[test]
+fn program_without_a_job() {
+    assert!(!is_program(), "it has no mind to run");
+}
+
+/// Numbers for ever, counted by key; a file tells how far the first subtask is.
+fn endless(what: impl FnMut(i64) -> i64 + Clone + Send + 'static) -> Result<()> {
+    let env = StreamEnvironment::get()?;
+    let folder = folder_of(&env);
+    let numbers = DataGeneratorSource::new(|n| n as i64).per_second(500.0);
+    env.from_source(numbers, WatermarkStrategy::no_watermarks(), "Numbers")
+        .map(what)
+        .key_by(|n| n % 5)
+        .reduce(|a, b| a.max(b))
+        .add_sink(move |n| drop(std::fs::write(folder.join("progress"), n.to_string())));
+    env.execute("endless").map(drop)
+}
+
+#[test]
+fn program_without_end() -> Result<()> {
+    if is_program() { endless(|n| n) } else { Ok(()) }
+}
+
+#[test]
+fn program_that_aborts() -> Result<()> {
+    if !is_program() {
+        return Ok(());
+    }
+    endless(|n| if n > 100 { std::process::abort() } else { n })
+}
+
+#[test]
+fn program_that_spins() -> Result<()> {
+    if !is_program() {
+        return Ok(());
+    }
+    endless(|n| {
+        while n > 100 {
+            std::hint::spin_loop();
+        }
+        n
+    })
+}
+
+#[test]
+fn program_that_leaks() -> Result<()> {
+    if !is_program() {
+        return Ok(());
+    }
+    endless(|n| {
+        std::mem::forget(vec![1u8; 64 << 20]);
+        n
+    })
+}
+
+/// A cluster that ends with the test.
+struct Cluster {
+    folder: tempfile::TempDir,
+    rest: String,
+}
+
+impl Cluster {
+    fn start(task_managers: u32, options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("there is room");
+        let directory = folder.path().join("cluster").display().to_string();
+        let count = task_managers.to_string();
+        let mut words = vec!["start-cluster", "--directory", &directory, "-n", &count, "-D", "rest.port=0", "-D", "jobmanager.rpc.port=0"];
+        options.iter().for_each(|option| words.extend(["-D", option]));
+        let started = brisk(&words);
+        assert!(started.status.success(), "{}", text(&started));
+        let addresses = std::fs::read_to_string(folder.path().join("cluster/jobmanager.json")).expect("it was written");
+        let addresses: Value = serde_json::from_str(&addresses).expect("it is JSON");
+        let rest = addresses["rest"].as_str().expect("it is told").to_owned();
+        Self { folder, rest }
+    }
+
+    /// A folder for what a program leaves.
+    fn output(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(&path).expect("there is room");
+        path
+    }
+
+    /// Runs one of the programs above.
+    fn run(&self, program: &str, options: &[&str]) -> Output {
+        let own = std::env::current_exe().expect("it runs").display().to_string();
+        let mut words = vec!["run", "-m", &self.rest];
+        words.extend(options);
+        let program = format!("cluster::{program}");
+        words.extend([own.as_str(), "--exact", &program, "--nocapture"]);
+        brisk(&words)
+    }
+
+    fn run_detached(&self, program: &str, output: &Path, options: &[&str]) -> String {
+        let folder = format!("execution.checkpointing.savepoint-dir={}", output.display());
+        let started = self.run(program, &[&["-d", "-D", &folder], options].concat());
+        assert!(started.status.success(), "{}", text(&started));
+        String::from_utf8_lossy(&started.stdout).split_whitespace().last().expect("it names the job").to_owned()
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let mut answer = ureq::get(format!("http://{}/v1{path}", self.rest)).call().expect("it answers");
+        serde_json::from_str(&answer.body_mut().read_to_string().expect("it is text")).expect("it is JSON")
+    }
+
+    /// Waits until a job has one of these states.
+    fn wait_for(&self, job: &str, states: &[&str]) -> String {
+        wait("the job's state", || {
+            let state = self.get(&format!("/jobs/{job}"))["state"].as_str().expect("a state").to_owned();
+            states.contains(&state.as_str()).then_some(state)
+        })
+    }
+
+    fn root_cause(&self, job: &str) -> String {
+        self.get(&format!("/jobs/{job}/exceptions"))["root-exception"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let directory = self.folder.path().join("cluster").display().to_string();
+        let stopped = brisk(&["stop-cluster", "--directory", &directory]);
+        if !std::thread::panicking() {
+            assert!(stopped.status.success(), "{}", text(&stopped));
+        }
+    }
+}
+
+fn brisk(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_brisk")).args(words).env_remove("BRISK_CONF").env_remove("BRISK_HOME").output().expect("it can be run")
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Looks again and again: what happens in other processes wakes nobody here.
+fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..PATIENCE.as_millis() / 20 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    panic!("{what} did not come within {PATIENCE:?}");
+}
+
+fn progress(folder: &Path) -> i64 {
+    std::fs::read_to_string(folder.join("progress")).ok().and_then(|text| text.parse().ok()).unwrap_or(-1)
+}
+
+#[test]
+fn programs_run_on_three_task_managers_and_mistakes_are_explained() {
+    let cluster = Cluster::start(3, &[]);
+    let done = cluster.run("program_of_two_jobs", &["-p", "3"]);
+    let said = text(&done);
+    assert!(done.status.success() && said.contains("the program is content"), "{said}");
+    assert_eq!(said.matches("has finished.").count(), 2, "{said}");
+    let known = cluster.get("/jars")["files"].as_array().map(Vec::len);
+    let differs = cluster.run("program_that_differs", &[]);
+    let said = text(&differs);
+    assert!(
+        !differs.status.success() && said.contains("another job here") && said.contains("'one'") && said.contains("'another'"),
+        "{said}"
+    );
+    assert_eq!(cluster.get("/jars")["files"].as_array().map(Vec::len), known, "the same program is uploaded once");
+    let without = cluster.run("program_without_a_job", &[]);
+    let said = text(&without);
+    assert!(!without.status.success() && said.contains("executed no job") && said.contains("it has no mind to run"), "{said}");
+    // Stopped with a savepoint, and gone on with from there.
+    let output = cluster.output("endless");
+    let job = cluster.run_detached("program_without_end", &output, &[]);
+    wait("a result", || (progress(&output) > 100).then_some(()));
+    let stopped = brisk(&["stop", "-m", &cluster.rest, &job]);
+    let said = text(&stopped);
+    assert!(stopped.status.success(), "{said}");
+    let savepoint = said.lines().find_map(|line| line.strip_prefix("Savepoint completed. Path: ")).expect("it says where").to_owned();
+    assert_eq!(cluster.wait_for(&job, &["FINISHED", "FAILED"]), "FINISHED");
+    let before = progress(&output);
+    std::fs::remove_file(output.join("progress")).expect("it is there");
+    let job = cluster.run_detached("program_without_end", &output, &["-s", &savepoint]);
+    let first = wait("a result", || (progress(&output) >= 0).then(|| progress(&output)));
+    assert!(first >= before - 5, "it went on at {first}, having been at {before}");
+    let cancelled = brisk(&["cancel", "-m", &cluster.rest, &job]);
+    assert!(cancelled.status.success(), "{}", text(&cancelled));
+    assert_eq!(cluster.wait_for(&job, &["CANCELED", "FAILED"]), "CANCELED");
+    let slots = wait("free slots", || {
+        let overview = cluster.get("/overview");
+        (overview["slots-available"] == overview["slots-total"]).then_some(overview["slots-total"].clone())
+    });
+    assert_eq!(slots, 3);
+}
+
+#[test]
+fn what_one_job_does_to_itself_does_not_disturb_another() {
+    let options = ["taskmanager.numberOfTaskSlots=4", "taskmanager.memory.process.size=1 gb", "task.cancellation.timeout=1 s"];
+    let cluster = Cluster::start(1, &options);
+    let calm = cluster.output("calm");
+    let job = cluster.run_detached("program_without_end", &calm, &["-p", "1"]);
+    wait("a result", || (progress(&calm) > 0).then_some(()));
+    let output = cluster.output("wild");
+    for (program, why) in [("program_that_aborts", "signal 6"), ("program_that_leaks", "memory")] {
+        let wild = cluster.run_detached(program, &output, &["-p", "1"]);
+        assert_eq!(cluster.wait_for(&wild, &["FAILED", "FINISHED", "CANCELED"]), "FAILED");
+        let cause = cluster.root_cause(&wild);
+        assert!(cause.contains(why) || cause.contains("worker"), "{cause}");
+    }
+    let wild = cluster.run_detached("program_that_spins", &output, &["-p", "1"]);
+    cluster.wait_for(&wild, &["RUNNING"]);
+    wait("a result", || (progress(&output) >= 95).then_some(()));
+    let cancelled = brisk(&["cancel", "-m", &cluster.rest, &wild]);
+    assert!(cancelled.status.success(), "{}", text(&cancelled));
+    assert_eq!(cluster.wait_for(&wild, &["CANCELED", "FAILED"]), "CANCELED", "its process was killed");
+    let seen = progress(&calm);
+    wait("another result", || (progress(&calm) > seen).then_some(()));
+    assert_eq!(cluster.get(&format!("/jobs/{job}"))["state"], "RUNNING");
+    assert_eq!(cluster.root_cause(&job), "", "nothing has ever failed there");
+}
+
+#[test]
+fn a_second_cluster_in_a_folder_is_refused_and_a_broken_one_says_why() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let directory = folder.path().display().to_string();
+    let start = ["start-cluster", "--directory", &directory, "-n", "0", "-D", "rest.port=0", "-D", "jobmanager.rpc.port=0"];
+    let started = brisk(&start);
+    assert!(started.status.success(), "{}", text(&started));
+    let again = brisk(&start);
+    assert!(!again.status.success() && text(&again).contains("runs already"), "{}", text(&again));
+    assert!(brisk(&["stop-cluster", "--directory", &directory]).status.success());
+    let nothing = brisk(&["stop-cluster", "--directory", &directory]);
+    assert!(!nothing.status.success() && text(&nothing).contains("no cluster"), "{}", text(&nothing));
+    let broken = brisk(&["start-cluster", "--directory", &directory, "-D", "heartbeat.intervall=1 s"]);
+    assert!(!broken.status.success() && text(&broken).contains("'heartbeat.interval'"), "{}", text(&broken));
+}
