@@ -59,10 +59,12 @@ pub struct World {
 }
 
 impl World {
-    /// The machine's own clocks and threads; random numbers seeded from the time.
+    /// The machine's own clocks and threads; random numbers seeded by the system, so that ids differ in all processes everywhere.
     pub fn real() -> Self {
         let clock = RealClock::new();
-        let seed = mix64(clock.now().0 as u64 ^ u64::from(std::process::id()) << 40);
+        // The system's randomness, as std's maps have it: processes of several machines may start at one time with one number.
+        let system = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+        let seed = mix64(clock.now().0 as u64 ^ system);
         Self { clock: Arc::new(clock), spawner: Arc::new(RealSpawner), random: Arc::new(AtomicU64::new(seed)) }
     }
 
@@ -167,6 +169,12 @@ impl Spawner for RealSpawner {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn worlds_of_one_moment_differ() {
+        let ids: std::collections::BTreeSet<u128> = (0..1000).map(|_| World::real().random_id()).collect();
+        assert_eq!(ids.len(), 1000);
+    }
 
     #[test]
     fn below_stays_below_and_reaches_every_value() {

@@ -86,7 +86,8 @@ impl JobView {
     /// An outcome, for other processes of its program; `None` if it is no success.
     pub(crate) fn recorded_end(&self, outcome: &JobOutcome, net_runtime: Duration) -> Option<RecordedResult> {
         let accumulators = outcome.report.accumulators.clone();
-        (outcome.status == JobStatus::Finished).then(|| RecordedResult { id: self.id, name: self.name.clone(), net_runtime, accumulators })
+        let (id, name) = (self.id, self.name.clone());
+        (outcome.status == JobStatus::Finished).then_some(RecordedResult { id, name, net_runtime, accumulators, collected: None })
     }
 
     /// How it has ended, for other processes of its program; `None` while it runs, and if it did not succeed.
@@ -94,7 +95,7 @@ impl JobView {
         let state = self.state();
         let net_runtime = *state.result.as_ref()?.as_ref().ok()?;
         let accumulators = state.report.accumulators.clone();
-        Some(RecordedResult { id: self.id, name: self.name.clone(), net_runtime, accumulators })
+        Some(RecordedResult { id: self.id, name: self.name.clone(), net_runtime, accumulators, collected: None })
     }
 
     /// Failures that followed the first one, as texts.

@@ -57,6 +57,19 @@ pub struct RecordedResult {
     pub net_runtime: Duration,
     /// Its accumulators.
     pub accumulators: BTreeMap<String, AccumulatorValue>,
+    /// What the program has collected from it, in order; `None` where that is not known, or is too much to be kept.
+    pub collected: Option<Vec<CollectedResult>>,
+}
+
+/// Something that a program has collected from a job.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CollectedResult {
+    /// The operator that has given it.
+    pub operator: OperatorId,
+    /// Its subtask.
+    pub subtask: u32,
+    /// As the operator encodes it.
+    pub bytes: Bytes,
 }
 
 impl JobSpec {

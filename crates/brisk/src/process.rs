@@ -12,7 +12,7 @@ use brisk_cluster::process::worker::Worker;
 use brisk_cluster::process::{Origin, ProgramRole, limits, log};
 use brisk_core::job::JobExecutor;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A process of a program.
 #[derive(Clone)]
@@ -21,28 +21,16 @@ pub(crate) enum ProgramProcess {
     Worker(Arc<Worker>),
 }
 
-/// A process that everybody has let go ends with its jobs.
-enum Held {
-    Driver(Weak<Driver>),
-    Worker(Arc<Worker>),
-}
-
 /// The one of this process, once it has reported.
-static REPORTED: Mutex<Option<Held>> = Mutex::new(None);
+static REPORTED: Mutex<Option<ProgramProcess>> = Mutex::new(None);
 
 impl ProgramProcess {
     /// The process that this is; `None` if it was started by hand. Reports the first time.
     pub(crate) fn current() -> Result<Option<Self>> {
         let Some(origin) = Origin::of_environment()? else { return Ok(None) };
         let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*reported {
-            Some(Held::Worker(worker)) => return Ok(Some(Self::Worker(Arc::clone(worker)))),
-            Some(Held::Driver(driver)) => {
-                if let Some(driver) = driver.upgrade() {
-                    return Ok(Some(Self::Driver(driver)));
-                }
-            }
-            None => {}
+        if reported.is_some() {
+            return Ok(reported.clone());
         }
         let world = World::real();
         log::start(&world);
@@ -51,10 +39,7 @@ impl ProgramProcess {
             ProgramRole::Driver => Self::Driver(Driver::connect(&origin, services(), &world)?),
             ProgramRole::Worker => Self::Worker(Worker::connect(&origin, services(), executor, &world)?),
         };
-        *reported = Some(match &current {
-            Self::Driver(driver) => Held::Driver(Arc::downgrade(driver)),
-            Self::Worker(worker) => Held::Worker(Arc::clone(worker)),
-        });
+        *reported = Some(current.clone());
         Ok(Some(current))
     }
 
@@ -77,7 +62,7 @@ impl ProgramProcess {
     /// Runs jobs, or tasks of one.
     pub(crate) fn executor(self) -> Arc<dyn JobExecutor> {
         match self {
-            Self::Driver(driver) => driver,
+            Self::Driver(driver) => driver.handle(),
             Self::Worker(worker) => worker,
         }
     }

@@ -108,7 +108,7 @@ fn report(rest: &Rest, common: &Common, ended: &Value) -> Result<()> {
             "FINISHED" => common.say(&format!("Job with JobID {job} has finished.\nJob Runtime: {} ms", details["duration"])),
             state => {
                 let exceptions = rest.get(&format!("/jobs/{job}/exceptions"))?;
-                let root = exceptions["root-exception"].as_str().unwrap_or_default();
+                let root = exceptions["exceptionHistory"]["entries"][0]["stacktrace"].as_str().unwrap_or_default();
                 common.say(&format!("Job with JobID {job} is {state}. {root}"));
             }
         }

@@ -177,7 +177,7 @@ impl Cluster {
     }
 
     fn root_cause(&self, job: &str) -> String {
-        self.get(&format!("/jobs/{job}/exceptions"))["root-exception"].as_str().unwrap_or_default().to_owned()
+        self.get(&format!("/jobs/{job}/exceptions"))["exceptionHistory"]["entries"][0]["stacktrace"].as_str().unwrap_or_default().to_owned()
     }
 }
 

@@ -5,8 +5,8 @@
 //! | [`Link`]: exported actors, requests that wait for answers, heartbeats | here |
 //! | who dials, who accepts, and what they say first | [`handshake`] |
 //!
-//! An [`Address`] that is put into a message is exported: the other side gets a number, and what it sends there comes to the actor. So the
-//! components do not know whether they share a process. A [`Reply`] travels as the number of a request; its answer must come within
+//! An [`Address`] that is put into a message is exported: the other side gets a number, and what it sends there comes to the actor, until it
+//! has let go of all that it got. So the components do not know whether they share a process. A [`Reply`] travels as the number of a request; its answer must come within
 //! `pekko.ask.timeout`. Messages of a link keep their order.
 //!
 //! Invariants: each frame carries the session of the link, and what is of another one ends the link; what waits to be sent is bounded; what
@@ -44,6 +44,7 @@ const ANSWER: u8 = 2;
 const NO_ANSWER: u8 = 3;
 const HEARTBEAT: u8 = 4;
 const FAREWELL: u8 = 5;
+const RELEASE: u8 = 6;
 
 /// Numbers the links of this process.
 static NEXT_LINK: AtomicU64 = AtomicU64::new(1);
@@ -98,7 +99,15 @@ type Deliver = Arc<dyn Fn(&mut Input<'_>) -> Result<()> + Send + Sync>;
 struct Exports {
     next: u64,
     by_key: HashMap<ActorKey, u64>,
-    table: HashMap<u64, Deliver>,
+    table: HashMap<u64, Export>,
+}
+
+/// An actor that the other side may send to.
+struct Export {
+    deliver: Deliver,
+    key: ActorKey,
+    /// How often it has been exported and not been let go.
+    held: u64,
 }
 
 #[derive(Default)]
@@ -187,6 +196,9 @@ impl Link {
     }
 
     fn send_frame(self: &Arc<Self>, frame: Vec<u8>) {
+        if self.is_over() {
+            return;
+        }
         let mut outgoing = lock(&self.outgoing);
         outgoing.bytes += frame.len();
         outgoing.waiting.push_back(frame);
@@ -253,7 +265,7 @@ impl Link {
         match input.decoder.byte()? {
             MESSAGE => {
                 let number = input.decoder.varint()?;
-                let deliver = lock(&self.exports).table.get(&number).cloned();
+                let deliver = lock(&self.exports).table.get(&number).map(|export| Arc::clone(&export.deliver));
                 let deliver =
                     deliver.ok_or_else(|| Error::corrupt(format!("a message is for actor {number}, which was never exported")))?;
                 deliver(&mut input).context(|| "a message")
@@ -269,6 +281,13 @@ impl Link {
                 let waiting = lock(&self.requests).waiting.remove(&request);
                 waiting.map_or(Ok(()), |waiting| (waiting.take)(None))
             }
+            RELEASE => {
+                let number = input.decoder.varint()?;
+                // Dropping it may send something elsewhere: not under the lock.
+                let released = lock(&self.exports).release(number);
+                drop(released);
+                Ok(())
+            }
             HEARTBEAT => Ok(()),
             FAREWELL => {
                 let why = String::from_utf8_lossy(input.decoder.take(input.decoder.remaining())?).into_owned();
@@ -281,19 +300,21 @@ impl Link {
     /// Exports an actor; gives its number.
     pub(crate) fn export<M: Wire + Send + 'static>(&self, address: &Address<M>) -> u64 {
         let mut exports = lock(&self.exports);
-        if let Some(number) = exports.by_key.get(&address.key()) {
-            return *number;
+        let key = address.key();
+        if let Some(number) = exports.by_key.get(&key).copied() {
+            exports.table.entry(number).and_modify(|export| export.held += 1);
+            return number;
         }
         let number = exports.next.max(ROOT + 1);
         exports.next = number + 1;
-        exports.by_key.insert(address.key(), number);
-        exports.table.insert(number, deliver_to(address));
+        exports.by_key.insert(key, number);
+        exports.table.insert(number, Export { deliver: deliver_to(address), key, held: 1 });
         number
     }
 
     /// Exports the actor that the other side knows from the beginning.
     fn export_root<M: Wire + Send + 'static>(&self, address: &Address<M>) {
-        lock(&self.exports).table.insert(ROOT, deliver_to(address));
+        lock(&self.exports).table.insert(ROOT, Export { deliver: deliver_to(address), key: address.key(), held: 1 });
     }
 
     /// An actor of the other side, by its number.
@@ -384,6 +405,20 @@ impl Link {
     }
 }
 
+impl Exports {
+    /// The other side has let go of one that it got.
+    fn release(&mut self, number: u64) -> Option<Export> {
+        let export = self.table.get_mut(&number).filter(|_| number != ROOT)?;
+        export.held -= 1;
+        if export.held > 0 {
+            return None;
+        }
+        let released = self.table.remove(&number)?;
+        self.by_key.remove(&released.key);
+        Some(released)
+    }
+}
+
 fn deliver_to<M: Wire + Send + 'static>(address: &Address<M>) -> Deliver {
     let address = address.for_new_sender();
     Arc::new(move |input: &mut Input<'_>| {
@@ -407,6 +442,16 @@ impl<M: Wire> RemoteActor<M> for Exported {
 
     fn number(&self) -> (u64, u64) {
         (self.link.number, self.number)
+    }
+}
+
+impl Drop for Exported {
+    fn drop(&mut self) {
+        if self.number != ROOT {
+            let mut frame = self.link.frame(RELEASE);
+            put_varint(&mut frame, self.number);
+            self.link.send_frame(frame);
+        }
     }
 }
 

@@ -130,6 +130,21 @@ fn actors_reach_each_other_without_knowing_of_the_link() {
 }
 
 #[test]
+fn actors_that_nobody_holds_any_more_are_forgotten() {
+    let (guest, host) = sides(TIMES, true);
+    for number in 0..100 {
+        guest.link.root().send(Ping::Say(number.to_string(), guest.me.clone()));
+        guest.said.recv_timeout(PATIENCE).expect("it comes back");
+    }
+    // What was said last lets go of it last.
+    let (reply, answer) = Reply::channel();
+    host.link.root().send(Ping::Ask(1, reply));
+    answer.recv_timeout(PATIENCE).expect("it is answered");
+    let exports = guest.link.exports.lock().expect("no panic");
+    assert!(exports.table.len() <= 2 && exports.by_key.len() == exports.table.len() - 1, "{} actors", exports.table.len());
+}
+
+#[test]
 fn what_is_not_answered_is_given_up() {
     let (guest, _host) = sides(LinkTimes { ask_timeout: Duration::from_millis(50), ..TIMES }, true);
     let (reply, answer) = Reply::<u64>::channel();

@@ -5,11 +5,11 @@
 
 use super::limits::exit_now;
 use super::messages::{DriverMessage, DriverStart, ProgramsMessage};
-use super::recorded::RecordedClient;
+use super::recorded::{RecordedClient, is_collected, replay};
 use super::{Errand, Errands, Origin};
 use crate::client::{ClusterJobClient, JobMirror, JobView, Publisher};
 use crate::job::{JobSpec, ProgramSpec, RecordedResult};
-use crate::job_manager::job_master::coordinators::Coordinators;
+use crate::job_manager::job_master::coordinators::{Coordinators, Kept};
 use crate::link::handshake::{Greeting, Role, dial};
 use crate::link::{KeepLink, Link, LinkKeeper, LinkTimes};
 use crate::services::Services;
@@ -23,7 +23,7 @@ use brisk_core::job::{JobClient, JobExecutor};
 use brisk_core::job_graph::StreamGraph;
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// How long to wait for a job before looking whether it has ended otherwise.
@@ -35,6 +35,14 @@ pub(super) const GENEROUS: LinkTimes = LinkTimes {
     heartbeat_timeout: Duration::from_secs(3600),
     ask_timeout: Duration::from_secs(60),
 };
+
+/// Runs the jobs of a program's environment. Once the environment and the clients of its jobs are gone, it waits for the jobs: the coordinators
+/// of their sources are in this process.
+pub struct DriverHandle {
+    driver: Arc<Driver>,
+    /// Itself, for clients to keep.
+    me: Weak<Self>,
+}
 
 /// See the module.
 pub struct Driver {
@@ -54,7 +62,14 @@ struct State {
     /// The number of the next job.
     next: u32,
     /// Jobs that this process has had run.
-    jobs: BTreeMap<u32, Arc<JobView>>,
+    jobs: BTreeMap<u32, Submitted>,
+}
+
+/// A job that this process has had run.
+struct Submitted {
+    view: Arc<JobView>,
+    /// What the program has collected from it.
+    kept: Arc<Mutex<Kept>>,
 }
 
 /// The root actor of a driver.
@@ -100,6 +115,11 @@ impl Driver {
         Ok(Arc::new(driver))
     }
 
+    /// What runs the jobs of one environment.
+    pub fn handle(self: &Arc<Self>) -> Arc<DriverHandle> {
+        Arc::new_cyclic(|me| DriverHandle { driver: Arc::clone(self), me: me.clone() })
+    }
+
     /// The options that the program's environment begins with.
     pub const fn base(&self) -> &Configuration {
         &self.start.base
@@ -117,8 +137,9 @@ impl Driver {
     /// How jobs before `number` have ended.
     fn results(&self, number: u32) -> BTreeMap<u32, RecordedResult> {
         let mut results = self.start.results.clone();
-        for (at, view) in &self.state().jobs {
-            results.extend(view.recorded().map(|result| (*at, result)));
+        for (at, job) in &self.state().jobs {
+            let collected = job.kept.lock().unwrap_or_else(PoisonError::into_inner).all();
+            results.extend(job.view.recorded().map(|result| (*at, RecordedResult { collected, ..result })));
         }
         results.retain(|at, _| *at < number);
         results
@@ -147,34 +168,44 @@ impl Driver {
         self.errands.send(Box::new(move |cx: &mut ActorContext<'_>| drop(sender.send(errand(cx)))));
         receiver.recv().map_err(|_| Error::bug("the control thread has ended"))
     }
-}
 
-impl JobExecutor for Driver {
-    fn submit(&self, graph: StreamGraph, config: &Configuration) -> Result<Arc<dyn JobClient>> {
+    fn submit(&self, graph: &StreamGraph, config: &Configuration, keep: Option<Arc<DriverHandle>>) -> Result<Arc<dyn JobClient>> {
         let number = {
             let mut state = self.state();
             state.next += 1;
             state.next - 1
         };
+        let mut job = self.job(number, graph, config)?;
         if let Some(result) = self.start.results.get(&number) {
-            return Ok(Arc::new(RecordedClient(result.clone())));
+            if result.collected.is_some() || !is_collected(&job.graph, &self.services.operators) {
+                replay(&job.graph, &self.services.operators, result)?;
+                return Ok(Arc::new(RecordedClient(result.clone())));
+            }
+            // What was collected from it went with the last driver: it runs again, as another job.
+            job.id = JobId(self.world.random_id());
         }
-        let job = self.job(number, &graph, config)?;
         let view = Arc::new(JobView::new(&job, true));
-        let (graph, registry, mirror) = (Arc::clone(&job.graph), self.services.operators.clone(), JobMirror(Publisher::new(&view)));
-        let (coordinators, client) = self.on_plane(move |cx| (cx.spawn(Coordinators::new(graph, registry)), cx.spawn(mirror)))?;
+        let kept = Arc::<Mutex<Kept>>::default();
+        let coordinators = Coordinators::new(Arc::clone(&job.graph), self.services.operators.clone()).keeping(Arc::clone(&kept));
+        let mirror = JobMirror(Publisher::new(&view));
+        let (coordinators, client) = self.on_plane(move |cx| (cx.spawn(coordinators), cx.spawn(mirror)))?;
         let (reply, answer) = Reply::channel();
         self.programs.send(ProgramsMessage::Submit { token: self.token, job: Box::new(job), coordinators, client, reply });
         answer.recv().map_err(|_| Error::transient("the JobManager does not answer"))??;
-        self.state().jobs.insert(number, Arc::clone(&view));
-        Ok(Arc::new(ClusterJobClient::new(view, &self.start.dispatcher, ())))
+        self.state().jobs.insert(number, Submitted { view: Arc::clone(&view), kept });
+        Ok(Arc::new(ClusterJobClient::new(view, &self.start.dispatcher, keep)))
     }
 }
 
-impl Drop for Driver {
-    /// The coordinators of its jobs are here: they have to end first.
+impl JobExecutor for DriverHandle {
+    fn submit(&self, graph: StreamGraph, config: &Configuration) -> Result<Arc<dyn JobClient>> {
+        self.driver.submit(&graph, config, self.me.upgrade())
+    }
+}
+
+impl Drop for DriverHandle {
     fn drop(&mut self) {
-        let jobs: Vec<_> = self.state().jobs.values().cloned().collect();
+        let jobs: Vec<_> = self.driver.state().jobs.values().map(|job| Arc::clone(&job.view)).collect();
         for job in jobs {
             while job.wait_for(LOOK_AGAIN).is_none() {}
         }

@@ -153,7 +153,8 @@ impl Programs {
         if program.noted.running.get(&number).is_some_and(|known| *known != id) {
             return Err(Error::bug(format!("job {number} of the program is another one")));
         }
-        if let Some(result) = program.noted.results.get(&number) {
+        program.noted.results.extend(spec.results.clone());
+        if let Some(result) = program.noted.results.get(&number).filter(|result| result.id == id) {
             // It has ended while nobody was there to hear of it.
             cx.send(&client, ended_well(result));
             return Ok(());
@@ -176,6 +177,7 @@ impl Programs {
             config.set(&STATE_RECOVERY_PATH, Some(folder));
             config.set(&STATE_CLAIM_MODE, "CLAIM".to_owned());
         }
+        program.noted.results.remove(&number);
         program.noted.once.clone_from(&spec.once);
         program.noted.running.insert(number, id);
         program.jobs.insert(number, id);
@@ -235,7 +237,8 @@ impl Programs {
 
     /// A driver cannot be reached: it will end by itself, or is made to.
     fn driver_lost(&mut self, token: u128, error: &Error, cx: &mut ActorContext<'_>) {
-        let Some(program) = self.programs.get(&token) else { return };
+        // One without jobs has done with the JobManager, and may have other things to do.
+        let Some(program) = self.programs.get(&token).filter(|program| !program.submitted.is_empty()) else { return };
         program.child.iter().for_each(|child| child.kill_after(Duration::from_secs(1)));
         let running = program.submitted.keys().filter_map(|number| program.jobs.get(number));
         for job in running {

@@ -5,9 +5,9 @@
 //! have a version and a checksum, and are replaced whole. Nobody else writes there: whoever brings leader election decides who may.
 
 use crate::blob::BlobId;
-use crate::job::RecordedResult;
+use crate::job::{CollectedResult, RecordedResult};
 use crate::wire::Bytes;
-use brisk_base::ids::JobId;
+use brisk_base::ids::{JobId, OperatorId};
 use brisk_base::options::Configuration;
 use brisk_base::{Error, Result, ResultExt};
 use brisk_core::accumulator::AccumulatorValue;
@@ -68,6 +68,7 @@ struct WrittenResult {
     name: String,
     runtime_ns: u64,
     accumulators: Vec<(String, WrittenAccumulator)>,
+    collected: Option<Vec<(u128, u32, Vec<u8>)>>,
 }
 
 #[derive(Clone, Record)]
@@ -228,7 +229,14 @@ impl Written {
 impl WrittenResult {
     fn of(result: &RecordedResult) -> Self {
         let accumulators = result.accumulators.iter().map(|(name, value)| (name.clone(), WrittenAccumulator::of(value))).collect();
-        Self { id: result.id.0, name: result.name.clone(), runtime_ns: result.net_runtime.as_nanos() as u64, accumulators }
+        let item = |one: &CollectedResult| (one.operator.0, one.subtask, one.bytes.0.clone());
+        Self {
+            id: result.id.0,
+            name: result.name.clone(),
+            runtime_ns: result.net_runtime.as_nanos() as u64,
+            accumulators,
+            collected: result.collected.as_ref().map(|all| all.iter().map(item).collect()),
+        }
     }
 
     fn recorded(self) -> RecordedResult {
@@ -237,8 +245,13 @@ impl WrittenResult {
             name: self.name,
             net_runtime: Duration::from_nanos(self.runtime_ns),
             accumulators: self.accumulators.into_iter().map(|(name, value)| (name, value.value())).collect(),
+            collected: self.collected.map(|all| all.into_iter().map(collected).collect()),
         }
     }
+}
+
+fn collected((operator, subtask, bytes): (u128, u32, Vec<u8>)) -> CollectedResult {
+    CollectedResult { operator: OperatorId(operator), subtask, bytes: Bytes(bytes) }
 }
 
 impl WrittenAccumulator {
@@ -277,6 +290,7 @@ mod tests {
             name: "first".to_owned(),
             net_runtime: Duration::from_millis(7),
             accumulators: accumulators.into(),
+            collected: Some(vec![CollectedResult { operator: OperatorId(4), subtask: 1, bytes: Bytes(vec![7]) }]),
         };
         NotedProgram {
             blob: BlobId(1),
@@ -321,5 +335,5 @@ mod tests {
     }
 
     /// Checksum of version 1's bytes.
-    const GOLDEN: u64 = 0;
+    const GOLDEN: u64 = 10_330_002_454_496_880_839;
 }

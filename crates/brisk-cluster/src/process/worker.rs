@@ -6,7 +6,7 @@
 use super::driver::GENEROUS;
 use super::limits::exit_now;
 use super::messages::{WorkerMessage, WorkerOrder};
-use super::recorded::{RecordedClient, UnknownClient};
+use super::recorded::{RecordedClient, UnknownClient, replay};
 use super::{Errand, Errands, Origin};
 use crate::job::{JobSpec, ProgramSpec};
 use crate::link::handshake::{Greeting, Role, dial};
@@ -154,7 +154,10 @@ impl JobExecutor for Worker {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         if number < self.program.number {
             return Ok(match self.program.results.get(&number) {
-                Some(result) => Arc::new(RecordedClient(result.clone())),
+                Some(result) => {
+                    replay(&graph.to_job_graph(config)?, &self.services.operators, result)?;
+                    Arc::new(RecordedClient(result.clone()))
+                }
                 None => Arc::new(UnknownClient),
             });
         }

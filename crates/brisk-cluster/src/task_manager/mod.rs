@@ -168,7 +168,11 @@ impl TaskManager {
         match self.hosts.get_mut(&job) {
             Some(hosted) => {
                 hosted.closing = true;
-                hosted.host.iter().for_each(|host| cx.send(host, TaskHostMessage::Close));
+                match &hosted.host {
+                    Some(host) => cx.send(host, TaskHostMessage::Close),
+                    // It has not begun, and may never: a process can be ended at once.
+                    None => self.opener.kill(job, hosted.run, "the job is over"),
+                }
             }
             None => self.closed(job, job_master, cx),
         }

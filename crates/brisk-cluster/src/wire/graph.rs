@@ -4,7 +4,7 @@
 //! both sides know. Where code would be called, there is an error instead.
 
 use super::{Input, Output, Wire, wire_enum, wire_struct};
-use crate::job::{JobSpec, ProgramSpec, RecordedResult};
+use crate::job::{CollectedResult, JobSpec, ProgramSpec, RecordedResult};
 use brisk_base::{Error, Millis, Result};
 use brisk_core::batch::AnyBatch;
 use brisk_core::job_graph::{ChainedOperator, JobEdge, JobGraph, JobVertex, KeyHasher, OutputRoute, Partitioner, RouteTarget, RowSelector};
@@ -18,7 +18,8 @@ const CODE: &str = "(code of the program)";
 wire_struct! {
     JobSpec { id, graph, config, program }
     ProgramSpec { blob, size, arguments, number, base, once, results }
-    RecordedResult { id, name, net_runtime, accumulators }
+    RecordedResult { id, name, net_runtime, accumulators, collected }
+    CollectedResult { operator, subtask, bytes }
     JobGraph { name, vertices, edges, job_parameters }
     JobVertex {
         id, name, operators, parallelism, max_parallelism, inputs, incoming, outgoing, slot_sharing_group, co_location_group, dedicated_thread,

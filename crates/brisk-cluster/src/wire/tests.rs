@@ -73,8 +73,15 @@ fn graph() -> JobGraph {
 #[test]
 fn what_is_put_comes_out_again() {
     let link = &testing_link();
+    let collected = crate::job::CollectedResult { operator: OperatorId(5), subtask: 1, bytes: Bytes(vec![1, 2]) };
     let accumulators = [("n".to_owned(), AccumulatorValue::Average { sum: 1.5, count: 2 })].into();
-    let result = RecordedResult { id: JobId(1), name: "first".to_owned(), net_runtime: Duration::from_millis(3), accumulators };
+    let result = RecordedResult {
+        id: JobId(1),
+        name: "first".to_owned(),
+        net_runtime: Duration::from_millis(3),
+        accumulators,
+        collected: Some(vec![collected]),
+    };
     let program = ProgramSpec {
         blob: crate::blob::BlobId(9),
         size: 10,

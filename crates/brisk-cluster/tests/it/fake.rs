@@ -10,7 +10,7 @@ use brisk_core::checkpoint::Barrier;
 use brisk_core::job::ExecutionState;
 use brisk_core::source::SourceEvent;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Time that passes only by [`Hand::set`].
@@ -69,6 +69,8 @@ struct FakeTask {
     cancelled: bool,
     /// Does not react to being cancelled.
     stuck: bool,
+    /// Whether the process it runs in lives.
+    alive: Arc<AtomicBool>,
     /// A source may finish once it was told that there are no more splits.
     may_finish: bool,
     asked: u32,
@@ -91,6 +93,12 @@ impl Fakes {
 
     fn one_in(&self, n: u64) -> bool {
         self.rng.lock().expect("a sound test").one_in(n)
+    }
+
+    /// A process has died, and its tasks with it.
+    pub(crate) fn bury(&self, alive: &Arc<AtomicBool>) {
+        alive.store(false, Ordering::Relaxed);
+        self.tasks.lock().expect("a sound test").retain(|_, task| !Arc::ptr_eq(&task.alive, alive));
     }
 
     /// Tasks that live, without those that were given up.
@@ -167,13 +175,15 @@ impl TaskLauncher for Fakes {
         if self.trouble.failures && self.one_in(20) {
             return Err(Error::transient("made not to open"));
         }
-        Ok(Box::new(FakeHost { fakes: self.clone(), job: job.clone() }))
+        Ok(Box::new(FakeHost { fakes: self.clone(), job: job.clone(), alive: Arc::new(AtomicBool::new(true)) }))
     }
 }
 
-struct FakeHost {
-    fakes: Fakes,
-    job: JobSpec,
+pub(crate) struct FakeHost {
+    pub(crate) fakes: Fakes,
+    pub(crate) job: JobSpec,
+    /// Whether its process lives.
+    pub(crate) alive: Arc<AtomicBool>,
 }
 
 impl HostLauncher for FakeHost {
@@ -197,12 +207,15 @@ impl HostLauncher for FakeHost {
             told: Arc::clone(&told),
             cancelled: false,
             stuck: fakes.trouble.stuck && fakes.one_in(4),
+            alive: Arc::clone(&self.alive),
             may_finish: false,
             asked: 0,
         };
         let key = (self.job.id, deployment.attempt);
-        let before = fakes.tasks.lock().expect("a sound test").insert(key, task);
-        assert!(before.is_none(), "an attempt is started once");
+        if self.alive.load(Ordering::Relaxed) {
+            let before = fakes.tasks.lock().expect("a sound test").insert(key, task);
+            assert!(before.is_none(), "an attempt is started once");
+        }
         Ok(Box::new(FakeControl { fakes: fakes.clone(), key, told }))
     }
 }

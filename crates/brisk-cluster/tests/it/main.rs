@@ -3,5 +3,6 @@
 mod fake;
 mod interleaving;
 mod jobs;
+mod losses;
 mod mini_cluster;
 mod transport;

@@ -230,6 +230,11 @@ pub trait OperatorFactory: Send + Sync {
         Ok(None)
     }
 
+    /// Whether the program reads results of this operator: see [`take_result`](Self::take_result).
+    fn is_collected(&self) -> bool {
+        false
+    }
+
     /// Takes, in the process of the program, what an operator of this factory has sent there as
     /// [`SourceEvent::Custom`](crate::source::SourceEvent::Custom): for sinks whose results the program reads. Must not block.
     ///

@@ -126,6 +126,10 @@ impl<T: Record> OperatorFactory for CollectFactory<T> {
         Ok(Box::new(CollectOperator::new(Arc::clone(&self.0), cx)))
     }
 
+    fn is_collected(&self) -> bool {
+        true
+    }
+
     /// In the program's process: what an operator of another one has sent.
     fn take_result(&self, subtask: u32, bytes: &[u8]) -> Result<()> {
         let (checkpoint, values): (Option<u64>, Vec<T>) = Record::decode(&mut Decoder::new(bytes))?;

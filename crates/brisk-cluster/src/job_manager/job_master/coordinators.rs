@@ -5,6 +5,7 @@
 
 use super::JobMasterMessage;
 use super::coordinator::{CoordinatorActor, CoordinatorMessage, CoordinatorRun};
+use crate::job::CollectedResult;
 use crate::transport::plane::guarded;
 use crate::transport::{Actor, ActorContext, Address};
 use crate::wire::Bytes;
@@ -13,7 +14,7 @@ use brisk_base::{Error, Result};
 use brisk_core::job_graph::{ChainedOperator, JobGraph};
 use brisk_core::registry::OperatorRegistry;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the actor understands.
 #[derive(Debug)]
@@ -53,11 +54,39 @@ pub enum CoordinatorsMessage {
     Close,
 }
 
+/// What a program has collected from a job.
+#[derive(Debug, Default)]
+pub struct Kept {
+    results: Vec<CollectedResult>,
+    bytes: usize,
+}
+
+impl Kept {
+    /// Bytes that are kept; more is not, so that it can still be sent.
+    const MOST: usize = 32 << 20;
+
+    fn add(&mut self, result: CollectedResult) {
+        self.bytes += result.bytes.0.len();
+        if self.bytes <= Self::MOST {
+            self.results.push(result);
+        } else {
+            self.results.clear();
+        }
+    }
+
+    /// All of it; `None` if that is too much.
+    pub fn all(&self) -> Option<Vec<CollectedResult>> {
+        (self.bytes <= Self::MOST).then(|| self.results.clone())
+    }
+}
+
 /// See the module.
 pub struct Coordinators {
     /// The job, with its code.
     graph: Arc<JobGraph>,
     registry: OperatorRegistry,
+    /// Keeps what the program collects, for its other processes.
+    kept: Option<Arc<Mutex<Kept>>>,
     /// Those that run, by source and life.
     running: BTreeMap<(usize, u64), Address<CoordinatorMessage>>,
 }
@@ -65,7 +94,14 @@ pub struct Coordinators {
 impl Coordinators {
     /// None run yet.
     pub const fn new(graph: Arc<JobGraph>, registry: OperatorRegistry) -> Self {
-        Self { graph, registry, running: BTreeMap::new() }
+        Self { graph, registry, kept: None, running: BTreeMap::new() }
+    }
+
+    /// The same, keeping what the program collects.
+    #[must_use]
+    pub fn keeping(mut self, kept: Arc<Mutex<Kept>>) -> Self {
+        self.kept = Some(kept);
+        self
     }
 
     fn operator(&self, id: OperatorId) -> Option<&ChainedOperator> {
@@ -116,11 +152,13 @@ impl Actor for Coordinators {
                     self.running.remove(&key);
                 }
             }
-            CoordinatorsMessage::Result { operator, subtask, bytes, job_master } => {
-                if let Err(error) = self.result(operator, subtask, &bytes.0) {
-                    cx.send(&job_master, JobMasterMessage::ResultRefused(error.context("results for the program")));
+            CoordinatorsMessage::Result { operator, subtask, bytes, job_master } => match self.result(operator, subtask, &bytes.0) {
+                Ok(()) => {
+                    let result = CollectedResult { operator, subtask, bytes };
+                    self.kept.iter().for_each(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).add(result.clone()));
                 }
-            }
+                Err(error) => cx.send(&job_master, JobMasterMessage::ResultRefused(error.context("results for the program"))),
+            },
             CoordinatorsMessage::Close => {
                 self.running.values().for_each(|address| cx.send(address, CoordinatorMessage::Stop));
                 cx.stop();
