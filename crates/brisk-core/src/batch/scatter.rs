@@ -223,7 +223,7 @@ enum Order {
     /// Few targets: each finds its rows by comparing.
     Compared,
     /// Rows sorted by target, and where each target's begin; the last entry is the number of rows.
-    Sorted { rows: [u16; CHUNK], starts: Vec<u16> },
+    Sorted { rows: Box<[u16; CHUNK]>, starts: Vec<u16> },
 }
 
 impl Order {
@@ -238,7 +238,7 @@ impl Order {
             sum += std::mem::replace(start, sum);
         }
         let starts = next.clone();
-        let mut rows = [0; CHUNK];
+        let mut rows = Box::new([0; CHUNK]);
         for (row, target) in (0..).zip(targets) {
             let place = &mut next[*target as usize];
             rows[usize::from(*place)] = row;
