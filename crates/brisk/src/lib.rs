@@ -27,12 +27,17 @@
 
 #[cfg(doctest)]
 mod book;
+/// The daemons of a cluster, for the command `brisk`.
+#[cfg(feature = "rest")]
+#[doc(hidden)]
+pub mod daemon;
 mod embedded;
 mod environment;
 pub mod options;
 pub mod prelude;
 mod process;
 mod progress;
+#[cfg(feature = "sql")]
 mod sql;
 
 pub use brisk_base::{Error, ErrorKind, Millis, Result, ResultExt, Timestamp, ids, metrics, time, world};
@@ -41,13 +46,10 @@ pub use brisk_core::{accumulator, batch, checkpoint_statistics, element, functio
 pub use brisk_formats as formats;
 pub use brisk_stream as stream;
 pub use brisk_stream::StreamEnvironment;
+#[cfg(feature = "sql")]
 pub use brisk_table as table;
 pub use environment::EnvironmentExt;
-
-/// The daemons of a cluster, for the command `brisk`.
-#[doc(hidden)]
-pub mod daemon;
-
+#[cfg(feature = "sql")]
 pub use sql::sql_session;
 
 /// What derived code names.

@@ -7,6 +7,7 @@ use brisk_base::ids::{JobId, TaskManagerId};
 use brisk_base::options::Configuration;
 use brisk_base::world::Rng;
 use brisk_base::{Error, Result};
+use brisk_cluster::blob::BlobMessage;
 use brisk_cluster::client::{JobView, Publisher};
 use brisk_cluster::job::JobSpec;
 use brisk_cluster::job_manager::{Dispatcher, DispatcherMessage, ResourceManager, ResourceManagerMessage};
@@ -31,6 +32,8 @@ struct Opened {
 struct Mortal {
     fakes: Fakes,
     opened: Arc<Mutex<Vec<Opened>>>,
+    /// Whether the resource manager knows the TaskManager.
+    registered: Arc<AtomicBool>,
 }
 
 impl HostOpener for Mortal {
@@ -45,8 +48,15 @@ impl HostOpener for Mortal {
     }
 
     fn kill(&mut self, job: JobId, run: u64, _why: &str) {
-        let mut opened = self.opened.lock().expect("a sound test");
-        opened.retain(|host| (host.job, host.run) != (job, run) || !host.alive.swap(false, Ordering::Relaxed));
+        self.opened.lock().expect("a sound test").retain(|host| {
+            let is_it = (host.job, host.run) == (job, run);
+            is_it.then(|| self.fakes.bury(&host.alive));
+            !is_it
+        });
+    }
+
+    fn registered(&mut self, _blobs: Option<Address<BlobMessage>>) {
+        self.registered.store(true, Ordering::Relaxed);
     }
 
     fn closed(&mut self, job: JobId, run: u64) {
@@ -59,6 +69,7 @@ struct Machine {
     id: TaskManagerId,
     address: Address<TaskManagerMessage>,
     opened: Arc<Mutex<Vec<Opened>>>,
+    registered: Arc<AtomicBool>,
 }
 
 struct World {
@@ -76,16 +87,18 @@ impl World {
     fn add(&mut self) {
         self.count += 1;
         let (id, opened) = (TaskManagerId(self.count), Arc::<Mutex<Vec<Opened>>>::default());
-        let opener = Mortal { fakes: self.fakes.clone(), opened: Arc::clone(&opened) };
+        let registered = Arc::new(AtomicBool::new(false));
+        let opener = Mortal { fakes: self.fakes.clone(), opened: Arc::clone(&opened), registered: Arc::clone(&registered) };
         let address = self.plane.spawn(TaskManager::new(id, Some(2), self.resource_manager.clone(), Box::new(opener)));
         address.send(TaskManagerMessage::Register);
-        self.machines.push(Machine { id, address, opened });
+        self.machines.push(Machine { id, address, opened, registered });
     }
 
     /// Something dies.
     fn strike(&mut self) {
         let at = self.rng.below(self.machines.len() as u64) as usize;
-        if self.rng.one_in(3) {
+        // The loss of one that has not reported is not told to anybody.
+        if self.rng.one_in(3) && self.machines[at].registered.load(Ordering::Relaxed) {
             let machine = self.machines.swap_remove(at);
             machine.opened.lock().expect("a sound test").iter().for_each(|host| self.fakes.bury(&host.alive));
             machine.address.send(TaskManagerMessage::Shutdown);
