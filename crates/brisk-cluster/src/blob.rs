@@ -18,6 +18,9 @@ use xxhash_rust::xxh3::Xxh3;
 /// Bytes that are asked for at once.
 const PIECE: u64 = 1 << 20;
 
+/// Blobs that are kept where they were fetched to.
+const MOST_FETCHED: usize = 8;
+
 /// The name of the blob that a file would be.
 ///
 /// # Errors
@@ -290,7 +293,24 @@ pub fn fetch(blob: BlobId, folder: &Path, server: &Address<BlobMessage>, world: 
         return Err(Error::corrupt(format!("blob {blob} has other bytes than its name says; it is not used")));
     }
     partial.publish(&path)?;
+    if let Err(error) = prune(folder) {
+        tracing::warn!(%error, folder = %folder.display(), "programs that are not needed any more cannot be deleted");
+    }
     Ok(path)
+}
+
+/// Deletes all but the newest of the blobs that were fetched. Processes that run one of them go on; who wants one again fetches it again.
+fn prune(folder: &Path) -> Result<()> {
+    let mut blobs = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().parse::<BlobId>().is_ok() {
+            blobs.push((entry.metadata()?.modified()?, entry.path()));
+        }
+    }
+    blobs.sort();
+    let old = blobs.len().saturating_sub(MOST_FETCHED);
+    blobs.into_iter().take(old).try_for_each(|(_, path)| Ok(fs::remove_file(path)?))
 }
 
 #[cfg(test)]

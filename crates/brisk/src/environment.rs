@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The environment variable that names a file of options, one `key: value` a line.
+/// The environment variable that names a file of options: Flink's `config.yaml`.
 const CONFIGURATION_VARIABLE: &str = "BRISK_CONF";
 
 /// What the embedded engine and the connectors add to [`StreamEnvironment`].
@@ -89,7 +89,7 @@ pub(crate) fn effective(config: &Configuration) -> Result<Configuration> {
 fn configured(file: Option<OsString>) -> Result<Configuration> {
     let Some(path) = file else { return Ok(Configuration::new()) };
     let place = || format!("file '{}' (named by {CONFIGURATION_VARIABLE})", Path::new(&path).display());
-    std::fs::read_to_string(&path).map_err(Into::into).and_then(|text| Configuration::from_flat_yaml(&text)).context(place)
+    std::fs::read_to_string(&path).map_err(Into::into).and_then(|text| Configuration::from_yaml(&text)).context(place)
 }
 
 #[cfg(test)]

@@ -19,33 +19,65 @@ impl Configuration {
         Self::default()
     }
 
-    /// Reads `key: value` lines, the flat form of Flink's `config.yaml`. `#` starts a comment; a value may stand in quotes.
+    /// Reads Flink's `config.yaml`: `key: value` lines, whole keys or nested by indentation, or both. `#` starts a comment; a value may stand in
+    /// quotes; a list is `[a, b]`, or a line `- a` for each element.
     ///
     /// # Errors
-    /// For a line that is neither, for a nested key, and for a key that comes twice; with the line's number.
-    pub fn from_flat_yaml(text: &str) -> Result<Self> {
+    /// For a line that is none of these, and for a key that comes twice; with the line's number.
+    pub fn from_yaml(text: &str) -> Result<Self> {
         let mut configuration = Self::new();
+        // Keys that have others below them: how far each is indented, what it is called with all above it, and its line.
+        let mut open: Vec<(usize, String, usize)> = Vec::new();
+        let mut lists: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (index, line) in text.lines().enumerate() {
             let fail = |what: &str| Error::user(format!("{what}: '{}'", line.trim())).context(format!("configuration, line {}", index + 1));
             let content = without_comment(line);
-            if content.trim().is_empty() {
+            if content.trim().is_empty() || content.trim() == "---" {
                 continue;
             }
-            if content.starts_with([' ', '\t', '-']) {
-                return Err(fail("nested values are not read yet; write the whole key on one line, as in 'a.b.c: value'"));
+            let indent = content.len() - content.trim_start().len();
+            if content[..indent].contains('\t') {
+                return Err(fail("a tab cannot indent; use blanks"));
+            }
+            if let Some(element) = content.trim_start().strip_prefix("- ") {
+                let Some((_, key, _)) = open.last().filter(|(outer, ..)| *outer <= indent) else {
+                    return Err(fail("an element of a list belongs below a key"));
+                };
+                lists.entry(key.clone()).or_default().push(unquoted(element.trim()).to_owned());
+                continue;
+            }
+            while let Some((_, key, line)) = open.pop_if(|(outer, ..)| *outer >= indent) {
+                configuration.close(&key, &mut lists, line)?;
             }
             let Some((key, value)) = content.split_once(':').filter(|(_, value)| value.is_empty() || value.starts_with([' ', '\t'])) else {
                 return Err(fail("expected 'key: value'"));
             };
-            let (key, value) = (key.trim(), unquoted(value.trim()));
-            if key.is_empty() || value.is_empty() {
-                return Err(fail("expected 'key: value'; remove the line to get the default"));
+            let (key, value) = (key.trim(), value.trim());
+            if key.is_empty() || open.is_empty() && indent > 0 {
+                return Err(fail("expected 'key: value', or a key with others below it"));
             }
-            if configuration.values.insert(key.to_owned(), value.to_owned()).is_some() {
+            let key = open.last().map_or_else(|| key.to_owned(), |(_, outer, _)| format!("{outer}.{key}"));
+            if value.is_empty() {
+                open.push((indent, key, index + 1));
+            } else if configuration.values.insert(key, listed(value)).is_some() {
                 return Err(fail("this key is already set above"));
             }
         }
+        while let Some((_, key, line)) = open.pop() {
+            configuration.close(&key, &mut lists, line)?;
+        }
         Ok(configuration)
+    }
+
+    /// Nothing more comes below a key.
+    fn close(&mut self, key: &str, lists: &mut BTreeMap<String, Vec<String>>, line: usize) -> Result<()> {
+        let place = || format!("configuration, line {line}");
+        match lists.remove(key) {
+            Some(elements) if self.values.insert(key.to_owned(), elements.join(";")).is_none() => Ok(()),
+            Some(_) => Err(Error::user(format!("this key is already set above: '{key}'")).context(place())),
+            None if self.values.keys().any(|set| set.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'))) => Ok(()),
+            None => Err(Error::user(format!("expected 'key: value'; remove the line to get the default: '{key}:'")).context(place())),
+        }
     }
 
     /// Takes one argument of the command line: `-Dkey=value`, or `key=value` when `-D` stood by itself.
@@ -174,6 +206,14 @@ fn without_comment(line: &str) -> &str {
     line
 }
 
+/// A value as it is, or the elements of a list, as Flink's lists are written in one line.
+fn listed(value: &str) -> String {
+    match value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(elements) => elements.split(',').map(|element| unquoted(element.trim())).collect::<Vec<_>>().join(";"),
+        None => unquoted(value).to_owned(),
+    }
+}
+
 fn unquoted(value: &str) -> &str {
     ['"', '\''].iter().find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(value)
 }
@@ -187,22 +227,44 @@ mod tests {
     #[test]
     fn reads_flat_yaml() {
         let text = "# a comment\nparallelism.default: 4   # four\n\npipeline.name: 'my # job'\na.b: \"x: y\"\n";
-        let configuration = Configuration::from_flat_yaml(text).expect("well-formed");
+        let configuration = Configuration::from_yaml(text).expect("well-formed");
         assert_eq!(configuration.get(&PARALLELISM_DEFAULT).expect("a number"), 4);
         assert_eq!(configuration.text("pipeline.name"), Some("my # job"));
         assert_eq!(configuration.text("a.b"), Some("x: y"));
     }
 
     #[test]
+    fn reads_nested_keys_and_lists() {
+        let text = "---\njobmanager:\n  # where it is\n  rpc:\n    address: localhost\n    port: 6123\n  memory.process.size: 1600m\nrest.port: 8081\n\
+                    a:\n  list:\n    - one\n    - 'two'\n  other: [x, \"y\"]\nb: 1\n";
+        let configuration = Configuration::from_yaml(text).expect("well-formed");
+        let all: Vec<(&str, &str)> = configuration.iter().collect();
+        let expected = [
+            ("a.list", "one;two"),
+            ("a.other", "x;y"),
+            ("b", "1"),
+            ("jobmanager.memory.process.size", "1600m"),
+            ("jobmanager.rpc.address", "localhost"),
+            ("jobmanager.rpc.port", "6123"),
+            ("rest.port", "8081"),
+        ];
+        assert_eq!(all, expected);
+    }
+
+    #[test]
     fn refuses_malformed_lines_by_number() {
         for (text, expected) in [
-            ("a: 1\n  b: 2", "configuration, line 2: nested values are not read yet"),
+            ("  b: 2", "configuration, line 1: expected 'key: value'"),
+            ("a:\n\tb: 2", "configuration, line 2: a tab cannot indent"),
+            ("- b", "configuration, line 1: an element of a list belongs below a key"),
+            ("a:\n  b: 1\na.b: 2", "configuration, line 3: this key is already set"),
+            ("a:\nb: 1", "configuration, line 1: expected 'key: value'"),
             ("a", "configuration, line 1: expected 'key: value'"),
             ("a:b", "configuration, line 1: expected 'key: value'"),
             ("a:", "configuration, line 1: expected 'key: value'"),
             ("a: 1\na: 2", "configuration, line 2: this key is already set"),
         ] {
-            let error = Configuration::from_flat_yaml(text).expect_err(text).to_string();
+            let error = Configuration::from_yaml(text).expect_err(text).to_string();
             assert!(error.starts_with(expected), "{error}");
         }
     }

@@ -126,7 +126,7 @@ fn configuration(common: &Common) -> Result<Configuration> {
         Some(file) => {
             let place = || format!("file '{}' (named by BRISK_CONF)", file.display());
             let text = std::fs::read_to_string(&file).with_context(place)?;
-            Configuration::from_flat_yaml(&text).map_err(plain).with_context(place)?
+            Configuration::from_yaml(&text).map_err(plain).with_context(place)?
         }
     };
     common.define.iter().try_for_each(|argument| config.set_argument(argument)).map_err(plain)?;

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How long to wait before asking again how the program stands: at first, and at most.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(300));
 
+/// How long a cluster may be away while the program is followed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 #[derive(Args)]
 pub(crate) struct RunOptions {
     /// Do not wait for the program's end.
@@ -80,9 +83,19 @@ fn uploaded(rest: &Rest, options: &RunOptions) -> Result<String> {
 
 /// Shows what the program prints until it ends; how it ended.
 fn follow(rest: &Rest, common: &Common, program: &str) -> Result<Value> {
-    let (mut offset, mut pause) = (0, LOOK_AGAIN.0);
+    let (mut offset, mut pause, mut missed) = (0, LOOK_AGAIN.0, Duration::ZERO);
     loop {
-        let status = rest.get(&format!("/programs/{program}?offset={offset}"))?;
+        // A JobManager that is started again goes on with the program.
+        let status = match rest.get(&format!("/programs/{program}?offset={offset}")) {
+            Ok(status) => status,
+            Err(_) if missed < PATIENCE => {
+                missed += LOOK_AGAIN.1;
+                std::thread::park_timeout(LOOK_AGAIN.1);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        missed = Duration::ZERO;
         let printed = status["output"].as_str().unwrap_or_default();
         if !printed.is_empty() {
             common.show(printed);

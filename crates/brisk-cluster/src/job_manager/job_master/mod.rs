@@ -505,28 +505,9 @@ impl JobMasterShell {
         self.step(JobEvent::Slots(slots), cx);
     }
 
-    fn report(&mut self, question: Question, cx: &mut ActorContext<'_>) {
-        let hosts: Vec<_> = self.hosts.values().filter_map(|host| host.host.clone()).collect();
-        // Once the job is over, its tasks' last figures are there already.
-        let hosts = if self.over { Vec::new() } else { hosts };
-        match self.reporting.begin(question, hosts.len()) {
-            Some(request) => hosts.iter().for_each(|host| cx.send(host, TaskHostMessage::Snapshots(request))),
-            None => self.reporting.answer_ready(&self.machine, cx.world().now()),
-        }
-    }
-}
-
-impl Actor for JobMasterShell {
-    type Message = JobMasterMessage;
-
-    fn handle(&mut self, message: JobMasterMessage, cx: &mut ActorContext<'_>) {
+    /// Something has become of a host.
+    fn host_message(&mut self, message: JobMasterMessage, cx: &mut ActorContext<'_>) {
         match message {
-            JobMasterMessage::Start => {
-                self.began = cx.world().mono();
-                self.step(JobEvent::Start, cx);
-            }
-            JobMasterMessage::Slots(offers) => self.take_slots(offers, cx),
-            JobMasterMessage::NoSlots(error) => self.step(JobEvent::NoSlots(error), cx),
             JobMasterMessage::HostReady { task_manager, host, endpoint } => {
                 if let Some(known) = self.hosts.get_mut(&task_manager) {
                     (known.host, known.endpoint) = (Some(host), endpoint);
@@ -551,6 +532,36 @@ impl Actor for JobMasterShell {
                 self.reporting.lost_host();
                 self.step(JobEvent::HostLost(task_manager, error), cx);
             }
+            _ => tracing::error!(job = %self.job.id, "a message is not about a host"),
+        }
+    }
+
+    fn report(&mut self, question: Question, cx: &mut ActorContext<'_>) {
+        let hosts: Vec<_> = self.hosts.values().filter_map(|host| host.host.clone()).collect();
+        // Once the job is over, its tasks' last figures are there already.
+        let hosts = if self.over { Vec::new() } else { hosts };
+        match self.reporting.begin(question, hosts.len()) {
+            Some(request) => hosts.iter().for_each(|host| cx.send(host, TaskHostMessage::Snapshots(request))),
+            None => self.reporting.answer_ready(&self.machine, cx.world().now()),
+        }
+    }
+}
+
+impl Actor for JobMasterShell {
+    type Message = JobMasterMessage;
+
+    fn handle(&mut self, message: JobMasterMessage, cx: &mut ActorContext<'_>) {
+        match message {
+            JobMasterMessage::Start => {
+                self.began = cx.world().mono();
+                self.step(JobEvent::Start, cx);
+            }
+            JobMasterMessage::Slots(offers) => self.take_slots(offers, cx),
+            JobMasterMessage::NoSlots(error) => self.step(JobEvent::NoSlots(error), cx),
+            host @ (JobMasterMessage::HostReady { .. }
+            | JobMasterMessage::HostFailed(..)
+            | JobMasterMessage::HostClosed(_)
+            | JobMasterMessage::TaskManagerLost(..)) => self.host_message(host, cx),
             JobMasterMessage::Task(report) => self.step(JobEvent::Task(report), cx),
             JobMasterMessage::FromReader { attempt, operator, event } => {
                 self.step(JobEvent::FromReader { attempt, operator, event }, cx);
