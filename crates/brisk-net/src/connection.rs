@@ -83,6 +83,11 @@ impl Connection {
         Ok(BatchSender { shared: Arc::clone(&self.shared), channel, ended: false })
     }
 
+    /// Closes it, whoever still holds it: what is open on it fails.
+    pub fn close(&self) {
+        self.shared.lose(Error::transient("the connection was closed here"));
+    }
+
     /// Whether the connection is over.
     pub fn is_over(&self) -> bool {
         self.shared.state().over

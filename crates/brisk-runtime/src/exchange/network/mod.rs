@@ -306,7 +306,8 @@ impl NetworkExchange {
         if !self.stopped.swap(true, Ordering::AcqRel) {
             let peers = std::mem::take(&mut *lock(&self.peers));
             let accepted = std::mem::take(&mut *lock(&self.accepted));
-            drop((peers, accepted));
+            peers.values().for_each(|peer| peer.close());
+            accepted.iter().for_each(|connection| connection.close());
             wake_acceptor(&self.me.address);
         }
     }

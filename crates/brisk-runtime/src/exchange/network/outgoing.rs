@@ -44,9 +44,17 @@ impl Peer {
             Ok(connection) => State::Connected(connection),
             Err(error) => State::Failed(error.kind(), error.to_string()),
         };
-        if let State::Dialling(waiting) = std::mem::replace(&mut *lock(&self.state), next) {
-            waiting.into_iter().for_each(Waker::wake);
+        let before = std::mem::replace(&mut *lock(&self.state), next);
+        match before {
+            State::Dialling(waiting) => waiting.into_iter().for_each(Waker::wake),
+            State::Connected(connection) => connection.close(),
+            State::Failed(..) => {}
         }
+    }
+
+    /// Closes it, whoever still holds it.
+    pub(super) fn close(&self) {
+        self.connected(Err(Error::transient("the job has ended in this process")));
     }
 
     /// Whether it is of no use any more.
