@@ -120,7 +120,7 @@ impl BlobStore {
             let modified = about.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
             found.push(StoredBlob { id, name: name.to_owned(), size: about.len(), uploaded_ms: modified.as_millis() as i64 });
         }
-        found.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
+        found.sort_by_key(StoredBlob::file_name);
         Ok(found)
     }
 

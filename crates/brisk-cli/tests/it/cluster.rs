@@ -100,7 +100,7 @@ fn program_that_spins() -> Result<()> {
         return Ok(());
     }
     endless(|n| {
-        while n > 100 {
+        while std::hint::black_box(n) > 100 {
             std::hint::spin_loop();
         }
         n

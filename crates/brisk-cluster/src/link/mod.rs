@@ -110,6 +110,9 @@ struct Export {
     held: u64,
 }
 
+/// Decodes an answer and gives it to whoever asked; `None`: there will not be one.
+type TakeAnswer = Box<dyn FnOnce(Option<&mut Input<'_>>) -> Result<()> + Send>;
+
 #[derive(Default)]
 struct Requests {
     next: u64,
@@ -118,8 +121,7 @@ struct Requests {
 
 struct Waiting {
     until: MonoTime,
-    /// Decodes the answer; `None`: there will not be one.
-    take: Box<dyn FnOnce(Option<&mut Input<'_>>) -> Result<()> + Send>,
+    take: TakeAnswer,
 }
 
 /// Looks after a link: sends heartbeats, misses those of the other side, and gives up requests.
