@@ -23,9 +23,15 @@ pub(super) const POINTS: &[Point] = &[
         id: "2.1",
         claim: "a stateful exactly-once job survives kill -9 and stops of workers, drivers, TaskManagers and the JobManager; nothing is left",
         short: true,
-        proof: |proof| chaos(proof, "hashmap"),
+        proof: |proof| chaos(proof, "hashmap", &[]),
     },
-    Point { id: "2.2", claim: "it does so on the backend rocksdb", short: false, proof: |proof| chaos(proof, "rocksdb") },
+    Point { id: "2.2", claim: "it does so on the backend rocksdb", short: false, proof: |proof| chaos(proof, "rocksdb", &[]) },
+    Point {
+        id: "2.3",
+        claim: "it does so with unaligned checkpoints",
+        short: true,
+        proof: |proof| chaos(proof, "hashmap", &["execution.checkpointing.unaligned.enabled=true"]),
+    },
     Point {
         id: "3.1",
         claim: "user code that aborts, leaks or spins in one job does not disturb another one on the same TaskManager",
@@ -128,10 +134,10 @@ const RATE: u64 = 20_000;
 /// TaskManagers: one more than the job needs.
 const TASK_MANAGERS: usize = 3;
 
-fn chaos(proof: &mut Proof, backend: &str) -> Result<String> {
+fn chaos(proof: &mut Proof, backend: &str, more: &[&str]) -> Result<String> {
     let survivor = proof.example("survivor")?;
     let seconds = if proof.short() { 25 } else { 300 };
-    let mut cluster = LocalCluster::start(proof, TASK_MANAGERS, &QUICK)?;
+    let mut cluster = LocalCluster::start(proof, TASK_MANAGERS, &[&QUICK, more].concat())?;
     let (data, events) = (cluster.folder().join("data").display().to_string(), (seconds * RATE).to_string());
     let program = survivor.display().to_string();
     let words = [program.as_str(), "--folder", &data, "--events", &events, "--rate", &RATE.to_string(), "--backend", backend];
