@@ -10,6 +10,7 @@ mod killing;
 mod proof;
 mod record;
 mod sql;
+mod sql_recovery;
 mod state;
 
 use crate::args::Args;
