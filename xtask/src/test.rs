@@ -118,6 +118,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_newcomers_program_builds_no_sql() {
+        let tree = ["tree", "--package", "brisk", "--edges", "normal,build,dev", "--prefix", "none"];
+        let done = Program::cargo(tree).measure(Output::Stdout).expect("cargo tree runs");
+        assert!(done.ok && done.stdout.contains("brisk-stream"), "{}", done.ending);
+        let heavy: Vec<_> = done.stdout.lines().filter(|line| line.starts_with("datafusion") || line.starts_with("brisk-table")).collect();
+        assert!(heavy.is_empty(), "the README's first command would build {heavy:?} for minutes; SQL is the feature `sql`");
+    }
+
+    #[test]
     fn finds_examples_in_metadata() {
         let metadata = serde_json::json!({"packages": [
             {"targets": [{"name": "lib", "kind": ["lib"]}, {"name": "word_count", "kind": ["example"]}]},

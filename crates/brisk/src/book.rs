@@ -20,6 +20,7 @@ chapter!(Windows, "../../../docs/book/src/windows.md");
 chapter!(ProcessFunctions, "../../../docs/book/src/process-functions.md");
 chapter!(SourcesAndSinks, "../../../docs/book/src/sources-and-sinks.md");
 chapter!(Testing, "../../../docs/book/src/testing.md");
+#[cfg(feature = "sql")]
 chapter!(Sql, "../../../docs/book/src/sql.md");
 chapter!(Joins, "../../../docs/book/src/joins.md");
 chapter!(Executors, "../../../docs/book/src/executors.md");

@@ -32,6 +32,7 @@ mod environment;
 pub mod options;
 pub mod prelude;
 mod progress;
+#[cfg(feature = "sql")]
 mod sql;
 
 pub use brisk_base::{Error, ErrorKind, Millis, Result, ResultExt, Timestamp, ids, metrics, time, world};
@@ -40,8 +41,10 @@ pub use brisk_core::{accumulator, batch, checkpoint_statistics, element, functio
 pub use brisk_formats as formats;
 pub use brisk_stream as stream;
 pub use brisk_stream::StreamEnvironment;
+#[cfg(feature = "sql")]
 pub use brisk_table as table;
 pub use environment::EnvironmentExt;
+#[cfg(feature = "sql")]
 pub use sql::sql_session;
 
 /// What derived code names.

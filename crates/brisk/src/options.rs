@@ -7,6 +7,7 @@ pub use brisk_cluster::options as cluster_options;
 #[cfg(feature = "rest")]
 pub use brisk_rest::options as rest_options;
 pub use brisk_stream::options as stream_options;
+#[cfg(feature = "sql")]
 pub use brisk_table::options as table_options;
 
 brisk_base::option_enum! {
@@ -39,6 +40,7 @@ pub fn all() -> Vec<&'static dyn AnyOption> {
         brisk_core::job_graph::OPTIONS,
         cluster_options::OPTIONS,
         stream_options::OPTIONS,
+        #[cfg(feature = "sql")]
         table_options::OPTIONS,
         OPTIONS,
     ]

@@ -75,11 +75,17 @@ impl Proof {
         Ok(format!("{seeds} seeds pass"))
     }
 
-    /// Runs the simulator on a state backend. It is built as the tests build it, so that nothing is built twice.
+    /// Runs the simulator on a state backend. In a short run it is built as the tests build it, so that nothing is built twice.
     pub(super) fn simulator(&mut self, args: &[&str], backend: &str) -> Result<Finished> {
         let profile = self.profile();
-        let build = ["build", "--workspace", "--bins", "--examples", "--profile", profile].into_iter().chain(test::FEATURES);
-        let done = Program::cargo(build).measure(Output::Both)?;
+        let build = if self.short {
+            Program::cargo(["build", "--workspace", "--bins", "--examples"].into_iter().chain(test::FEATURES))
+        } else {
+            // Only one workload needs what comes with SQL, which takes many minutes to build.
+            let features = if args.contains(&"columnar") { "rocksdb,table" } else { "rocksdb" };
+            Program::cargo(["build", "--package", "brisk-sim", "--profile", profile, "--no-default-features", "--features", features])
+        };
+        let done = build.measure(Output::Both)?;
         ensure!(done.ok, "the simulator cannot be built: {}", last_lines(&done.stderr, &done.stdout));
         let folder = if profile == "dev" { "debug" } else { profile };
         let binary = test::target_dir(&test::metadata()?)?.join(folder).join("brisk-sim");

@@ -38,7 +38,7 @@ pub use handles::{AggregatingState, ListState, MapState, ReducingState, ValueSta
 pub use list_table::{KeyedListTable, ListView, ListVisitor};
 pub use map_table::{KeyRange, KeyedMapTable};
 pub use migration::StateMigration;
-pub use restore::{LocalNativeState, OperatorRestore, OperatorStateContext, RestoredKeyedState, RestoredOperatorState};
+pub use restore::{AskedStates, LocalNativeState, OperatorRestore, OperatorStateContext, RestoredKeyedState, RestoredOperatorState};
 pub use slot::{KeyGroups, Namespace, Slot};
 pub use snapshot::{
     FileRef, FrozenState, KeyedStateMeta, NativeFile, NativeFiles, NativeSnapshot, NativeState, OperatorSnapshot, OperatorStateSnapshot,

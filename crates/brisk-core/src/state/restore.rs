@@ -1,11 +1,12 @@
 //! What an operator begins with: the state backend, and what a checkpoint left for it.
 
-use super::{EntryVisitor, KeyedStateMeta, NativeState, Redistribution, StateBackend};
+use super::{EntryVisitor, KeyedStateMeta, NativeState, OperatorStateSnapshot, Redistribution, StateBackend};
 use crate::types::{Decoder, Evolution, KeyGroupRange, Record, Schema};
 use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result, ResultExt, Timestamp};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Keyed states of a checkpoint, in the form that all backends share, for one operator of one subtask: the parts of all old subtasks that
 /// the new one takes over.
@@ -50,6 +51,18 @@ pub struct OperatorRestore {
     pub finished: bool,
     /// The lowest watermark that the old subtasks had seen.
     pub watermark: Timestamp,
+    /// Which operator states the operator has asked for.
+    pub asked: AskedStates,
+}
+
+/// Names of the operator states that an operator has asked for since it began.
+#[derive(Default, Debug)]
+pub struct AskedStates(Mutex<BTreeSet<Arc<str>>>);
+
+impl AskedStates {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Keyed state in a backend's own form, whose files lie in a local folder under the names that the backend gave them.
@@ -71,6 +84,7 @@ impl OperatorRestore {
     /// `User` when the type has changed in a way that does not allow for that; `Corrupt` when the bytes are damaged.
     pub fn operator_state<T: Record>(&self, name: &str) -> Result<Vec<T>> {
         let Some(state) = self.operator.iter().find(|state| &*state.name == name) else { return Ok(Vec::new()) };
+        self.asked.lock().insert(Arc::clone(&state.name));
         let place = || format!("operator state '{name}'");
         let refused = |why| Error::user(format!("the checkpoint's state does not fit the program: {why}"));
         let evolution = Evolution::plan(&state.schema, &T::schema()).map_err(refused).context(place)?;
@@ -84,6 +98,21 @@ impl OperatorRestore {
             Some(evolution) => decode(&evolution.convert(bytes)?),
         };
         state.items.iter().map(item).collect::<Result<_>>().context(place)
+    }
+
+    /// What a snapshot of this subtask needs beside what the operator gave: operator states that the present program does not know, which a
+    /// later one may ask for. Of a list that every subtask got as a whole, the first subtask keeps the items.
+    pub fn unknown_states(&self, given: &[OperatorStateSnapshot], subtask: u32) -> Vec<OperatorStateSnapshot> {
+        let asked = self.asked.lock();
+        let is_unknown = |state: &&RestoredOperatorState| {
+            let mine = state.redistribution != Redistribution::Union || subtask == 0;
+            mine && !asked.contains(&state.name) && given.iter().all(|given| given.name != state.name)
+        };
+        let kept = |state: &RestoredOperatorState| {
+            let RestoredOperatorState { name, redistribution, schema, items } = state.clone();
+            OperatorStateSnapshot { name, redistribution, schema, items }
+        };
+        self.operator.iter().filter(is_unknown).map(kept).collect()
     }
 }
 

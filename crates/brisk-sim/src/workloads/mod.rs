@@ -6,6 +6,7 @@
 mod alignment;
 mod bank;
 mod cancel;
+#[cfg(feature = "table")]
 mod columnar;
 mod departures;
 mod events;
@@ -43,6 +44,7 @@ pub const ALL: &[Workload] = &[
     Workload { name: "windows", about: "tumbling, sliding and session windows agree with a plain computation", run: windows::run },
     Workload { name: "joins", about: "interval and window joins give the pairs of a plain computation", run: joins::run },
     Workload { name: "departures", about: "a piece of the flight stream: hours, sessions, late records", run: departures::run },
+    #[cfg(feature = "table")]
     Workload { name: "columnar", about: "a keyed sum with retraction over columns folds to the plain sums", run: columnar::run },
     Workload { name: "timers", about: "timers of both clocks fire once, in time and in order", run: timers::run },
     Workload { name: "alignment", about: "aligned sources lose nothing and do not get stuck", run: alignment::run },

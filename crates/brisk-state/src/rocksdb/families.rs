@@ -5,7 +5,7 @@
 use crate::ttl;
 use brisk_base::world::Clock;
 use brisk_base::{Error, Result};
-use brisk_core::state::{StateDescriptor, StateId, StateKind, StateTtlConfig};
+use brisk_core::state::{Layout, StateDescriptor, StateId, StateKind, StateTtlConfig};
 use brisk_core::types::{KeyGroup, KeyGroupRange};
 use rocksdb::CompactionDecision as Decision;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub(super) struct Families {
     names: Vec<String>,
     /// Of those whose values expire: by which clock, and how.
     expiring: Vec<Option<Expiring>>,
+    /// Those with one value per key, which are read and written key by key.
+    single: Arc<[StateId]>,
     /// Key groups of the subtask.
     range: KeyGroupRange,
 }
@@ -67,9 +69,15 @@ pub(super) fn family_name(state: &str) -> String {
 /// A key as it is in the database.
 pub(super) fn stored_key(key: &[u8]) -> Vec<u8> {
     let mut stored = Vec::with_capacity(key.len());
+    stored_key_into(key, &mut stored);
+    stored
+}
+
+/// A key as it is in the database, in the place of what `stored` has.
+pub(super) fn stored_key_into(key: &[u8], stored: &mut Vec<u8>) {
+    stored.clear();
     stored.extend_from_slice(&key[..GROUP]);
     stored.extend_from_slice(&key[HEAD..]);
-    stored
 }
 
 /// A key as the engine writes it.
@@ -95,7 +103,19 @@ impl Families {
             Some(Expiring { kind: state.kind, ttl, clock: Arc::clone(clock) })
         };
         let names = states.iter().map(|state| family_name(&state.name)).collect();
-        Self { names, expiring: states.iter().map(expiring).collect(), range }
+        let single = states.iter().filter(|state| state.kind == StateKind::Value && state.layout == Layout::KeyMajor);
+        let single = single.map(|state| state.id).collect();
+        Self { names, expiring: states.iter().map(expiring).collect(), single, range }
+    }
+
+    /// The states with one value per key, which are read and written key by key.
+    pub(super) const fn single(&self) -> &Arc<[StateId]> {
+        &self.single
+    }
+
+    /// Whether a range of keys has any of such a state.
+    pub(super) fn touches_single(&self, from: &[u8], to: Option<&[u8]>) -> bool {
+        !self.single.is_empty() && self.segments(from, to).iter().any(|segment| self.single.contains(&segment.state))
     }
 
     /// How the values of a column family expire.

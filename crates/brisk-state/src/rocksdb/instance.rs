@@ -34,6 +34,8 @@ pub(super) struct Instance {
     pub(super) families: Families,
     /// How errors name the operator.
     pub(super) place: Arc<str>,
+    /// What it shares with others.
+    pub(super) memory: SharedMemory,
     /// The folder in which the database's folder lies, and those of checkpoints; none in memory.
     pub(super) folder: Option<Folder>,
 }
@@ -57,7 +59,7 @@ impl Instance {
             ColumnFamilyDescriptor::new(name, options)
         });
         let db = Db::open_cf_descriptors(&options, &path, descriptors).map_err(|error| failed(&place, &error))?;
-        Ok(Self { db, families, place, folder })
+        Ok(Self { db, families, place, memory: memory.clone(), folder })
     }
 
     /// The column family of a state.
@@ -69,6 +71,13 @@ impl Instance {
     /// An error of the database.
     pub(super) fn failed(&self, error: &rocksdb::Error) -> Error {
         failed(&self.place, error)
+    }
+
+    /// Writes out the write buffers, one column family after the other: a flush of several at once does not wait for all of them if another
+    /// is under way (RocksDB 10).
+    pub(super) fn flush(&self) -> std::result::Result<(), rocksdb::Error> {
+        let families = self.families.names().iter().filter_map(|name| self.db.cf_handle(name));
+        families.into_iter().try_for_each(|family| self.db.flush_cf(family))
     }
 
     /// Bytes of the write buffers.

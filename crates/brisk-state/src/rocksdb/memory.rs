@@ -2,20 +2,91 @@
 
 use super::options::RocksDbConfig;
 use rocksdb::{Cache, WriteBufferManager};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// One block cache, and one budget of write buffers that is charged to it.
+/// Part of the memory for write buffers that tables of recent values may take.
+const RECENT_SHARE: f64 = 0.75;
+/// Part of it that RocksDB's own write buffers may take; these are charged to the block cache.
+const BUFFER_SHARE: f64 = 0.5;
+
+/// One block cache, one budget of write buffers that is charged to it, and one of recent values.
 #[derive(Clone)]
 pub(super) struct SharedMemory {
     pub(super) cache: Cache,
     pub(super) write_buffers: WriteBufferManager,
+    pub(super) recent: Arc<RecentBudget>,
 }
 
 impl SharedMemory {
     pub(super) fn new(config: &RocksDbConfig) -> Self {
-        let cache = Cache::new_lru_cache(config.memory_bytes);
-        let write_buffer_bytes = (config.memory_bytes as f64 * config.write_buffer_ratio) as usize;
+        let part = |share: f64| (config.memory_bytes as f64 * config.write_buffer_ratio * share) as usize;
+        let recent = part(RECENT_SHARE);
+        let cache = Cache::new_lru_cache(config.memory_bytes.saturating_sub(recent));
         // Writers are never stalled by the budget: that would stop a task for others' writes.
-        let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(write_buffer_bytes, false, cache.clone());
-        Self { cache, write_buffers }
+        let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(part(BUFFER_SHARE), false, cache.clone());
+        let recent = RecentBudget { limit: recent, used: AtomicUsize::new(0), stores: AtomicUsize::new(0) };
+        Self { cache, write_buffers, recent: Arc::new(recent) }
+    }
+}
+
+/// Memory for tables of recent values of all stores of a worker.
+pub(super) struct RecentBudget {
+    limit: usize,
+    used: AtomicUsize,
+    /// Stores that have such tables.
+    stores: AtomicUsize,
+}
+
+/// What one store may take of a [`RecentBudget`].
+pub(super) struct RecentShare(Arc<RecentBudget>);
+
+impl RecentShare {
+    pub(super) fn of(budget: &Arc<RecentBudget>) -> Self {
+        budget.stores.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(budget))
+    }
+
+    /// Bytes that a store which has `own` may have: its part, or what others leave.
+    pub(super) fn allowance(&self, own: usize) -> usize {
+        let others = self.0.used.load(Ordering::Relaxed).saturating_sub(own);
+        let part = self.0.limit / self.0.stores.load(Ordering::Relaxed).max(1);
+        part.max(self.0.limit.saturating_sub(others))
+    }
+
+    /// An account of a table with nothing in it.
+    pub(super) fn account(&self) -> RecentBytes {
+        RecentBytes { budget: Arc::clone(&self.0), bytes: 0 }
+    }
+}
+
+impl Drop for RecentShare {
+    fn drop(&mut self) {
+        self.0.stores.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Bytes of one table, which are given back when this is dropped.
+pub(super) struct RecentBytes {
+    budget: Arc<RecentBudget>,
+    bytes: usize,
+}
+
+impl RecentBytes {
+    pub(super) const fn get(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn set(&mut self, bytes: usize) {
+        if bytes != self.bytes {
+            self.budget.used.fetch_add(bytes.wrapping_sub(self.bytes), Ordering::Relaxed);
+            self.bytes = bytes;
+        }
+    }
+}
+
+impl Drop for RecentBytes {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }

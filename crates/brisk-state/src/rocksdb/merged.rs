@@ -1,6 +1,6 @@
 //! Scans the database and the layers over it as one.
 
-use super::overlay::{Entry, Layer, Resolved, resolve};
+use super::overlay::{LayerView, Resolved, resolve};
 use brisk_base::Result;
 use brisk_core::state::ByteVisitor;
 use std::iter::Peekable;
@@ -15,21 +15,20 @@ pub(super) trait Cursor {
     fn advance(&mut self) -> Result<()>;
 }
 
-/// Entries of one layer, in order.
-type LayerRange<'l> = Peekable<Box<dyn Iterator<Item = (&'l Vec<u8>, &'l Entry)> + 'l>>;
+/// Keys of one layer, in order.
+type LayerKeys<'l> = Peekable<Box<dyn Iterator<Item = &'l [u8]> + 'l>>;
 
 /// Shows the entries of a range as all layers (the newest first) and the database have them.
 pub(super) fn scan<'l>(
-    layers: &[&'l Layer],
+    layers: &[&'l dyn LayerView],
     below: &mut dyn Cursor,
     from: &'l [u8],
     to: Option<&'l [u8]>,
     visit: &mut ByteVisitor<'_>,
 ) -> Result<ControlFlow<()>> {
-    let range = |layer: &'l Layer| -> LayerRange<'l> { (Box::new(layer.range(from, to)) as Box<dyn Iterator<Item = _>>).peekable() };
-    let mut ranges: Vec<LayerRange<'l>> = layers.iter().map(|layer| range(layer)).collect();
+    let mut ranges: Vec<LayerKeys<'l>> = layers.iter().map(|layer| layer.keys(from, to).peekable()).collect();
     loop {
-        let lowest: Option<&'l [u8]> = ranges.iter_mut().filter_map(|range| range.peek().map(|&(key, _)| key.as_slice())).min();
+        let lowest: Option<&'l [u8]> = ranges.iter_mut().filter_map(|range| range.peek().copied()).min();
         let base = below.entry().filter(|(key, _)| lowest.is_none_or(|lowest| *key <= lowest));
         let shown = match (base, lowest) {
             (Some((key, value)), _) => show(layers, key, Some(value), visit)?,
@@ -48,7 +47,7 @@ pub(super) fn scan<'l>(
             below.advance()?;
         }
         for range in ranges.iter_mut().filter(|_| at_layers) {
-            if range.peek().is_some_and(|&(key, _)| Some(key.as_slice()) == lowest) {
+            if range.peek().copied() == lowest {
                 range.next();
             }
         }
@@ -56,7 +55,7 @@ pub(super) fn scan<'l>(
 }
 
 /// Shows one key, if the layers leave something of it.
-fn show(layers: &[&Layer], key: &[u8], base: Option<&[u8]>, visit: &mut ByteVisitor<'_>) -> Result<ControlFlow<()>> {
+fn show(layers: &[&dyn LayerView], key: &[u8], base: Option<&[u8]>, visit: &mut ByteVisitor<'_>) -> Result<ControlFlow<()>> {
     match resolve(layers.iter().copied(), key) {
         Resolved::Known(Some(value)) => visit(key, &value),
         Resolved::Known(None) => Ok(ControlFlow::Continue(())),

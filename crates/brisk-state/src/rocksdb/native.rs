@@ -1,6 +1,7 @@
 //! Checkpoints in the database's own form: its files, each stored once.
 
 use super::instance::Instance;
+use super::sealed::Sealed;
 use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result, ResultExt};
 use brisk_core::state::{FileRef, NativeFile, NativeFiles, NativeSnapshot, NativeState};
@@ -54,6 +55,8 @@ pub(super) struct Pending {
     instance: Arc<Instance>,
     /// The folder for the links; inside that of the instance.
     folder: PathBuf,
+    /// The last table of recent values before the barrier, and what keeps it needed, until it is written.
+    recent: Mutex<Option<(Arc<Sealed>, Arc<()>)>>,
     state: Mutex<PendingState>,
 }
 
@@ -68,8 +71,8 @@ enum PendingState {
 }
 
 impl Pending {
-    pub(super) fn new(instance: Arc<Instance>, folder: PathBuf) -> Self {
-        Self { instance, folder, state: Mutex::new(PendingState::Waiting) }
+    pub(super) fn new(instance: Arc<Instance>, folder: PathBuf, recent: Option<(Arc<Sealed>, Arc<()>)>) -> Self {
+        Self { instance, folder, recent: Mutex::new(recent), state: Mutex::new(PendingState::Waiting) }
     }
 
     fn lock(&self) -> MutexGuard<'_, PendingState> {
@@ -81,12 +84,18 @@ impl Pending {
         self.state.try_lock().is_ok_and(|state| !matches!(*state, PendingState::Waiting))
     }
 
-    /// Flushes the database and links its files, if nobody has done so.
+    /// Writes the recent values of before the barrier, flushes the database and links its files, if nobody has done so.
     pub(super) fn settle(&self) -> Result<()> {
         let mut state = self.lock();
         if matches!(*state, PendingState::Waiting) {
-            let link = || Checkpoint::new(&self.instance.db)?.create_checkpoint(&self.folder);
-            *state = link().map_or_else(|error: rocksdb::Error| PendingState::GivenUp(error.to_string()), |()| PendingState::Linked);
+            let recent = self.take_recent();
+            let recent = recent.as_ref().map_or(Ok(()), |(recent, _)| recent.write());
+            let link = || {
+                self.instance.flush()?;
+                Checkpoint::new(&self.instance.db)?.create_checkpoint(&self.folder)
+            };
+            let linked = recent.and_then(|()| link().map_err(|error| self.instance.failed(&error)));
+            *state = linked.map_or_else(|error| PendingState::GivenUp(error.to_string()), |()| PendingState::Linked);
         }
         match &*state {
             PendingState::GivenUp(reason) => {
@@ -97,9 +106,14 @@ impl Pending {
         }
     }
 
+    fn take_recent(&self) -> Option<(Arc<Sealed>, Arc<()>)> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Lets the database go on, and deletes the links.
     fn close(&self) {
         *self.lock() = PendingState::GivenUp("the checkpoint has been given up".to_owned());
+        drop(self.take_recent());
         // The folder of the instance takes along what cannot be deleted now.
         let _ = std::fs::remove_dir_all(&self.folder);
     }

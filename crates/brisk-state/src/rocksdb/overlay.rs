@@ -35,6 +35,15 @@ pub(super) enum Said<'a> {
     Nothing,
 }
 
+/// Changes that lie over the database, to be read and scanned.
+pub(super) trait LayerView {
+    /// What this layer says of a key.
+    fn said(&self, key: &[u8]) -> Said<'_>;
+
+    /// The keys of a range of which this layer says something, in order; not those of deleted ranges.
+    fn keys<'l>(&'l self, from: &[u8], to: Option<&[u8]>) -> Box<dyn Iterator<Item = &'l [u8]> + 'l>;
+}
+
 /// Ranges of keys that do not overlap, by their first key; a range without end goes on for ever.
 type Ranges = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
@@ -121,8 +130,16 @@ impl Layer {
         range.is_some_and(|(_, end)| end.as_deref().is_none_or(|end| key < end))
     }
 
-    /// What this layer says of a key.
-    pub(super) fn get(&self, key: &[u8]) -> Said<'_> {
+    /// The entries of a range, in order.
+    fn range<'l>(&'l self, from: &[u8], to: Option<&[u8]>) -> impl Iterator<Item = (&'l Vec<u8>, &'l Entry)> + use<'l> {
+        let fits = to.is_none_or(|to| from < to);
+        let upper = to.map_or(Bound::Unbounded, Bound::Excluded);
+        fits.then(|| self.entries.range::<[u8], _>((Bound::Included(from), upper))).into_iter().flatten()
+    }
+}
+
+impl LayerView for Layer {
+    fn said(&self, key: &[u8]) -> Said<'_> {
         match self.entries.get(key) {
             Some(Entry::Put(value)) => Said::Value(value),
             Some(Entry::Delete) => Said::Gone,
@@ -132,11 +149,8 @@ impl Layer {
         }
     }
 
-    /// The entries of a range, in order.
-    pub(super) fn range(&self, from: &[u8], to: Option<&[u8]>) -> impl Iterator<Item = (&Vec<u8>, &Entry)> {
-        let fits = to.is_none_or(|to| from < to);
-        let upper = to.map_or(Bound::Unbounded, Bound::Excluded);
-        fits.then(|| self.entries.range::<[u8], _>((Bound::Included(from), upper))).into_iter().flatten()
+    fn keys<'l>(&'l self, from: &[u8], to: Option<&[u8]>) -> Box<dyn Iterator<Item = &'l [u8]> + 'l> {
+        Box::new(self.range(from, to).map(|(key, _)| key.as_slice()))
     }
 }
 
@@ -229,10 +243,10 @@ pub(super) enum Resolved {
 }
 
 /// Asks the layers, the newest first, about a key.
-pub(super) fn resolve<'a>(layers: impl IntoIterator<Item = &'a Layer>, key: &[u8]) -> Resolved {
+pub(super) fn resolve<'a, L: LayerView + ?Sized + 'a>(layers: impl IntoIterator<Item = &'a L>, key: &[u8]) -> Resolved {
     let mut suffixes: Vec<&[u8]> = Vec::new();
     for layer in layers {
-        match layer.get(key) {
+        match layer.said(key) {
             Said::Nothing => {}
             Said::Suffix(bytes) => suffixes.push(bytes),
             Said::Value(value) => return Resolved::Known(Some(joined(value, &suffixes))),

@@ -6,7 +6,9 @@ use super::frozen::FrozenDb;
 use super::instance::{Instance, write_options};
 use super::merged::{self, Cursor};
 use super::native::{DbSnapshot, Pending, StoredFiles};
-use super::overlay::{Entry, Overlay, Resolved, resolve};
+use super::newest::Newest;
+use super::overlay::{Entry, LayerView, Overlay, Resolved, resolve};
+use super::recent::InOrder;
 use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result};
 use brisk_core::state::{ByteStore, ByteVisitor, FoundVisitor, FrozenBytes, NativeSnapshot, StateId, Write};
@@ -24,7 +26,9 @@ const MERGED_FOR_EACH: usize = 4;
 /// See the module.
 pub(super) struct RocksDbStore {
     instance: Arc<Instance>,
-    /// Changes that the database does not have yet.
+    /// The newest values of the states with one value per key.
+    newest: Newest,
+    /// Changes of the other states that the database does not have yet.
     overlay: Overlay,
     /// The checkpoint for which the database must not change.
     pending: Option<Arc<Pending>>,
@@ -51,8 +55,10 @@ impl RocksDbStore {
         overlay_bytes: usize,
         backend: &'static str,
     ) -> Self {
+        let instance = Arc::new(instance);
         Self {
-            instance: Arc::new(instance),
+            newest: Newest::new(Arc::clone(&instance)),
+            instance,
             overlay: Overlay::default(),
             pending: None,
             stored: Arc::new(Mutex::new(stored)),
@@ -66,7 +72,8 @@ impl RocksDbStore {
 
     /// Compacts everything at once.
     #[cfg(test)]
-    pub(super) fn compact(&self) -> Result<()> {
+    pub(super) fn compact(&mut self) -> Result<()> {
+        self.newest.write_all(None)?;
         for name in self.instance.families.names() {
             if let Some(family) = self.instance.db.cf_handle(name) {
                 self.instance.db.flush_cf(family).map_err(|error| self.instance.failed(&error))?;
@@ -180,8 +187,77 @@ impl RocksDbStore {
         })
     }
 
+    /// Reads keys of a state with one value per key.
+    fn get_newest(&self, state: StateId, first: usize, keys: &[&[u8]], found: &mut FoundVisitor<'_>) -> Result<()> {
+        let known: Vec<_> = keys.iter().map(|key| self.newest.get(key)).collect();
+        let below: Vec<usize> = (0..keys.len()).filter(|index| known[*index].is_none()).collect();
+        if below.len() == keys.len() {
+            return self.read(state, keys, &mut |index, value| found(first + index, value));
+        }
+        let wanted: Vec<&[u8]> = below.iter().map(|index| keys[*index]).collect();
+        let mut read = Vec::with_capacity(wanted.len());
+        if !wanted.is_empty() {
+            self.read(state, &wanted, &mut |_, value| {
+                read.push(value.map(<[u8]>::to_vec));
+                Ok(())
+            })?;
+        }
+        let mut read = read.iter();
+        known.into_iter().enumerate().try_for_each(|(index, known)| match known {
+            Some(value) => found(first + index, value),
+            None => found(first + index, read.next().and_then(Option::as_deref)),
+        })
+    }
+
+    /// Changes the value of a key of a state with one value per key.
+    fn set_newest(&mut self, write: Write<'_>) -> Result<()> {
+        match write {
+            Write::Put { key, value } => self.newest.set(key, Some(value)),
+            Write::Delete { key } => self.newest.set(key, None),
+            Write::Append { key, bytes } => {
+                let mut value = Vec::new();
+                self.get_newest(Families::state_of(key)?, 0, &[key], &mut |_, before| {
+                    value.extend_from_slice(before.unwrap_or_default());
+                    Ok(())
+                })?;
+                value.extend_from_slice(bytes);
+                self.newest.set(key, Some(&value))
+            }
+            Write::DeleteRange { from, to } => {
+                // Seldom: a whole state is cleared. The database must have everything before.
+                self.merge_all()?;
+                self.newest.write_all(None)?;
+                let mut batch = WriteBatch::default();
+                self.delete_range(&mut batch, from, to)?;
+                self.write(batch)
+            }
+        }
+    }
+
+    /// Whether a change is one of a state with one value per key.
+    fn is_newest(&self, write: &Write<'_>) -> Result<bool> {
+        match write {
+            Write::Put { key, .. } | Write::Append { key, .. } | Write::Delete { key } => Ok(self.newest.is_for(Families::state_of(key)?)),
+            Write::DeleteRange { from, to } => Ok(self.instance.families.touches_single(from, *to)),
+        }
+    }
+
+    /// Makes changes of the other states.
+    fn apply_others(&mut self, writes: &[Write<'_>]) -> Result<()> {
+        if self.catch_up(writes.len())? {
+            let mut batch = WriteBatch::default();
+            writes.iter().try_for_each(|write| self.add(&mut batch, *write))?;
+            return self.write(batch);
+        }
+        writes.iter().for_each(|write| self.overlay.apply(*write));
+        if self.overlay.bytes() > self.overlay_bytes { self.merge_all() } else { Ok(()) }
+    }
+
     /// Reads keys of one state.
     fn get_of_state(&self, state: StateId, first: usize, keys: &[&[u8]], found: &mut FoundVisitor<'_>) -> Result<()> {
+        if self.newest.is_for(state) {
+            return self.get_newest(state, first, keys, found);
+        }
         if self.overlay.is_empty() {
             return self.read(state, keys, &mut |index, value| found(first + index, value));
         }
@@ -226,17 +302,35 @@ impl ByteStore for RocksDbStore {
     }
 
     fn apply(&mut self, writes: &[Write<'_>]) -> Result<()> {
-        if self.catch_up(writes.len())? {
-            let mut batch = WriteBatch::default();
-            writes.iter().try_for_each(|write| self.add(&mut batch, *write))?;
-            return self.write(batch);
+        let mut rest = writes;
+        while let Some(first) = rest.first() {
+            let newest = self.is_newest(first)?;
+            let mut count = 1;
+            while let Some(next) = rest.get(count)
+                && self.is_newest(next)? == newest
+            {
+                count += 1;
+            }
+            let (run, after) = rest.split_at(count);
+            rest = after;
+            if newest {
+                run.iter().try_for_each(|write| self.set_newest(*write))?;
+            } else {
+                self.apply_others(run)?;
+            }
         }
-        writes.iter().for_each(|write| self.overlay.apply(*write));
-        if self.overlay.bytes() > self.overlay_bytes { self.merge_all() } else { Ok(()) }
+        self.newest.make_room(self.pending.as_ref())
     }
 
     fn scan(&mut self, from: &[u8], to: Option<&[u8]>, visit: &mut ByteVisitor<'_>) -> Result<()> {
-        let layers = self.overlay.layers();
+        let touches = self.instance.families.touches_single(from, to);
+        if touches {
+            self.newest.seal(self.pending.as_ref())?;
+        }
+        let newest: Vec<InOrder<'_>> = self.newest.sealed().filter(|_| touches).map(|sealed| sealed.in_order()).collect();
+        let overlay = self.overlay.layers();
+        let newest = newest.iter().map(|sealed| sealed as &dyn LayerView);
+        let layers: Vec<&dyn LayerView> = newest.chain(overlay.iter().map(|layer| *layer as &dyn LayerView)).collect();
         for segment in self.instance.families.segments(from, to) {
             let mut below = DbCursor::new(&self.instance, &segment, None)?;
             if merged::scan(&layers, &mut below, &segment.from, segment.to.as_deref(), visit)?.is_break() {
@@ -247,7 +341,9 @@ impl ByteStore for RocksDbStore {
     }
 
     fn freeze(&mut self) -> Result<Box<dyn FrozenBytes>> {
-        Ok(Box::new(FrozenDb::new(Arc::clone(&self.instance), self.overlay.freeze())))
+        self.newest.seal(self.pending.as_ref())?;
+        let newest = self.newest.unwritten()?;
+        Ok(Box::new(FrozenDb::new(Arc::clone(&self.instance), self.overlay.freeze(), newest)))
     }
 
     fn native_snapshot(&mut self, checkpoint: CheckpointId) -> Result<Option<Box<dyn NativeSnapshot>>> {
@@ -255,7 +351,10 @@ impl ByteStore for RocksDbStore {
         let links = folder.path().join(format!("chk-{checkpoint}-{}", self.next_link));
         self.next_link += 1;
         self.merge_all()?;
-        let pending = Arc::new(Pending::new(Arc::clone(&self.instance), links));
+        self.newest.seal(None)?;
+        let (newest, needed) = self.newest.unwritten()?;
+        let newest = newest.into_iter().next().map(|newest| (newest, needed));
+        let pending = Arc::new(Pending::new(Arc::clone(&self.instance), links, newest));
         self.pending = Some(Arc::clone(&pending));
         let stored = Arc::clone(&self.stored);
         Ok(Some(Box::new(DbSnapshot { pending, checkpoint, range: self.range, stored, backend: self.backend.to_owned() })))
@@ -272,6 +371,6 @@ impl ByteStore for RocksDbStore {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.overlay.bytes() + self.instance.write_buffer_bytes()
+        self.newest.bytes() + self.overlay.bytes() + self.instance.write_buffer_bytes()
     }
 }

@@ -59,7 +59,8 @@ fn descriptors(names: &[&str]) -> Vec<StateDescriptor> {
     let descriptor = |(id, name): (u16, &&str)| StateDescriptor {
         id: StateId(id),
         name: (*name).into(),
-        kind: StateKind::Value,
+        // One of those with a table of recent values, and one without.
+        kind: if id == 0 { StateKind::Value } else { StateKind::List },
         layout: Layout::KeyMajor,
         value: Schema::Bytes,
         map_key: None,
@@ -196,7 +197,7 @@ fn run(store: &mut dyn ByteStore, files: &mut Files, ops: &[Op]) -> Vec<(NativeS
                 both(&[Write::DeleteRange { from: &from, to: Some(&to) }]);
             }
             Op::Many(group, value) => {
-                let keys: Vec<Vec<u8>> = (0..200).map(|rest| key(*group, 1, rest)).collect();
+                let keys: Vec<Vec<u8>> = (0..200).map(|rest| key(*group, u16::from(value % 2), rest)).collect();
                 both(&keys.iter().map(|key| Write::Put { key, value: std::slice::from_ref(value) }).collect::<Vec<_>>());
             }
             Op::Get(keys) => {
@@ -239,7 +240,8 @@ proptest! {
     #[test]
     fn behaves_like_a_tree_and_its_checkpoints_hold_the_state_at_the_barrier(ops in prop::collection::vec(op(), 1..120), small in any::<bool>()) {
         let folder = tempfile::tempdir().expect("there is room");
-        let config = RocksDbConfig { overlay_bytes: if small { 1000 } else { 1 << 20 }, ..RocksDbConfig::in_folder(folder.path()) };
+        let config = RocksDbConfig::in_folder(folder.path());
+        let config = if small { RocksDbConfig { overlay_bytes: 1000, memory_bytes: 64 << 10, ..config } } else { config };
         let backend = RocksDbStateBackend::new(config);
         let stored = tempfile::tempdir().expect("there is room");
         let mut files = Files::new(stored.path());
@@ -451,4 +453,53 @@ fn compaction_drops_what_has_expired() {
     store.compact().expect("it never fails here");
     let left: Vec<Vec<u8>> = rows(&mut store).into_keys().collect();
     assert_eq!(left, [key(0, 0, 2), key(0, 1, 2), key(0, 1, 3)], "what has expired is gone, what cannot be read stays");
+}
+
+/// The budget of write buffers has them flushed at any time, also while a checkpoint waits for its own flush.
+#[test]
+fn a_checkpoint_has_what_another_flush_is_about_to_write() {
+    for round in 0..60 {
+        let folder = tempfile::tempdir().expect("there is room");
+        let backend = RocksDbStateBackend::new(RocksDbConfig { memory_bytes: 64 << 10, ..RocksDbConfig::in_folder(folder.path()) });
+        let stored = tempfile::tempdir().expect("there is room");
+        let files = &mut Files::new(stored.path());
+        let mut store = open(&backend, ALL, &STATES, vec![]);
+        for key in [key(3, 0, 1), key(0, 1, 2)] {
+            store.apply(&[Write::Put { key: &key, value: b"x" }]).expect("writing never fails here");
+        }
+        let state = checkpoint(&mut *store, files, 1);
+        let mut restored = open(&backend, ALL, &STATES, vec![files.fetch(&state, &stored.path().join("restored"))]);
+        assert_eq!(rows(&mut *restored), rows(&mut *store), "round {round}");
+    }
+}
+
+/// Tables that become files, with keys that are gone and a checkpoint in between.
+#[test]
+fn tables_of_recent_values_become_files() {
+    let folder = tempfile::tempdir().expect("there is room");
+    // Room for some thousand values at a time.
+    let backend = RocksDbStateBackend::new(RocksDbConfig { memory_bytes: 512 << 10, ..RocksDbConfig::in_folder(folder.path()) });
+    let stored = tempfile::tempdir().expect("there is room");
+    let files = &mut Files::new(stored.path());
+    let (mut store, mut model) = (open(&backend, ALL, &STATES, vec![]), OrderedStore::default());
+    let mut checkpoints = Vec::new();
+    for round in 0_u32..60_000 {
+        let mixed = round.wrapping_mul(0x9E37_79B9);
+        let key = [key((mixed >> 30) as u16, 0, (mixed >> 8) as u8), (mixed >> 16).to_be_bytes()[2..].to_vec()].concat();
+        let value = round.to_string();
+        let write = if round % 5 == 4 { Write::Delete { key: &key } } else { Write::Put { key: &key, value: value.as_bytes() } };
+        store.apply(&[write]).expect("writing never fails here");
+        model.apply(&[write]).expect("writing never fails here");
+        if round % 25_000 == 24_999 {
+            let number = u64::from(round);
+            let snapshot = store.native_snapshot(CheckpointId(number)).expect("it never fails here").expect("it is incremental");
+            checkpoints.push((snapshot, rows(&mut model)));
+        }
+    }
+    assert_eq!(rows(&mut *store), rows(&mut model));
+    drop(store);
+    let (snapshot, expected) = checkpoints.pop().expect("two were made");
+    let state = snapshot.write(files).expect("there is room");
+    let mut restored = open(&backend, ALL, &STATES, vec![files.fetch(&state, &stored.path().join("restored"))]);
+    assert_eq!(rows(&mut *restored), expected);
 }

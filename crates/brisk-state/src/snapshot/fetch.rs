@@ -47,7 +47,8 @@ pub fn read_operator(
         Some(reader)
     };
     let operator = read_items(&**storage, &state.operator)?;
-    Ok(OperatorRestore { checkpoint, keyed, native, own_files: false, operator, finished: state.finished, watermark: state.watermark })
+    let (finished, watermark) = (state.finished, state.watermark);
+    Ok(OperatorRestore { checkpoint, keyed, native, operator, finished, watermark, ..OperatorRestore::default() })
 }
 
 fn fetch_native(storage: &dyn CheckpointStorage, handle: &NativeHandle, folder: &Path) -> Result<()> {

@@ -11,4 +11,5 @@ mod savepoints;
 #[cfg(test)]
 mod socket;
 #[cfg(test)]
+#[cfg(feature = "sql")]
 mod sql;

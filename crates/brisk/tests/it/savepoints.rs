@@ -100,3 +100,75 @@ fn a_drained_job_has_fired_all_its_windows() -> Result<()> {
     }
     Ok(())
 }
+
+/// Counts what it sees under one name, and keeps a list that all subtasks get under another; or nothing at all.
+#[derive(Clone)]
+struct Remembers {
+    knows: bool,
+    seen: u64,
+    tell: Sender<(u64, Vec<u32>)>,
+}
+
+impl MapFunction for Remembers {
+    type In = u64;
+    type Out = u64;
+
+    fn initialize_state(&mut self, state: &FunctionInitializationContext<'_>) -> Result<()> {
+        if self.knows {
+            self.seen = state.list_state::<u64>("seen")?.into_iter().sum();
+            let _ = self.tell.send((self.seen, state.union_list_state::<u32>("subtasks")?));
+        }
+        Ok(())
+    }
+
+    fn map(&mut self, value: u64) -> Result<u64> {
+        self.seen += 1;
+        Ok(value)
+    }
+
+    fn snapshot_state(&mut self, state: &mut FunctionSnapshotContext<'_>) -> Result<()> {
+        if self.knows {
+            state.put_list_state("seen", &[self.seen])?;
+            state.put_union_list_state("subtasks", &[state.runtime().task.subtask])?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs a job with a [`Remembers`] until its first record is through, and stops it. The savepoint, and what the function began with.
+fn remembered(knows: bool, parallelism: u32, from: Option<&str>, folder: &Path) -> Result<(String, Vec<(u64, Vec<u32>)>)> {
+    let env = environment(None, from)?;
+    let (tell, told) = channel();
+    let (passed, through) = channel();
+    env.set_parallelism(parallelism);
+    env.from_source(DataGeneratorSource::new(|n| n).per_second(1_000.0), WatermarkStrategy::no_watermarks(), "Numbers")
+        .uid("numbers")
+        .map_with(Remembers { knows, seen: 0, tell })
+        .uid("remembers")
+        .try_add_sink(move |value| Ok(passed.send(value)?));
+    let client = env.execute_async("remembers")?;
+    through.recv_timeout(PATIENCE)?;
+    let savepoint = stop(&*client, false, folder)?;
+    client.wait_for(PATIENCE).expect("a job that is stopped ends")?;
+    Ok((savepoint, told.try_iter().collect()))
+}
+
+#[test]
+fn operator_state_outlives_a_program_that_does_not_know_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (first, _) = remembered(true, 3, None, folder.path())?;
+    let (same, began) = remembered(true, 3, Some(&first), folder.path())?;
+    let seen: u64 = began.iter().map(|(seen, _)| seen).sum();
+    assert!(seen > 0, "{began:?}");
+    drop(same);
+    let (second, _) = remembered(false, 2, Some(&first), folder.path())?;
+    let (third, _) = remembered(false, 3, Some(&second), folder.path())?;
+    let (_, began) = remembered(true, 2, Some(&third), folder.path())?;
+    assert_eq!(began.iter().map(|(seen, _)| seen).sum::<u64>(), seen, "each item is there once: {began:?}");
+    for (_, subtasks) in began {
+        let mut subtasks = subtasks;
+        subtasks.sort_unstable();
+        assert_eq!(subtasks, [0, 1, 2], "every subtask gets the whole list, once");
+    }
+    Ok(())
+}

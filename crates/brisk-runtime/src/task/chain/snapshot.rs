@@ -44,6 +44,10 @@ impl Chain {
             ..OperatorSnapshot::default()
         };
         slot.operator.snapshot(&mut snapshot, &mut SnapshotContext { barrier, runtime: &slot.runtime }).context(|| slot.runtime.place())?;
+        if let Some(restored) = &slot.runtime.state.restored {
+            let unknown = restored.unknown_states(&snapshot.operator, slot.runtime.task.subtask);
+            snapshot.operator.extend(unknown);
+        }
         if let Some(taking) = self.taking.get_mut(&checkpoint) {
             taking.snapshots[at] = Some(snapshot);
             taking.sync += slot.runtime.world.mono().since(began);
