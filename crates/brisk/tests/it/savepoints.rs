@@ -135,8 +135,11 @@ impl MapFunction for Remembers {
     }
 }
 
+/// What each subtask has remembered.
+type Remembered = Vec<(u64, Vec<u32>)>;
+
 /// Runs a job with a [`Remembers`] until its first record is through, and stops it. The savepoint, and what the function began with.
-fn remembered(knows: bool, parallelism: u32, from: Option<&str>, folder: &Path) -> Result<(String, Vec<(u64, Vec<u32>)>)> {
+fn remembered(knows: bool, parallelism: u32, from: Option<&str>, folder: &Path) -> Result<(String, Remembered)> {
     let env = environment(None, from)?;
     let (tell, told) = channel();
     let (passed, through) = channel();
