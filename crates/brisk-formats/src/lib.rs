@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | text lines | [`TextLines`] | [`DisplayLines`] |
 //! | csv | [`Csv`] | [`Csv`] |
-//! | csv, for tables | [`CsvColumns`] | |
+//! | csv, JSON, Debezium's JSON and lines, for tables | [`TableFormat`] | [`RowEncoder`] |
 //!
 //! Files that end in `.gz` are decompressed while they are read ([`FileInput`]).
 
@@ -16,6 +16,7 @@ mod excerpt;
 mod format;
 mod input;
 mod lines;
+mod table;
 mod text;
 pub mod timestamp;
 
@@ -24,4 +25,5 @@ pub use excerpt::excerpt;
 pub use format::{FileRange, Position, ReadFormat, RecordReader, RecordWriter, WriteFormat};
 pub use input::{Compression, FileInput};
 pub use lines::{BLOCK_BYTES, LineSplitter, MAX_LINE_BYTES};
+pub use table::{CsvText, JsonText, RowEncoder, TableFormat, TableReader, TimeStyle};
 pub use text::{DisplayLines, TextLines};

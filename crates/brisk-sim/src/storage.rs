@@ -110,7 +110,7 @@ pub(crate) struct RocksDbInMemory;
 impl brisk_core::state::StateBackendFactory for RocksDbInMemory {
     fn create(&self, _config: &brisk_base::options::Configuration) -> Result<Arc<dyn brisk_core::state::StateBackend>> {
         use brisk_state::rocksdb::{RocksDbConfig, RocksDbPlace, RocksDbStateBackend};
-        let config = RocksDbConfig { place: RocksDbPlace::Memory, memory_bytes: 256 << 10, ..RocksDbConfig::in_folder("") };
+        let config = RocksDbConfig { place: RocksDbPlace::Memory, memory_bytes: 1 << 20, ..RocksDbConfig::in_folder("") };
         Ok(Arc::new(RocksDbStateBackend::new(config)))
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::catalog::{Catalog, Object, Table, View};
 use crate::cell::Cell;
-use crate::functions::Functions;
+use crate::functions::{Functions, PROCTIME};
 use crate::operators::collect::Collected;
 use crate::options::ROW_EXACT;
 use crate::physical::{Flow, GraphBuilder};
@@ -145,7 +145,12 @@ impl TableSession {
             Object::View(view) => (Arc::clone(self.planner().analyzed(&view.query, &view.text)?.schema().inner()), Vec::new(), None),
         };
         let row = |(index, field): (usize, &Arc<Field>)| {
-            let data_type = sql_type(field.data_type()) + if Mark::EventTime.is_on(field) { " *ROWTIME*" } else { "" };
+            let attribute = match (Mark::EventTime.is_on(field), Mark::ProcessingTime.is_on(field)) {
+                (true, _) => " *ROWTIME*",
+                (_, true) => " *PROCTIME*",
+                _ => "",
+            };
+            let data_type = sql_type(field.data_type()) + attribute;
             let computed = table.and_then(|table| table.computed[index].as_ref()).map(|expression| format!("AS {expression}"));
             let watermark = table.and_then(|table| table.watermark.as_ref()).filter(|(column, _)| column == field.name());
             let watermark = watermark.map(|(_, expression)| expression.to_string());
@@ -201,8 +206,8 @@ impl TableSession {
             let field = match &column.kind {
                 ColumnKind::Physical { .. } => physical.field_with_name(name).map_err(|error| Error::bug(error.to_string()))?.clone(),
                 ColumnKind::Computed(expression) => {
-                    let data_type = self.type_of(expression, &physical, text)?;
-                    Field::new(name, data_type, true)
+                    let field = Field::new(name, self.type_of(expression, &physical, text)?, true);
+                    if is_processing_time(expression) { Mark::ProcessingTime.on(field) } else { field }
                 }
             };
             computed.push(match &column.kind {
@@ -322,6 +327,15 @@ fn shown_graph(graph: &StreamGraph) -> String {
         format!("{}: {}{from}", node.id.0, node.description.as_ref().unwrap_or(&node.name))
     };
     graph.nodes.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a computed column is `PROCTIME()`.
+fn is_processing_time(expression: &datafusion_sql::sqlparser::ast::Expr) -> bool {
+    match expression {
+        datafusion_sql::sqlparser::ast::Expr::Function(function) => function.name.to_string().eq_ignore_ascii_case(PROCTIME),
+        datafusion_sql::sqlparser::ast::Expr::Nested(inner) => is_processing_time(inner),
+        _ => false,
+    }
 }
 
 /// Whether Flink stores values of one type in columns of another without being asked to.

@@ -12,6 +12,7 @@ mod local_cluster;
 mod proof;
 mod record;
 mod sql;
+mod sql_recovery;
 mod state;
 
 use crate::args::Args;

@@ -4,6 +4,7 @@
 
 use super::Point;
 use super::proof::Proof;
+use super::sql_recovery::Interrupted;
 use crate::process::{Output, Program};
 use crate::{repo, test};
 use anyhow::{Context, Result, bail, ensure};
@@ -25,17 +26,56 @@ pub(super) const POINTS: &[Point] = &[
         id: "1.1",
         claim: "each Nexmark query gives exactly what Flink gives, at parallelism 1, 2 and 4, on the backend hashmap",
         short: false,
-        proof: |proof| nexmark(proof, &[1, 2, 4]),
+        proof: |proof| nexmark(proof, &[1, 2, 4].map(|parallelism| Way::Through { parallelism, backend: "hashmap" })),
     },
     Point {
         id: "1.2",
+        claim: "and on the backend rocksdb",
+        short: false,
+        proof: |proof| nexmark(proof, &[1, 2, 4].map(|parallelism| Way::Through { parallelism, backend: "rocksdb" })),
+    },
+    Point {
+        id: "1.3",
+        claim: "and when it is killed after a checkpoint and goes on at another parallelism, its results in files, on both backends",
+        short: false,
+        proof: |proof| nexmark(proof, &[Way::Interrupted([2, 4], "hashmap"), Way::Interrupted([4, 1], "rocksdb")]),
+    },
+    Point { id: "1.4", claim: "q12's windows of processing time count each bid once", short: false, proof: processing_time },
+    Point {
+        id: "1.5",
         claim: "the generated stream is the specified one, bit for bit, and errors of statements point at their place",
         short: true,
         proof: |proof| proof.tests(&["events_are_those_of_the_specification", "errors_point_at_their_place", "sql::"]),
     },
 ];
 
-fn nexmark(proof: &mut Proof, parallelisms: &[u32]) -> Result<String> {
+/// How a query is run.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// From its beginning to its end.
+    Through { parallelism: u32, backend: &'static str },
+    /// Killed in the middle; the parallelism before and after.
+    Interrupted([u32; 2], &'static str),
+}
+
+/// q12 over bids that are through long before another input ends, so that the clock passes the end of their last window.
+fn processing_time(proof: &mut Proof) -> Result<String> {
+    let brisk = binary(proof)?;
+    let statements = "
+        CREATE TABLE bid (bidder BIGINT) WITH ('connector' = 'nexmark', 'events' = '200000');
+        CREATE TABLE slow (id BIGINT) WITH ('connector' = 'nexmark', 'table' = 'person', 'events' = '1600', 'rows-per-second' = '40');
+        CREATE VIEW timed AS
+          SELECT bidder, PROCTIME() AS pt FROM (SELECT bidder FROM bid UNION ALL SELECT id FROM slow WHERE id < 0);
+        CREATE VIEW counted AS
+          SELECT bidder, COUNT(*) AS num, window_start AS ws, window_end AS we
+          FROM TABLE(TUMBLE(TABLE timed, DESCRIPTOR(pt), INTERVAL '1' SECOND)) GROUP BY bidder, window_start, window_end;
+        SELECT SUM(num) FROM counted";
+    let given = output(&brisk, &["sql", "-o", "csv", "-D", "parallelism.default=2", "-e", statements])?;
+    ensure!(given.lines().nth(1) == Some("184000"), "the windows have {given} instead of 184000 bids");
+    Ok("184000 bids".to_owned())
+}
+
+fn nexmark(proof: &mut Proof, ways: &[Way]) -> Result<String> {
     let folder = repo::root().join("../shared/nexmark");
     let folder = [folder, repo::root().join("../../shared/nexmark")].into_iter().find(|folder| folder.is_dir());
     let folder = folder.context("there is no ../shared/nexmark with input, queries and expected results")?;
@@ -47,17 +87,17 @@ fn nexmark(proof: &mut Proof, parallelisms: &[u32]) -> Result<String> {
     let expected: Value = serde_json::from_str(&repo::read(&folder.join("expected/summary.json"))?)?;
     let mut failed = Vec::new();
     for query in QUERIES {
-        for parallelism in parallelisms {
-            let run = Run { folder: &folder, work: &work, brisk: &brisk, query, parallelism: *parallelism };
-            if let Err(error) = run.compare(&expected[query]) {
-                failed.push(format!("{query} at {parallelism}: {error:#}"));
+        for way in ways {
+            let run = Run { folder: &folder, work: &work, brisk: &brisk, query };
+            if let Err(error) = run.results(*way).and_then(|given| run.compare(&given, &expected[query])) {
+                failed.push(format!("{query} {way:?}: {error:#}"));
             }
         }
     }
     if failed.is_empty() {
-        return Ok(format!("{} queries, {} runs", QUERIES.len(), QUERIES.len() * parallelisms.len()));
+        return Ok(format!("{} queries, {} runs", QUERIES.len(), QUERIES.len() * ways.len()));
     }
-    bail!("{} of {} runs do not: {}", failed.len(), QUERIES.len() * parallelisms.len(), failed.join("; "))
+    bail!("{} of {} runs do not: {}", failed.len(), QUERIES.len() * ways.len(), failed.join("; "))
 }
 
 /// The program as the tests have built it: results do not depend on the profile.
@@ -74,21 +114,46 @@ fn output(program: &Path, arguments: &[&str]) -> Result<String> {
     Ok(done.stdout)
 }
 
-/// One query at one parallelism.
+/// One query.
 struct Run<'a> {
     folder: &'a Path,
     work: &'a Path,
     brisk: &'a Path,
     query: &'a str,
-    parallelism: u32,
 }
 
 impl Run<'_> {
-    fn compare(&self, expected: &Value) -> Result<()> {
+    /// The query's table, as csv.
+    fn results(&self, way: Way) -> Result<String> {
         let file = self.work.join(format!("{}.sql", self.query));
-        fs::write(&file, self.statements()?)?;
-        let (parallelism, file) = (format!("parallelism.default={}", self.parallelism), file.display().to_string());
-        let given = output(self.brisk, &["sql", "-o", "csv", "-D", &parallelism, "-f", &file])?;
+        let path = file.display().to_string();
+        match way {
+            Way::Through { parallelism, backend } => {
+                fs::write(&file, self.statements()?)?;
+                let (parallelism, backend) = (format!("parallelism.default={parallelism}"), format!("state.backend.type={backend}"));
+                output(self.brisk, &["sql", "-o", "csv", "-D", &parallelism, "-D", &backend, "-f", &path])
+            }
+            Way::Interrupted(parallelisms, backend) => {
+                let folder = self.work.join(format!("{}-interrupted", self.query));
+                if folder.exists() {
+                    fs::remove_dir_all(&folder)?;
+                }
+                let (sink, rows) = (format!("CREATE TABLE out_{}", self.query), folder.join("rows"));
+                let text = self.text()?;
+                let (tables, insertion) = text.split_once(&sink).context("there is no sink")?;
+                let sink = format!("{sink}{insertion}").replace(
+                    "'connector' = 'changes', 'path' = '${out}'",
+                    &format!("'connector' = 'filesystem', 'format' = 'debezium-json', 'path' = '{}'", rows.display()),
+                );
+                fs::write(&file, format!("{tables}{sink}"))?;
+                Interrupted { brisk: self.brisk, checkpoints: folder.join("checkpoints"), file, backend }.run(parallelisms)?;
+                let sink = sink.split_once(");\n").context("the sink does not end")?.0;
+                output(self.brisk, &["sql", "-o", "csv", "-e", &format!("{sink}); SELECT * FROM out_{}", self.query)])
+            }
+        }
+    }
+
+    fn compare(&self, given: &str, expected: &Value) -> Result<()> {
         let mut rows = given.lines().skip(1).map(plain_row).collect::<Result<Vec<_>>>()?;
         rows.sort_unstable();
         let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
@@ -101,19 +166,23 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Tables and query, with our connectors; the query alone, without its INSERT.
-    fn statements(&self) -> Result<String> {
+    /// Tables and query, with our connectors.
+    fn text(&self) -> Result<String> {
         let text = repo::read(&self.folder.join("sql").join(format!("{}.sql", self.query)))?;
-        let sink = format!("CREATE TABLE out_{}", self.query);
-        let insert = format!("INSERT INTO out_{}", self.query);
-        let tables = text.split(&sink).next().unwrap_or_default();
         // q14's function comes with the binary.
-        let tables: String = tables.split_inclusive(";\n").filter(|statement| !statement.contains("CREATE FUNCTION")).collect();
+        let text: String = text.split_inclusive(";\n").filter(|statement| !statement.contains("CREATE FUNCTION")).collect();
         let side = format!("'filesystem', 'format' = 'csv', 'lookup.cache' = 'FULL', 'path' = '{}'", self.work.join("side.csv").display());
-        let tables = tables
+        Ok(text
             .replace("'side-csv', 'path' = '${side}'", &side)
             .replace("${data}", &self.folder.join("input").display().to_string())
-            .replace(".csv', 'format'", ".csv.gz', 'format'");
+            .replace(".csv', 'format'", ".csv.gz', 'format'"))
+    }
+
+    /// Tables and the query alone, without its INSERT.
+    fn statements(&self) -> Result<String> {
+        let text = self.text()?;
+        let (sink, insert) = (format!("CREATE TABLE out_{}", self.query), format!("INSERT INTO out_{}", self.query));
+        let tables = text.split(&sink).next().unwrap_or_default();
         let query = text.split_once(&insert).context("there is no INSERT")?.1;
         Ok(format!("{tables}{query}"))
     }

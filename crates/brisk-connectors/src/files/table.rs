@@ -1,70 +1,108 @@
 //! Tables with `'connector' = 'filesystem'`.
 
 use super::listing::list;
+use super::sink::{FilesTableSink, RollingPolicy};
 use crate::columns::{ColumnReader, ColumnSource, Read};
 use arrow_schema::SchemaRef;
-use brisk_base::{Error, Result};
+use brisk_base::options::{MemorySize, OptionValue};
+use brisk_base::time::seconds;
+use brisk_base::{Error, Millis, Result};
 use brisk_core::batch::Columns;
 use brisk_core::operator::{OperatorSpec, RuntimeContext};
 use brisk_core::source::SourceSplit;
-use brisk_core::table::{LookupTable, TableConnector, TableDeclaration, TableSourceOperator};
+use brisk_core::table::{LookupTable, TableConnector, TableDeclaration, TableOptions, TableSinkOperator, TableSourceOperator};
 use brisk_core::types::Record;
-use brisk_formats::{CsvColumns, CsvColumnsReader, FileInput, Position};
+use brisk_formats::{FileInput, Position, TableFormat, TableReader};
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Serves tables that lie in files: `path` is a file, a folder or a pattern, `format` is `csv`. Files that end in `.gz` are decompressed.
+/// Serves tables that lie in files: `path` is a file, a folder or a pattern to be read, or a folder to be written. `format` is `csv`, `json`,
+/// `debezium-json` or `raw`, whose options begin with its name. Files that end in `.gz` are decompressed.
 ///
-/// The options of the format: `csv.field-delimiter`, `csv.quote-character`, `csv.null-literal`, `csv.allow-comments`,
-/// `csv.ignore-parse-errors`. There is no header, as in Flink. With `'lookup.cache' = 'FULL'` the table can be looked up.
+/// Reading: with `'lookup.cache' = 'FULL'` the table can be looked up. Writing: part files, which appear when the checkpoint behind them is
+/// complete, or at the end where there are no checkpoints; `sink.rolling-policy.file-size`, `sink.rolling-policy.rollover-interval` and
+/// `sink.rolling-policy.inactivity-interval` say when one is closed, `sink.parallelism` how many subtasks write.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FilesTable;
 
 /// How a table is looked up: all of it is read at the start.
 const FULL: &str = "FULL";
 
-/// What the options say: where the files are, their format, and whether the table may be looked up.
-fn settings(table: &TableDeclaration) -> Result<(PathBuf, CsvColumns, bool)> {
-    let options = table.options();
-    let path: PathBuf = options.required("path", "a file, a folder or a pattern")?;
-    if options.one_of("format", &["csv"])?.is_none() {
-        return Err(table.error("option 'format' is missing; expected one of: csv"));
-    }
-    let format = CsvColumns {
-        delimiter: options.byte("csv.field-delimiter")?.unwrap_or(b','),
-        quote: options.byte("csv.quote-character")?.unwrap_or(b'"'),
-        null_literal: options.get("csv.null-literal", "a text")?,
-        allow_comments: options.get("csv.allow-comments", "true or false")?.unwrap_or(false),
-        ignore_errors: options.get("csv.ignore-parse-errors", "true or false")?.unwrap_or(false),
+/// What the options say.
+struct Settings {
+    /// Where the files are.
+    path: PathBuf,
+    format: TableFormat,
+    /// Whether the table may be looked up.
+    cached: bool,
+    /// When a part that is written is closed.
+    rolling: RollingPolicy,
+    /// How many subtasks write.
+    writers: Option<u32>,
+}
+
+/// As Flink's table sink: parts are closed at 128 MiB, and half an hour after their beginning or the last row.
+fn rolling(options: &TableOptions<'_>) -> Result<RollingPolicy> {
+    let size: Option<String> = options.get("sink.rolling-policy.file-size", "a size such as '128 mb'")?;
+    let size = match size.as_deref().map(MemorySize::parse) {
+        None => MemorySize(128 << 20),
+        Some(Some(size)) => size,
+        Some(None) => return options.wrong("sink.rolling-policy.file-size", "a size such as '128 mb'"),
     };
+    let span = |key: &str| -> Result<Millis> { Ok(options.duration(key)?.unwrap_or(seconds(30 * 60))) };
+    let (age, inactivity) = (span("sink.rolling-policy.rollover-interval")?, span("sink.rolling-policy.inactivity-interval")?);
+    Ok(RollingPolicy::never().max_bytes(size.0.max(1)).max_age(age).max_inactivity(inactivity))
+}
+
+fn settings(table: &TableDeclaration) -> Result<Settings> {
+    let options = table.options();
+    let path = options.required("path", "a file, a folder or a pattern")?;
+    let format = TableFormat::of(table, &options)?;
     let cached = options.one_of("lookup.cache", &[FULL])?.is_some();
+    let rolling = rolling(&options)?;
+    let writers = options.get::<NonZeroU32>("sink.parallelism", "a number above 0")?.map(NonZeroU32::get);
     options.finish()?;
-    Ok((path, format, cached))
+    Ok(Settings { path, format, cached, rolling, writers })
 }
 
 impl TableConnector for FilesTable {
     fn source(&self, table: &TableDeclaration) -> Result<TableSourceOperator> {
-        let (path, format, _) = settings(table)?;
+        let Settings { path, format, .. } = settings(table)?;
         let schema = table.schema.clone();
+        let gives_changes = format.has_changes();
         let splits = move || files(&path);
         let reader = move |_: &RuntimeContext| Ok(FilesReader::new(format.clone(), schema.clone()));
-        Ok(TableSourceOperator { operator: OperatorSpec::Factory(ColumnSource::factory(splits, reader)), bounded: true, parallelism: None })
+        let operator = OperatorSpec::Factory(ColumnSource::factory(splits, reader));
+        Ok(TableSourceOperator { operator, bounded: true, gives_changes, parallelism: None })
     }
 
     fn lookup(&self, table: &TableDeclaration) -> Result<Arc<dyn LookupTable>> {
-        let (path, format, cached) = settings(table)?;
+        let Settings { path, format, cached, .. } = settings(table)?;
         if !cached {
             return Err(table.error("option 'lookup.cache' is missing: files can be looked up with FULL alone"));
         }
+        if format.has_changes() {
+            return Err(table.error("option 'format' is one of changes, which cannot be looked up"));
+        }
         Ok(Arc::new(CachedFiles { path, format, schema: table.schema.clone() }))
+    }
+
+    fn sink(&self, table: &TableDeclaration) -> Result<TableSinkOperator> {
+        let Settings { path, format, rolling, writers, .. } = settings(table)?;
+        let takes_changes = format.has_changes();
+        // A format that cannot hold the columns is refused now.
+        format.encoder(&table.schema).map_err(|error| table.error(error))?;
+        let sink = FilesTableSink { path, format, schema: table.schema.clone(), rolling };
+        Ok(TableSinkOperator { operator: OperatorSpec::Factory(Arc::new(sink)), takes_changes, parallelism: writers })
     }
 }
 
 /// Files that are read into memory.
 struct CachedFiles {
     path: PathBuf,
-    format: CsvColumns,
+    format: TableFormat,
     schema: SchemaRef,
 }
 
@@ -73,8 +111,8 @@ impl LookupTable for CachedFiles {
         let mut batches = Vec::new();
         for file in files(&self.path)? {
             let mut reader = self.format.open(&FileInput::new(&file.path), &self.schema, None)?;
-            while let Some((columns, rows)) = reader.read(Columns::MAX_ROWS)? {
-                batches.push(Columns { columns, rows, ..Columns::default() });
+            while let Some(batch) = reader.read(Columns::MAX_ROWS)? {
+                batches.push(batch);
             }
         }
         Ok(batches)
@@ -108,16 +146,16 @@ impl SourceSplit for TableFile {
 }
 
 struct FilesReader {
-    format: CsvColumns,
+    format: TableFormat,
     schema: SchemaRef,
     /// The file being read.
-    current: Option<(TableFile, CsvColumnsReader)>,
+    current: Option<(TableFile, TableReader)>,
     /// Files that come after it.
     waiting: VecDeque<TableFile>,
 }
 
 impl FilesReader {
-    const fn new(format: CsvColumns, schema: SchemaRef) -> Self {
+    const fn new(format: TableFormat, schema: SchemaRef) -> Self {
         Self { format, schema, current: None, waiting: VecDeque::new() }
     }
 }
@@ -139,8 +177,8 @@ impl ColumnReader for FilesReader {
                 self.current = Some((file, reader));
             }
             let Some((_, reader)) = &mut self.current else { continue };
-            if let Some((columns, rows)) = reader.read(Columns::MAX_ROWS)? {
-                return Ok(Read::Batch(Columns { columns, rows, ..Columns::default() }));
+            if let Some(batch) = reader.read(Columns::MAX_ROWS)? {
+                return Ok(Read::Batch(batch));
             }
             self.current = None;
         }

@@ -29,7 +29,7 @@ impl TableConnector for NexmarkTable {
         let (first, end) = (config.first, config.end);
         let splits = move || Ok(splits(first, end));
         let source = ColumnSource::factory(splits, move |_| Ok(NexmarkReader::new(config.clone())));
-        Ok(TableSourceOperator { operator: OperatorSpec::Factory(source), bounded, parallelism: None })
+        Ok(TableSourceOperator { operator: OperatorSpec::Factory(source), bounded, gives_changes: false, parallelism: None })
     }
 }
 

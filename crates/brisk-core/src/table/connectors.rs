@@ -38,6 +38,8 @@ pub struct TableSourceOperator {
     pub operator: OperatorSpec,
     /// Whether it ends by itself.
     pub bounded: bool,
+    /// Whether it gives updates and deletes, or inserts alone.
+    pub gives_changes: bool,
     /// Number of subtasks, where the connector has a say.
     pub parallelism: Option<u32>,
 }

@@ -96,6 +96,15 @@ impl<'a> TableOptions<'a> {
         number.checked_mul(unit).map(|span| Some(Millis(span))).ok_or_else(wrong)
     }
 
+    /// The error of an option whose value is none of its kind.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn wrong<T>(&self, key: &str, expected: &str) -> Result<T> {
+        let text = self.text(key).unwrap_or_default();
+        Err(self.error(format!("option '{key}' is '{text}'; expected {expected}")))
+    }
+
     /// Refuses options that nobody has asked for.
     ///
     /// # Errors

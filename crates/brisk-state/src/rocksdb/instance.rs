@@ -17,12 +17,12 @@ pub(super) type Db = DBWithThreadMode<SingleThreaded>;
 
 /// Files are closed again beyond this.
 const MOST_OPEN_FILES: i32 = 512;
-/// Largest write buffer of one column family; the shared budget flushes them earlier.
-const WRITE_BUFFER_BYTES: usize = 64 * 1024 * 1024;
 /// Below this, writing the write buffers out costs less than dropping them.
 const LARGE_WRITE_BUFFERS: usize = 4 * 1024 * 1024;
 /// Bits per key of the filters that tell which files cannot have a key.
 const FILTER_BITS: f64 = 10.0;
+/// Pieces of memory that a write buffer consists of.
+const ARENAS: usize = 32;
 /// Part of a write buffer that a filter of its keys takes.
 const BUFFER_FILTER_RATIO: f64 = 0.1;
 
@@ -120,8 +120,6 @@ fn database_options(memory: &SharedMemory, env: Option<&Env>) -> Options {
     options.create_missing_column_families(true);
     options.set_write_buffer_manager(&memory.write_buffers);
     options.set_max_open_files(MOST_OPEN_FILES);
-    // All column families are flushed at the same point, since there is no log to even them out.
-    options.set_atomic_flush(true);
     options.set_max_background_jobs(2);
     options.set_log_level(LogLevel::Warn);
     options.set_keep_log_file_num(1);
@@ -143,7 +141,8 @@ pub(super) fn family_options(memory: &SharedMemory, env: Option<&Env>) -> Option
     }
     options.set_block_based_table_factory(&blocks);
     options.set_prefix_extractor(SliceTransform::create_fixed_prefix(super::families::GROUP));
-    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    options.set_write_buffer_size(memory.write_buffer_bytes);
+    options.set_arena_block_size(memory.write_buffer_bytes / ARENAS);
     // A read looks into all write buffers first, and most keys are in none of them.
     options.set_memtable_whole_key_filtering(true);
     options.set_memtable_prefix_bloom_ratio(BUFFER_FILTER_RATIO);

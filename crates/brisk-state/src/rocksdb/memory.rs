@@ -10,11 +10,18 @@ const RECENT_SHARE: f64 = 0.75;
 /// Part of it that RocksDB's own write buffers may take; these are charged to the block cache.
 const BUFFER_SHARE: f64 = 0.5;
 
+/// Full write buffers that the budget has room for.
+const BUFFERS: usize = 16;
+const SMALLEST_BUFFER: usize = 64 * 1024;
+const LARGEST_BUFFER: usize = 64 * 1024 * 1024;
+
 /// One block cache, one budget of write buffers that is charged to it, and one of recent values.
 #[derive(Clone)]
 pub(super) struct SharedMemory {
     pub(super) cache: Cache,
     pub(super) write_buffers: WriteBufferManager,
+    /// Bytes of the largest write buffer of one column family; the shared budget flushes them earlier.
+    pub(super) write_buffer_bytes: usize,
     pub(super) recent: Arc<RecentBudget>,
 }
 
@@ -25,8 +32,10 @@ impl SharedMemory {
         let cache = Cache::new_lru_cache(config.memory_bytes.saturating_sub(recent));
         // Writers are never stalled by the budget: that would stop a task for others' writes.
         let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(part(BUFFER_SHARE), false, cache.clone());
+        // An empty buffer takes a tenth of its size for its filter already: many of them must not exhaust the budget.
+        let write_buffer_bytes = (part(BUFFER_SHARE) / BUFFERS).clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
         let recent = RecentBudget { limit: recent, used: AtomicUsize::new(0), stores: AtomicUsize::new(0) };
-        Self { cache, write_buffers, recent: Arc::new(recent) }
+        Self { cache, write_buffers, write_buffer_bytes, recent: Arc::new(recent) }
     }
 }
 

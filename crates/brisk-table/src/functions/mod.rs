@@ -16,6 +16,7 @@ mod window;
 pub(crate) use aggregate::AggregateKind;
 pub use argument::Argument;
 pub use registry::Functions;
+pub(crate) use temporal::PROCTIME;
 pub(crate) use window::ROW_NUMBER;
 
 use arrow_array::ArrayRef;

@@ -236,7 +236,7 @@ impl ScalarFunction for DateFormat {
 }
 
 /// Name of the function that makes processing-time attributes.
-pub(super) const PROCTIME: &str = "proctime";
+pub(crate) const PROCTIME: &str = "proctime";
 
 /// `PROCTIME()`: the time of the machine when a row is processed.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ pub mod rank;
 pub mod row;
 pub(crate) mod watermark_assigner;
 pub mod window_aggregate;
-pub(crate) mod window_table;
+pub mod window_table;
 
 use brisk_base::Result;
 use brisk_core::operator::OperatorSpec;

@@ -1,12 +1,14 @@
 //! Aggregations: of groups, and of groups within windows.
 
 use super::expression::{column_index, named, type_of};
+use super::window::{clock_windows, looks_at_windows};
 use super::{Flow, GraphBuilder, unsupported};
 use crate::functions::AggregateKind;
 use crate::operators::group_aggregate::{Aggregate, AggregateCall, GroupAggregate, GroupAggregateConfig, GroupKey};
 use crate::operators::row::ValueType;
 use crate::operators::window_aggregate::{WindowAggregate, WindowAggregateConfig};
-use crate::planner::{Mark, WindowKind};
+use crate::operators::window_table::WindowKind;
+use crate::planner::Mark;
 use arrow_schema::{DataType, Field};
 use brisk_base::{Error, Result};
 use datafusion_common::DFSchema;
@@ -44,11 +46,17 @@ impl Arguments<'_> {
 
 impl GraphBuilder<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &datafusion_expr::logical_plan::Aggregate) -> Result<Flow> {
+        let clock = self.clock_windows(aggregate);
+        self.windows_by_aggregation = clock.is_some();
         let input = self.relation(&aggregate.input)?;
         if let Some(grouping @ Expr::GroupingSet(_)) = aggregate.group_expr.first() {
             return Err(unsupported(&format!("{grouping}")));
         }
-        let window = self.window_columns(aggregate, &input.schema);
+        let window = match clock {
+            Some((columns, _)) => Some(columns),
+            None => window_columns(aggregate, &input.schema, [Mark::WindowStart, Mark::WindowEnd]),
+        };
+        let clock = clock.map(|(_, kind)| kind);
         let group: Vec<Expr> = aggregate.group_expr.clone();
         let mut arguments = Arguments { schema: &input.schema, expressions: group.clone() };
         let calls = aggregate.aggr_expr.iter().map(|expr| call(expr, &mut arguments, input.changes)).collect::<Result<Vec<_>>>()?;
@@ -68,7 +76,7 @@ impl GraphBuilder<'_> {
         let schema = named(fields)?;
         let prepared = self.calc(&input, None, &expressions, &schema)?;
         match window {
-            Some(window) => self.window_aggregate(aggregate, &prepared, &keys, window, calls),
+            Some(window) => self.window_aggregate(aggregate, &prepared, &keys, (window, clock), calls),
             None => self.group_aggregate(aggregate, &prepared, &keys, calls),
         }
     }
@@ -100,7 +108,7 @@ impl GraphBuilder<'_> {
         aggregate: &datafusion_expr::logical_plan::Aggregate,
         input: &Flow,
         keys: &[u32],
-        (start, end): (usize, usize),
+        ((start, end), clock): ((usize, usize), Option<WindowKind>),
         calls: Vec<AggregateCall>,
     ) -> Result<Flow> {
         if input.changes {
@@ -108,14 +116,25 @@ impl GraphBuilder<'_> {
         }
         let columns: Vec<usize> = keys.iter().map(|key| *key as usize).collect();
         let key_types = columns.iter().map(|column| ValueType::of(input.schema.field(*column).data_type())).collect::<Result<_>>()?;
-        let merge = session_below(&aggregate.input);
+        let merge = match clock {
+            Some(kind) => matches!(kind, WindowKind::Session { .. }),
+            None => session_below(&aggregate.input),
+        };
         if merge && calls.iter().any(AggregateCall::keeps_values) {
             return Err(unsupported("DISTINCT in a session window"));
         }
         let mut results: Vec<_> = vec![ValueType::Timestamp { utc: false }; 2];
         results.extend(calls.iter().map(|call| call.result));
-        let config =
-            WindowAggregateConfig { key_columns: keys.to_vec(), key_types, start: start as u32, end: end as u32, merge, aggregates: calls };
+        let (start_column, end_column) = (start as u32, end as u32);
+        let config = WindowAggregateConfig {
+            key_columns: keys.to_vec(),
+            key_types,
+            start: start_column,
+            end: end_column,
+            clock,
+            merge,
+            aggregates: calls,
+        };
         let node = self.add_keyed("WindowAggregate", &[(input, columns.clone())], WindowAggregate::new(config));
         self.graph.node_mut(node).description = Some(format!("Window{}", LogicalPlan::Aggregate(aggregate.clone()).display()));
         let output = Flow { node, schema: named(given_fields(&input.schema, &columns, &results))?, changes: false };
@@ -139,13 +158,23 @@ impl GraphBuilder<'_> {
         self.calc(output, None, &columns, &aggregate.schema)
     }
 
-    /// Which of the groups are start and end of a window, if both are there.
-    fn window_columns(&self, aggregate: &datafusion_expr::logical_plan::Aggregate, input: &DFSchema) -> Option<(usize, usize)> {
-        let marked = |mark: Mark| {
-            aggregate.group_expr.iter().position(|expr| column_index(expr, input).is_some_and(|column| mark.is_on(input.field(column))))
-        };
-        Some((marked(Mark::WindowStart)?, marked(Mark::WindowEnd)?))
+    /// The windows that the clock makes of an aggregation's rows, and which groups are their start and end.
+    fn clock_windows(&self, aggregate: &datafusion_expr::logical_plan::Aggregate) -> Option<((usize, usize), WindowKind)> {
+        let kind = clock_windows(&aggregate.input)?;
+        let schema = aggregate.input.schema();
+        let (start, end) = window_columns(aggregate, schema, [Mark::ClockWindowStart, Mark::ClockWindowEnd])?;
+        let groups = aggregate.group_expr.iter().enumerate().filter(|(index, _)| *index != start && *index != end);
+        let mut others = groups.map(|(_, expr)| expr).chain(&aggregate.aggr_expr);
+        others.all(|expr| !looks_at_windows(expr, schema)).then_some(((start, end), kind))
     }
+}
+
+/// Which of the groups are start and end of a window, if both are there.
+fn window_columns(aggregate: &datafusion_expr::logical_plan::Aggregate, input: &DFSchema, marks: [Mark; 2]) -> Option<(usize, usize)> {
+    let marked = |mark: Mark| {
+        aggregate.group_expr.iter().position(|expr| column_index(expr, input).is_some_and(|column| mark.is_on(input.field(column))))
+    };
+    Some((marked(marks[0])?, marked(marks[1])?))
 }
 
 /// Columns that an operator gives: keys, then results.

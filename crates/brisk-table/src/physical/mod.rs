@@ -47,12 +47,14 @@ pub(crate) struct GraphBuilder<'a> {
     scans: BTreeMap<String, Flow>,
     /// Whether all sources end.
     pub(crate) bounded: bool,
+    /// Whether the next window function leaves it to the aggregation behind it to find windows by the clock.
+    windows_by_aggregation: bool,
 }
 
 impl<'a> GraphBuilder<'a> {
     pub(crate) fn new(name: String, planner: &'a Planner<'a>, connectors: &'a TableConnectors, row_exact: bool) -> Self {
         let graph = StreamGraph { name, ..StreamGraph::default() };
-        Self { planner, connectors, row_exact, graph, scans: BTreeMap::new(), bounded: true }
+        Self { planner, connectors, row_exact, graph, scans: BTreeMap::new(), bounded: true, windows_by_aggregation: false }
     }
 
     /// Ends a relation in the sink of a table, whose columns it has.

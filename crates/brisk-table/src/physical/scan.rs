@@ -23,7 +23,7 @@ impl GraphBuilder<'_> {
         self.name_uid(node);
         self.graph.node_mut(node).event_time = true;
         self.graph.node_mut(node).parallelism = source.parallelism;
-        let physical_columns = Flow { node, schema: schema_of(&table.declaration.schema)?, changes: false };
+        let physical_columns = Flow { node, schema: schema_of(&table.declaration.schema)?, changes: source.gives_changes };
         let computed = self.computed(table, physical_columns)?;
         let scanned = self.watermarks(table, computed)?;
         self.scans.insert(name.clone(), scanned.clone());

@@ -2,10 +2,12 @@
 
 use super::expression::column_index;
 use super::{Flow, GraphBuilder};
-use crate::operators::window_table::WindowTableOperator;
-use crate::planner::WindowTable;
+use crate::operators::window_table::{Times, WindowKind, WindowTableOperator};
+use crate::planner::{Mark, WindowTable};
 use brisk_base::{Error, Result};
+use datafusion_common::DFSchema;
 use datafusion_expr::logical_plan::Extension;
+use datafusion_expr::{Expr, LogicalPlan};
 use std::sync::Arc;
 
 /// The node of a window function, if it is one.
@@ -13,14 +15,42 @@ pub(super) fn as_window_table(extension: &Extension) -> Option<&WindowTable> {
     extension.node.as_any().downcast_ref()
 }
 
+/// The windows of processing time that an aggregation of this input can find by itself: nothing in between looks at them.
+pub(super) fn clock_windows(plan: &LogicalPlan) -> Option<WindowKind> {
+    match plan {
+        LogicalPlan::Extension(extension) => as_window_table(extension).filter(|window| window.by_clock).map(|window| window.kind),
+        LogicalPlan::SubqueryAlias(alias) => clock_windows(&alias.input),
+        LogicalPlan::Projection(projection) => {
+            let schema = projection.input.schema();
+            let plain = |expr: &Expr| column_index(expr, schema).is_some() || !looks_at_windows(expr, schema);
+            clock_windows(&projection.input).filter(|_| projection.expr.iter().all(plain))
+        }
+        LogicalPlan::Filter(filter) => clock_windows(&filter.input).filter(|_| !looks_at_windows(&filter.predicate, filter.input.schema())),
+        _ => None,
+    }
+}
+
+/// Whether an expression reads a column that the clock makes.
+pub(super) fn looks_at_windows(expr: &Expr, schema: &DFSchema) -> bool {
+    let marks = [Mark::ClockWindowStart, Mark::ClockWindowEnd, Mark::ProcessingTime];
+    let made = |index: usize| marks.iter().any(|mark| mark.is_on(schema.field(index)));
+    expr.column_refs().into_iter().any(|column| schema.maybe_index_of_column(column).is_none_or(made))
+}
+
 impl GraphBuilder<'_> {
     pub(super) fn window_table(&mut self, extension: &Extension) -> Result<Flow> {
         let Some(window) = as_window_table(extension) else {
             return Err(super::unsupported(extension.node.name()));
         };
+        let left = std::mem::take(&mut self.windows_by_aggregation);
         let input = self.relation(&window.input)?;
         let time = column_index(&window.time, &input.schema).ok_or_else(|| Error::bug("the time of a window is no column"))?;
-        let node = self.add("WindowTableFunction", &input, WindowTableOperator { time, kind: window.kind });
+        let times = match window.by_clock {
+            true if left => Times::Later,
+            true => Times::Clock,
+            false => Times::Column(time),
+        };
+        let node = self.add("WindowTableFunction", &input, WindowTableOperator { times, kind: window.kind });
         self.graph.node_mut(node).description = Some(format!("WindowTableFunction({})", window.kind));
         let schema = Arc::clone(datafusion_expr::UserDefinedLogicalNodeCore::schema(window));
         Ok(Flow { node, schema, changes: input.changes })

@@ -16,6 +16,10 @@ pub(crate) enum Mark {
     WindowStart,
     /// End of a window: rows are complete when the watermark is there.
     WindowEnd,
+    /// Begin of a window of processing time.
+    ClockWindowStart,
+    /// End of a window of processing time: rows are complete when the clock is there.
+    ClockWindowEnd,
 }
 
 impl Mark {
@@ -25,6 +29,8 @@ impl Mark {
             Self::ProcessingTime => "processing time",
             Self::WindowStart => "window start",
             Self::WindowEnd => "window end",
+            Self::ClockWindowStart => "clock window start",
+            Self::ClockWindowEnd => "clock window end",
         }
     }
 

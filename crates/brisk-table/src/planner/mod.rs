@@ -15,7 +15,7 @@ mod window_table;
 pub(crate) use context::{Context, ScannedTable};
 pub(crate) use lookup::looked_up;
 pub(crate) use marks::Mark;
-pub(crate) use window_table::{WindowKind, WindowTable};
+pub(crate) use window_table::WindowTable;
 
 use crate::catalog::Catalog;
 use crate::functions::Functions;

@@ -2,6 +2,7 @@
 
 use super::lookup::plan_lookup;
 use super::marks::Mark;
+use crate::operators::window_table::WindowKind;
 use arrow_schema::{DataType, Field, TimeUnit};
 use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, Result, ScalarValue};
 use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
@@ -13,30 +14,6 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-/// How rows are put into windows; all spans are in milliseconds.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Hash, Debug)]
-pub(crate) enum WindowKind {
-    /// Windows of one size behind each other.
-    Tumble { size: i64, offset: i64 },
-    /// Windows of one size that begin at each step.
-    Hop { slide: i64, size: i64, offset: i64 },
-    /// Windows of one begin that grow step by step.
-    Cumulate { step: i64, size: i64, offset: i64 },
-    /// Windows that end when nothing has come for this long.
-    Session { gap: i64 },
-}
-
-impl fmt::Display for WindowKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tumble { size, .. } => write!(f, "TUMBLE(size=[{size} ms])"),
-            Self::Hop { slide, size, .. } => write!(f, "HOP(slide=[{slide} ms], size=[{size} ms])"),
-            Self::Cumulate { step, size, .. } => write!(f, "CUMULATE(step=[{step} ms], size=[{size} ms])"),
-            Self::Session { gap } => write!(f, "SESSION(gap=[{gap} ms])"),
-        }
-    }
-}
-
 /// Adds `window_start`, `window_end` and `window_time` to the rows of its input, a row for each window.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct WindowTable {
@@ -44,6 +21,8 @@ pub(crate) struct WindowTable {
     /// The time attribute.
     pub(crate) time: Expr,
     pub(crate) kind: WindowKind,
+    /// Whether the clock says when a row was, and not the row.
+    pub(crate) by_clock: bool,
     schema: DFSchemaRef,
 }
 
@@ -54,15 +33,20 @@ impl PartialOrd for WindowTable {
 }
 
 impl WindowTable {
-    fn try_new(input: LogicalPlan, time: Expr, kind: WindowKind) -> Result<Self> {
+    fn try_new(input: LogicalPlan, time: Expr, kind: WindowKind, by_clock: bool) -> Result<Self> {
         let data_type = DataType::Timestamp(TimeUnit::Millisecond, None);
         let column = |name: &str, mark: Mark| (None, Arc::new(mark.on(Field::new(name, data_type.clone(), false))));
         let mut fields: Vec<_> = input.schema().iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field))).collect();
-        fields.push(column("window_start", Mark::WindowStart));
-        fields.push(column("window_end", Mark::WindowEnd));
-        fields.push(column("window_time", Mark::EventTime));
+        let [start, end, time_mark] = if by_clock {
+            [Mark::ClockWindowStart, Mark::ClockWindowEnd, Mark::ProcessingTime]
+        } else {
+            [Mark::WindowStart, Mark::WindowEnd, Mark::EventTime]
+        };
+        fields.push(column("window_start", start));
+        fields.push(column("window_end", end));
+        fields.push(column("window_time", time_mark));
         let schema = DFSchema::new_with_metadata(fields, input.schema().metadata().clone())?;
-        Ok(Self { input, time, kind, schema: Arc::new(schema) })
+        Ok(Self { input, time, kind, by_clock, schema: Arc::new(schema) })
     }
 }
 
@@ -89,7 +73,7 @@ impl UserDefinedLogicalNodeCore for WindowTable {
 
     fn with_exprs_and_inputs(&self, mut exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
         match (exprs.pop(), inputs.pop()) {
-            (Some(time), Some(input)) => Self::try_new(input, time, self.kind),
+            (Some(time), Some(input)) => Self::try_new(input, time, self.kind, self.by_clock),
             _ => Err(DataFusionError::Internal("a window table function has an expression and an input".to_owned())),
         }
     }
@@ -148,7 +132,7 @@ fn plan_window(name: &str, arguments: &[FunctionArg], context: &mut dyn Relation
     let [table, descriptor, spans @ ..] = &*arguments else { return Err(wrong()) };
     let SqlExpr::Identifier(table) = table else { return Err(wrong()) };
     let input = context.plan(named_table(table))?;
-    let time = time_column(descriptor, &input).ok_or_else(wrong)??;
+    let (time, by_clock) = time_column(descriptor, &input).ok_or_else(wrong)??;
     let spans = spans.iter().map(|span| millis(span, &input, context)).collect::<Result<Vec<_>>>()?;
     let kind = match (name, &*spans) {
         ("TUMBLE", [size]) => WindowKind::Tumble { size: *size, offset: 0 },
@@ -161,7 +145,7 @@ fn plan_window(name: &str, arguments: &[FunctionArg], context: &mut dyn Relation
         _ => return Err(wrong()),
     };
     check(kind)?;
-    let node = WindowTable::try_new(input, Expr::Column(time), kind)?;
+    let node = WindowTable::try_new(input, Expr::Column(time), kind, by_clock)?;
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
 }
 
@@ -196,8 +180,8 @@ fn named_table(name: &Ident) -> TableFactor {
     }
 }
 
-/// The column of `DESCRIPTOR(column)`; `None` when it is something else.
-fn time_column(descriptor: &SqlExpr, input: &LogicalPlan) -> Option<Result<Column>> {
+/// The column of `DESCRIPTOR(column)`, and whether it is one of processing time; `None` when it is something else.
+fn time_column(descriptor: &SqlExpr, input: &LogicalPlan) -> Option<Result<(Column, bool)>> {
     let SqlExpr::Function(function) = descriptor else { return None };
     if !function.name.to_string().eq_ignore_ascii_case("DESCRIPTOR") {
         return None;
@@ -208,11 +192,15 @@ fn time_column(descriptor: &SqlExpr, input: &LogicalPlan) -> Option<Result<Colum
     let Some((qualifier, field)) = found.first() else {
         return Some(Err(DataFusionError::Plan(format!("there is no column named '{}' for the window", column.value))));
     };
-    if !Mark::EventTime.is_on(field) {
-        let text = format!("the window needs a time attribute, but '{}' is none: declare WATERMARK FOR it", column.value);
+    let by_clock = Mark::ProcessingTime.is_on(field);
+    if !by_clock && !Mark::EventTime.is_on(field) {
+        let text = format!(
+            "the window needs a time attribute, but '{}' is none: declare WATERMARK FOR it, or make it by PROCTIME()",
+            column.value
+        );
         return Some(Err(DataFusionError::Plan(text)));
     }
-    Some(Ok(Column::new(qualifier.cloned(), field.name())))
+    Some(Ok((Column::new(qualifier.cloned(), field.name()), by_clock)))
 }
 
 /// An interval in milliseconds.

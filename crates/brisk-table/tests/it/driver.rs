@@ -111,7 +111,7 @@ impl Driver {
         driver
     }
 
-    fn in_runtime(runtime: RuntimeContext, factory: &dyn OperatorFactory) -> Self {
+    pub(crate) fn in_runtime(runtime: RuntimeContext, factory: &dyn OperatorFactory) -> Self {
         let operator = factory.create(&runtime).expect("can be made");
         let mut driver = Self { operator, runtime, output: Recorded::default(), waited: 0 };
         driver.call(|operator, cx| operator.open(cx)).expect("opens");

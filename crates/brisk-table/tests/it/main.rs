@@ -1,5 +1,6 @@
 //! Tests of the columnar operators: alone under a driver, and as a whole job.
 
+mod clock_windows;
 mod collect;
 mod driver;
 mod generator;

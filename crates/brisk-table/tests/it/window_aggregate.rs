@@ -34,6 +34,7 @@ fn operator(merge: bool) -> WindowAggregate {
         key_types: vec![ValueType::Bigint],
         start: 1,
         end: 2,
+        clock: None,
         merge,
         aggregates,
     })

@@ -5,7 +5,8 @@
 //! restored cuts them to that length and goes on with them; parts in progress that the checkpoint does not know are removed.
 //!
 //! `writer` decides what goes where, `part` is one file, `committer` finishes, `rolling` says when a part is closed, `bucket` in which folder
-//! it is, `names` how it is called.
+//! it is, `names` how it is called. `table` drives a
+//! writer with the columnar batches of a table.
 
 mod bucket;
 mod committer;
@@ -13,6 +14,7 @@ mod config;
 mod names;
 mod part;
 mod rolling;
+mod table;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -21,3 +23,4 @@ pub use bucket::{BasePathBuckets, BucketAssigner, BucketContext, DateTimeBuckets
 pub use committer::PendingPart;
 pub use config::FileSink;
 pub use rolling::RollingPolicy;
+pub(super) use table::FilesTableSink;

@@ -104,6 +104,14 @@ impl<T: Record> FileWriter<T> {
     }
 }
 
+impl FileWriter<Vec<u8>> {
+    /// Writes encoded rows.
+    pub(super) fn write_bytes(&mut self, bytes: &Vec<u8>) -> Result<()> {
+        let now = self.world.now();
+        self.put(bytes, Timestamp::MIN, now)
+    }
+}
+
 impl<T: Record> SinkWriter<T> for FileWriter<T> {
     fn initialize_state(&mut self, state: &FunctionInitializationContext<'_>) -> Result<()> {
         let numbers: Vec<(String, u64)> = state.union_list_state(NUMBERS)?;

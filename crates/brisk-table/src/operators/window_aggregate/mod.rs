@@ -1,7 +1,8 @@
 //! Sums and counts per key and window. A window is given, once, when the watermark has reached its end; rows that come later are dropped
 //! and counted, as Flink does.
 //!
-//! Rows bring the start and the end of their window along. Windows of one key that touch are merged if the plan says so (sessions).
+//! Rows bring the start and the end of their window along; those of windows of processing time are found here, and given when the clock has
+//! reached their end. As in Flink, windows of processing time that are open at the end of the input are dropped. Windows of one key that touch are merged if the plan says so (sessions).
 //! A batch is split at its marks, so results depend on the order of rows and watermarks alone.
 
 mod operator;
@@ -9,6 +10,7 @@ mod sessions;
 
 use super::group_aggregate::AggregateCall;
 use super::row::ValueType;
+use super::window_table::WindowKind;
 use brisk_base::Result;
 use brisk_core::operator::{Operator, OperatorFactory, RuntimeContext};
 use brisk_state::HashMapStateBackend;
@@ -25,6 +27,8 @@ pub struct WindowAggregateConfig {
     pub start: u32,
     /// Column with its end.
     pub end: u32,
+    /// The windows, where the clock says which ones a row lies in when it comes: `start` and `end` are not read then.
+    pub clock: Option<WindowKind>,
     /// Whether windows of one key that touch are merged.
     pub merge: bool,
     /// The aggregates, over rows that are never taken back.

@@ -5,6 +5,7 @@ use super::sessions::Sessions;
 use crate::operators::calc::emit;
 use crate::operators::group_aggregate::{DistinctValues, GroupState, Inputs, NoValues, RowKey, TableValues, ValueTable};
 use crate::operators::row::{ColumnKey, Grouping, RowBuilder, ValueBuilder};
+use crate::operators::window_table::WindowKind;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{ArrayRef, TimestampMillisecondArray};
@@ -35,7 +36,10 @@ pub(super) struct WindowAggregateOperator {
     values: Option<ValueTable<RowKey, Window>>,
     /// The windows of each key, where they are merged.
     sessions: Option<Sessions>,
+    /// Windows that end at or before this time are over: the watermark, or just before the latest reading of the clock.
     watermark: Timestamp,
+    /// When the clock ends the next window.
+    due: Option<Timestamp>,
     /// Rows that came too late (Flink's `numLateRecordsDropped`).
     late: Counter,
     /// Keys of the rows at hand, and their hashes.
@@ -63,6 +67,7 @@ impl WindowAggregateOperator {
             sessions: sessions.map(|sessions| Sessions::take(sessions, &mut store)).transpose()?,
             store,
             watermark: Timestamp::MIN,
+            due: None,
             late: cx.metrics.counter("numLateRecordsDropped"),
             keys: Vec::new(),
             hashes: Vec::new(),
@@ -72,17 +77,10 @@ impl WindowAggregateOperator {
 
     /// Adds a batch, giving the windows that end on the way; `None` when the state is not near yet: nothing has been done then.
     fn aggregate(&mut self, batch: &Columns, waker: &Waker) -> Result<Option<Columns>> {
-        let windows = self.read(batch)?;
-        let slots: Vec<_> =
-            (0..batch.rows).map(|row| Slot { hash: self.hashes[row], key: &self.keys[row], namespace: &windows[row] }).collect();
-        let context = &mut Context::from_waker(waker);
-        let mut near = self.groups.prefetch(context, &slots);
-        if let (Poll::Ready(Ok(())), Some(values)) = (&near, &mut self.values) {
-            near = values.prefetch(context, &slots);
-        }
-        match near {
-            Poll::Pending => return Ok(None),
-            Poll::Ready(ready) => ready?,
+        self.read(batch)?;
+        let windows = self.windows(batch)?;
+        if !self.fetch(batch.rows, &windows, waker)? {
+            return Ok(None);
         }
         let mut output = WindowOutput::new(&self.config);
         let mut from = 0;
@@ -91,18 +89,56 @@ impl WindowAggregateOperator {
             self.add(batch, from..to, &windows)?;
             from = to;
             self.fire(mark.watermark, &mut output)?;
+            output.mark(mark.watermark);
         }
         self.add(batch, from..batch.rows, &windows)?;
         Ok(Some(output.finish()))
     }
 
-    /// Keys, hashes and windows of a batch.
-    fn read(&mut self, batch: &Columns) -> Result<Vec<Window>> {
-        let column = |index: u32| -> Result<ArrayRef> {
-            let missing = || Error::bug(format!("column {index} is missing: the batch has {} columns", batch.columns.len()));
-            batch.columns.get(index as usize).cloned().ok_or_else(missing)
-        };
-        let key_columns = self.config.key_columns.iter().map(|index| column(*index)).collect::<Result<Vec<_>>>()?;
+    /// Adds a batch whose windows are those of the clock, giving the windows that are over.
+    fn aggregate_by_clock(&mut self, batch: &Columns, kind: WindowKind, now: Timestamp, waker: &Waker) -> Result<Option<Columns>> {
+        self.read(batch)?;
+        // A clock that is set back does not open windows again.
+        let now = now.0.max(self.watermark.0.saturating_add(1));
+        let mut windows = Vec::new();
+        kind.windows(now, |start, end| windows.push(vec![(end, start); batch.rows]));
+        for windows in &windows {
+            if !self.fetch(batch.rows, windows, waker)? {
+                return Ok(None);
+            }
+        }
+        let mut output = WindowOutput::new(&self.config);
+        self.fire(Timestamp(now - 1), &mut output)?;
+        windows.iter().try_for_each(|windows| self.add(batch, 0..batch.rows, windows))?;
+        batch.marks.iter().for_each(|mark| output.mark(mark.watermark));
+        self.set_due()?;
+        Ok(Some(output.finish()))
+    }
+
+    fn set_due(&mut self) -> Result<()> {
+        self.due = self.groups.next_namespace(None)?.map(|window| Timestamp(window.0));
+        Ok(())
+    }
+
+    /// Whether the state of these rows is near.
+    fn fetch(&mut self, rows: usize, windows: &[Window], waker: &Waker) -> Result<bool> {
+        let slot = |row: usize| Slot { hash: self.hashes[row], key: &self.keys[row], namespace: &windows[row] };
+        let slots: Vec<_> = (0..rows).map(slot).collect();
+        let context = &mut Context::from_waker(waker);
+        let mut near = self.groups.prefetch(context, &slots);
+        if let (Poll::Ready(Ok(())), Some(values)) = (&near, &mut self.values) {
+            near = values.prefetch(context, &slots);
+        }
+        match near {
+            Poll::Pending => Ok(false),
+            Poll::Ready(ready) => ready.map(|()| true),
+        }
+    }
+
+    /// Keys and hashes of a batch.
+    fn read(&mut self, batch: &Columns) -> Result<()> {
+        let columns = self.config.key_columns.iter();
+        let key_columns = columns.map(|index| column(batch, *index)).collect::<Result<Vec<_>>>()?;
         RowKey::read(&key_columns, batch.rows, &mut self.keys)?;
         self.hashes.clear();
         if batch.hashes.len() == batch.rows {
@@ -110,7 +146,12 @@ impl WindowAggregateOperator {
         } else {
             hash_columns(&key_columns, &mut self.hashes)?;
         }
-        let (starts, ends) = (column(self.config.start)?, column(self.config.end)?);
+        Ok(())
+    }
+
+    /// The windows that the rows of a batch bring along.
+    fn windows(&self, batch: &Columns) -> Result<Vec<Window>> {
+        let (starts, ends) = (column(batch, self.config.start)?, column(batch, self.config.end)?);
         let millis = |array: &ArrayRef| array.as_primitive_opt::<TimestampMillisecondType>().cloned();
         let (Some(starts), Some(ends)) = (millis(&starts), millis(&ends)) else {
             return Err(Error::bug("start and end of a window are no timestamps in milliseconds"));
@@ -151,7 +192,7 @@ impl WindowAggregateOperator {
         Ok(())
     }
 
-    /// Gives all windows that are over at this watermark.
+    /// Gives all windows that are over at this watermark, or at this reading of the clock.
     fn fire(&mut self, watermark: Timestamp, output: &mut WindowOutput) -> Result<()> {
         self.watermark = self.watermark.max(watermark);
         while let Some(window) = self.groups.next_namespace(None)?.filter(|window| window.0 - 1 <= watermark.0) {
@@ -166,9 +207,13 @@ impl WindowAggregateOperator {
                 values.remove_namespace(&window)?;
             }
         }
-        output.mark(watermark);
         Ok(())
     }
+}
+
+fn column(batch: &Columns, index: u32) -> Result<ArrayRef> {
+    let missing = || Error::bug(format!("column {index} is missing: the batch has {} columns", batch.columns.len()));
+    batch.columns.get(index as usize).cloned().ok_or_else(missing)
 }
 
 /// Adds rows to the state of one key and window.
@@ -236,6 +281,9 @@ impl WindowOutput {
 
 impl Operator for WindowAggregateOperator {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
+        if self.config.clock.is_some() {
+            return self.set_due();
+        }
         if let Some(standing) = EventTimeStanding::restored(cx.runtime)? {
             self.watermark = standing.watermark;
         }
@@ -244,15 +292,36 @@ impl Operator for WindowAggregateOperator {
 
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
         let batch = Columns::from_any(batch)?;
-        let Some(results) = self.aggregate(&batch, cx.waker)? else { return Ok(Rest::Blocked(Box::new(batch))) };
+        let results = match self.config.clock {
+            Some(kind) => self.aggregate_by_clock(&batch, kind, cx.runtime.world.now(), cx.waker)?,
+            None => self.aggregate(&batch, cx.waker)?,
+        };
+        let Some(results) = results else { return Ok(Rest::Blocked(Box::new(batch))) };
         emit(results, cx);
         cx.budget.check();
         Ok(Rest::Consumed)
     }
 
     fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
+        if self.config.clock.is_some() {
+            cx.emit_watermark(watermark);
+            return Ok(Progress::Done);
+        }
         let mut output = WindowOutput::new(&self.config);
         self.fire(watermark, &mut output)?;
+        output.mark(watermark);
+        emit(output.finish(), cx);
+        Ok(Progress::Done)
+    }
+
+    fn next_processing_time(&self) -> Option<Timestamp> {
+        self.due
+    }
+
+    fn on_processing_time(&mut self, now: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
+        let mut output = WindowOutput::new(&self.config);
+        self.fire(Timestamp(now.0 - 1), &mut output)?;
+        self.set_due()?;
         emit(output.finish(), cx);
         Ok(Progress::Done)
     }

@@ -1,20 +1,34 @@
-//! Puts rows into windows of event time: a row for each window, with start, end and time of the window behind its columns.
+//! Puts rows into windows: a row for each window, with start, end and time of the window behind its columns.
+
+mod kind;
+
+pub use kind::WindowKind;
 
 use super::calc::emit;
-use crate::planner::WindowKind;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
-use arrow_array::{Array, TimestampMillisecondArray};
-use brisk_base::{Error, Result};
+use arrow_array::{Array, ArrayRef, TimestampMillisecondArray};
+use brisk_base::{Error, Result, Timestamp};
 use brisk_core::batch::{AnyBatch, BatchType, Columns, Mark, take_rows};
 use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, Rest, RuntimeContext};
 use std::sync::Arc;
 
+/// What says when a row was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Times {
+    /// A column, by its index.
+    Column(usize),
+    /// The clock, when the row comes here.
+    Clock,
+    /// The clock, when the row comes to the aggregation behind: the new columns are null.
+    Later,
+}
+
 /// Makes the operator.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WindowTableOperator {
-    /// The column that says when a row was.
-    pub(crate) time: usize,
+    /// Where times come from.
+    pub(crate) times: Times,
     /// The windows.
     pub(crate) kind: WindowKind,
 }
@@ -25,35 +39,25 @@ impl OperatorFactory for WindowTableOperator {
     }
 }
 
-/// Start of the last window of a step that begins at or before a time.
-const fn start_of(time: i64, step: i64, offset: i64) -> i64 {
-    time - (time - offset).rem_euclid(step)
-}
-
-/// Calls `window` with start and end of each window that a time lies in.
-fn windows(kind: WindowKind, time: i64, mut window: impl FnMut(i64, i64)) {
-    match kind {
-        WindowKind::Tumble { size, offset } => {
-            let start = start_of(time, size, offset);
-            window(start, start + size);
-        }
-        WindowKind::Hop { slide, size, offset } => {
-            let last = start_of(time, slide, offset);
-            (0..size / slide).rev().for_each(|step| window(last - step * slide, last - step * slide + size));
-        }
-        WindowKind::Cumulate { step, size, offset } => {
-            let start = start_of(time, size, offset);
-            let first = (time - start) / step + 1;
-            (first..=size / step).for_each(|steps| window(start, start + steps * step));
-        }
-        // A session of this row alone; the aggregation merges them.
-        WindowKind::Session { gap } => window(time, time + gap),
-    }
-}
-
 impl WindowTableOperator {
-    fn assign(&self, batch: &Columns) -> Result<Columns> {
-        let times = batch.columns[self.time].as_primitive_opt::<TimestampMillisecondType>();
+    fn assign(&self, batch: Columns, now: Timestamp) -> Result<Columns> {
+        match self.times {
+            Times::Column(time) => self.assign_at(&batch, &batch.columns[time]),
+            Times::Clock => {
+                let times: ArrayRef = Arc::new(TimestampMillisecondArray::from_value(now.0, batch.rows));
+                self.assign_at(&batch, &times)
+            }
+            Times::Later => {
+                let null: ArrayRef = Arc::new(TimestampMillisecondArray::new_null(batch.rows));
+                let mut columns = batch.columns;
+                columns.extend([Arc::clone(&null), Arc::clone(&null), null]);
+                Ok(Columns { columns, ..batch })
+            }
+        }
+    }
+
+    fn assign_at(&self, batch: &Columns, times: &ArrayRef) -> Result<Columns> {
+        let times = times.as_primitive_opt::<TimestampMillisecondType>();
         let times = times.ok_or_else(|| Error::bug("the time attribute of a window is no timestamp in milliseconds"))?;
         let (mut rows, mut starts, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         let mut marks = Vec::new();
@@ -65,7 +69,7 @@ impl WindowTableOperator {
             if times.is_null(row) {
                 return Err(Error::user("the time attribute of a window is NULL: leave such rows out in front of the window"));
             }
-            windows(self.kind, times.value(row), |start, end| {
+            self.kind.windows(times.value(row), |start, end| {
                 rows.push(row as u32);
                 starts.push(start);
                 ends.push(end);
@@ -84,32 +88,13 @@ impl WindowTableOperator {
 
 impl Operator for WindowTableOperator {
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
-        emit(self.assign(&Columns::from_any(batch)?)?, cx);
+        let assigned = self.assign(Columns::from_any(batch)?, cx.runtime.world.now())?;
+        emit(assigned, cx);
         cx.budget.check();
         Ok(Rest::Consumed)
     }
 
     fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
         Some(Columns::batch_type())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(kind: WindowKind, time: i64) -> Vec<(i64, i64)> {
-        let mut all = Vec::new();
-        windows(kind, time, |start, end| all.push((start, end)));
-        all
-    }
-
-    #[test]
-    fn a_time_lies_in_its_windows() {
-        assert_eq!(of(WindowKind::Tumble { size: 10, offset: 0 }, -1), [(-10, 0)]);
-        assert_eq!(of(WindowKind::Tumble { size: 10, offset: 3 }, 12), [(3, 13)]);
-        assert_eq!(of(WindowKind::Hop { slide: 5, size: 10, offset: 0 }, 12), [(5, 15), (10, 20)]);
-        assert_eq!(of(WindowKind::Cumulate { step: 5, size: 15, offset: 0 }, 7), [(0, 10), (0, 15)]);
-        assert_eq!(of(WindowKind::Session { gap: 10 }, 7), [(7, 17)]);
     }
 }
