@@ -4,9 +4,9 @@
 //! | what | file |
 //! |---|---|
 //! | the trait, what is written and read with it, plain types | here |
-//! | a job: its graph as it can be told, its configuration, its program | [`graph`] |
-//! | tasks, their states, what they store | [`task`] |
-//! | the messages of the components | [`messages`] |
+//! | a job: its graph as it can be told, its configuration, its program | `graph` |
+//! | tasks, their states, what they store | `task` |
+//! | the messages of the components | `messages` |
 //!
 //! Both sides speak one version of the protocol (`link::PROTOCOL_VERSION`), so nothing here has a version of its own. Reading never panics,
 //! and sets aside memory for what is there only.

@@ -236,7 +236,7 @@ pub trait OperatorFactory: Send + Sync {
     }
 
     /// Takes, in the process of the program, what an operator of this factory has sent there as
-    /// [`SourceEvent::Custom`](crate::source::SourceEvent::Custom): for sinks whose results the program reads. Must not block.
+    /// [`SourceEvent::Custom`]: for sinks whose results the program reads. Must not block.
     ///
     /// # Errors
     /// When the bytes are none of the operator's.

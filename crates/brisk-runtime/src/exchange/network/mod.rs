@@ -3,9 +3,9 @@
 //! | what | file |
 //! |---|---|
 //! | [`NetworkExchange`]: who is where, connections, channels that come in | here |
-//! | an element as bytes | [`codec`] |
-//! | what producers hold | [`outgoing`] |
-//! | what brings elements into a gate | [`incoming`] |
+//! | an element as bytes | `codec` |
+//! | what producers hold | `outgoing` |
+//! | what brings elements into a gate | `incoming` |
 //!
 //! Two processes share one connection, whoever has dialled. A channel is accepted once its consumer has made its operators, because only
 //! they know how batches are read; until then credit holds the producer back. Invariant: elements of one channel keep their order, and what
