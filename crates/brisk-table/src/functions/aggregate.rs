@@ -1,7 +1,7 @@
 //! Aggregate functions: their types, as Flink has them. Operators compute them; they are never called here.
 
 use arrow_schema::DataType;
-use datafusion_common::{DataFusionError, Result};
+use datafusion_common::{DataFusionError, Result, ScalarValue};
 use datafusion_expr::function::AccumulatorArgs;
 use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 use std::sync::Arc;
@@ -83,6 +83,14 @@ impl AggregateUDFImpl for Aggregate {
 
     fn is_nullable(&self) -> bool {
         self.kind != AggregateKind::Count
+    }
+
+    /// The result over no rows.
+    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
+        match self.kind {
+            AggregateKind::Count => Ok(ScalarValue::Int64(Some(0))),
+            _ => ScalarValue::try_from(data_type),
+        }
     }
 
     fn accumulator(&self, _args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {

@@ -19,6 +19,7 @@ pub(crate) mod lookup_join;
 pub mod print;
 pub mod rank;
 pub mod row;
+pub(crate) mod set_operation;
 pub(crate) mod watermark_assigner;
 pub mod window_aggregate;
 pub mod window_table;

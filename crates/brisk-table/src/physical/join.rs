@@ -1,59 +1,74 @@
-//! Joins by equal keys.
+//! Joins of tables, and with tables that are looked up.
 
 use super::expression::{batch_schema, column_index, named, physical};
 use super::{Flow, GraphBuilder, unsupported};
-use crate::operators::join::{Join, JoinSide};
+use crate::operators::join::{Join, JoinCondition, JoinKind, JoinSide};
 use crate::operators::lookup_join::LookupJoin;
 use crate::operators::row::ValueType;
 use crate::planner::{ScannedTable, looked_up};
 use brisk_base::{Error, Result};
-use datafusion_common::{DFSchemaRef, JoinType, NullEquality};
-use datafusion_expr::logical_plan;
-use datafusion_expr::{Expr, LogicalPlan};
+use datafusion_common::{DFSchema, DFSchemaRef, JoinType, NullEquality, ScalarValue};
+use datafusion_expr::utils::conjunction;
+use datafusion_expr::{Expr, LogicalPlan, lit, logical_plan};
 use std::sync::Arc;
 
 impl GraphBuilder<'_> {
     pub(super) fn join(&mut self, join: &logical_plan::Join) -> Result<Flow> {
-        if join.join_type != JoinType::Inner {
-            return Err(unsupported(&format!("a {} join", join.join_type)));
-        }
-        if join.on.is_empty() {
-            return Err(unsupported("a join without a condition of equality"));
-        }
-        if join.null_equality != NullEquality::NullEqualsNothing {
-            return Err(unsupported("a join in which nulls are equal"));
-        }
         if looked_up(&join.right).is_some() {
             return self.lookup_join(join);
         }
-        let (left_keys, right_keys): (Vec<_>, Vec<_>) = join.on.iter().cloned().unzip();
+        let kind = kind_of(join.join_type)?;
+        let (on, filter) = conditions(join)?;
+        let (mut left_keys, mut right_keys): (Vec<_>, Vec<_>) = on.iter().cloned().unzip();
+        if on.is_empty() {
+            // All rows have one key: a constant.
+            left_keys.push(lit(0_i64));
+            right_keys.push(lit(0_i64));
+        }
         let left = self.relation(&join.left)?;
         let right = self.relation(&join.right)?;
         let (left, left_key) = self.with_key(&left, &left_keys)?;
         let (right, right_key) = self.with_key(&right, &right_keys)?;
-        let sides = [(&left, &left_key), (&right, &right_key)].map(|(flow, key)| side(&flow.schema, key));
-        let [left_side, right_side] = sides;
-        let operator = Join { sides: [left_side?, right_side?] };
-        let node = self.add_keyed("Join", &[(&left, left_key), (&right, right_key)], operator);
-        let on: Vec<_> = join.on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
-        let filter = join.filter.as_ref().map(|filter| format!(", where=[{filter}]")).unwrap_or_default();
-        self.graph.node_mut(node).description = Some(format!("Join(type=[InnerJoin], on=[{}]{filter})", on.join(", ")));
-        let fields = left.schema.iter().chain(right.schema.iter()).map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)));
-        let fields = fields.enumerate().map(|(index, (qualifier, field))| {
-            // Added key columns of both sides have the same names.
-            if field.name().starts_with('$') {
-                (None, Arc::new(field.as_ref().clone().with_name(format!("$joined{index}"))))
-            } else {
-                (qualifier, field)
-            }
+        let pairs = pair_schema(&left.schema, &right.schema)?;
+        // An inner join is filtered behind it, a batch at a time.
+        let within = filter.as_ref().filter(|_| kind != JoinKind::INNER);
+        let condition = within.map(|filter| -> Result<_> {
+            Ok(JoinCondition { schema: batch_schema(&pairs), condition: physical(filter, &pairs)? })
         });
-        let joined = Flow { node, schema: named(fields.collect())?, changes: left.changes || right.changes };
+        let operator = Join {
+            sides: [side(&left.schema, &left_key)?, side(&right.schema, &right_key)?],
+            kind,
+            condition: condition.transpose()?,
+            nulls_are_equal: join.null_equality == NullEquality::NullEqualsNull,
+        };
+        let node = self.add_keyed("Join", &[(&left, left_key), (&right, right_key)], operator);
+        let on: Vec<_> = on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
+        let shown_filter = filter.as_ref().map(|filter| format!(", where=[{filter}]")).unwrap_or_default();
+        self.graph.node_mut(node).description = Some(format!("Join(type=[{}Join], on=[{}]{shown_filter})", join.join_type, on.join(", ")));
+        let schema = match kind {
+            JoinKind::Pairs { .. } => pairs,
+            JoinKind::Semi | JoinKind::Anti => Arc::clone(&left.schema),
+            JoinKind::Mark => {
+                let fields = left.schema.iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)));
+                let (qualifier, mark) = join.schema.qualified_field(join.schema.fields().len() - 1);
+                named(fields.chain([(qualifier.cloned(), Arc::clone(mark))]).collect())?
+            }
+        };
+        let appends = matches!(kind, JoinKind::INNER | JoinKind::Semi);
+        let joined = Flow { node, schema, changes: !appends || left.changes || right.changes };
         let columns: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
-        self.calc(&joined, join.filter.as_ref(), &columns, &join.schema)
+        let behind = filter.as_ref().filter(|_| kind == JoinKind::INNER);
+        self.calc(&joined, behind, &columns, &join.schema)
     }
 
     /// A join with a table that is looked up.
     fn lookup_join(&mut self, join: &logical_plan::Join) -> Result<Flow> {
+        if join.join_type != JoinType::Inner {
+            return Err(unsupported(&format!("a {} join with a table that is looked up", join.join_type)));
+        }
+        if join.on.is_empty() || join.null_equality != NullEquality::NullEqualsNothing {
+            return Err(unsupported("a look-up without a condition of equality"));
+        }
         let scan = looked_up(&join.right).map(|lookup| &lookup.input);
         let Some(LogicalPlan::TableScan(scan)) = scan else { return Err(unsupported("a look-up of something else than a table")) };
         let Some(ScannedTable(table)) = scan.source.downcast_ref::<ScannedTable>() else {
@@ -97,6 +112,53 @@ impl GraphBuilder<'_> {
         };
         Ok((flow, key.iter().map(index).collect()))
     }
+}
+
+/// What a join of the plan gives.
+fn kind_of(join_type: JoinType) -> Result<JoinKind> {
+    Ok(match join_type {
+        JoinType::Inner => JoinKind::INNER,
+        JoinType::Left => JoinKind::Pairs { keep: [true, false] },
+        JoinType::Right => JoinKind::Pairs { keep: [false, true] },
+        JoinType::Full => JoinKind::Pairs { keep: [true; 2] },
+        JoinType::LeftSemi => JoinKind::Semi,
+        JoinType::LeftAnti => JoinKind::Anti,
+        JoinType::LeftMark => JoinKind::Mark,
+        other => return Err(unsupported(&format!("a {other} join"))),
+    })
+}
+
+/// The equal keys of a join, and what else it asks for.
+///
+/// `x NOT IN (SELECT y ...)` has no row as soon as it is not certain that x is none of the others: so `x = y` is not allowed to be true
+/// and not to be null. It is the first condition of the join that the planner makes of it.
+fn conditions(join: &logical_plan::Join) -> Result<(Vec<(Expr, Expr)>, Option<Expr>)> {
+    let mut on = join.on.clone();
+    let mut filters: Vec<Expr> = join.filter.iter().cloned().collect();
+    if join.null_aware {
+        if on.is_empty() {
+            return Err(unsupported("NOT IN with a value that is no column of the table in front of it"));
+        }
+        let (left, right) = on.remove(0);
+        filters.push(left.eq(right).is_not_false());
+    }
+    let is_true = |filter: &Expr| matches!(filter, Expr::Literal(ScalarValue::Boolean(Some(true)), _));
+    filters.retain(|filter| !is_true(filter));
+    Ok((on, conjunction(filters)))
+}
+
+/// The columns of both sides.
+fn pair_schema(left: &DFSchema, right: &DFSchema) -> Result<DFSchemaRef> {
+    let fields = left.iter().chain(right.iter()).map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)));
+    let fields = fields.enumerate().map(|(index, (qualifier, field))| {
+        // Added key columns of both sides have the same names.
+        if field.name().starts_with('$') {
+            (None, Arc::new(field.as_ref().clone().with_name(format!("$joined{index}"))))
+        } else {
+            (qualifier, field)
+        }
+    });
+    named(fields.collect())
 }
 
 fn side(schema: &DFSchemaRef, key: &[usize]) -> Result<JoinSide> {

@@ -3,10 +3,11 @@
 use super::rank::top_n;
 use super::scan::projected;
 use super::{Flow, GraphBuilder, plan_name, unsupported};
-use crate::planner::ScannedTable;
+use crate::operators::set_operation::SetOperator;
+use crate::planner::{ScannedTable, SetOperation, SetOperationKind};
 use brisk_base::{Error, Result};
 use datafusion_common::Column;
-use datafusion_expr::logical_plan::{Filter, Projection, TableScan, Union};
+use datafusion_expr::logical_plan::{Extension, Filter, Projection, TableScan, Union};
 use datafusion_expr::{Expr, LogicalPlan};
 use std::sync::Arc;
 
@@ -24,9 +25,28 @@ impl GraphBuilder<'_> {
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Union(union) => self.union(union),
-            LogicalPlan::Extension(extension) => self.window_table(extension),
+            LogicalPlan::Extension(extension) => self.extension(extension),
             other => Err(unsupported(&plan_name(other))),
         }
+    }
+
+    /// A node of our own.
+    fn extension(&mut self, extension: &Extension) -> Result<Flow> {
+        match extension.node.as_any().downcast_ref() {
+            Some(operation) => self.set_operation(operation),
+            None => self.window_table(extension),
+        }
+    }
+
+    fn set_operation(&mut self, operation: &SetOperation) -> Result<Flow> {
+        let left = self.relation(&operation.left)?;
+        let right = self.relation(&operation.right)?;
+        let operator = SetOperator { kind: operation.kind, all: operation.all };
+        let all: Vec<usize> = (0..left.schema.fields().len()).collect();
+        let node = self.add_keyed("SetOperation", &[(&left, all.clone()), (&right, all)], operator);
+        self.graph.node_mut(node).description = Some(format!("SetOperation({operation})"));
+        let appends = operation.kind == SetOperationKind::Intersect && !left.changes && !right.changes;
+        Ok(Flow { node, schema: Arc::clone(operation.left.schema()), changes: !appends })
     }
 
     fn table_scan(&mut self, scan: &TableScan) -> Result<Flow> {

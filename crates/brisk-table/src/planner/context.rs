@@ -3,6 +3,8 @@
 use super::group_windows::rewrite_group_windows;
 use super::lookup::check_lookups;
 use super::window_table::WindowTablePlanner;
+use super::set_operation::with_set_operations;
+use super::subqueries::check_subqueries;
 use super::{as_statement, sql_to_rel};
 use crate::catalog::{Catalog, Object, Table, View};
 use crate::functions::Functions;
@@ -47,7 +49,8 @@ impl<'a> Context<'a> {
         rewrite_group_windows(&mut query)?;
         let plan = sql_to_rel(self).sql_statement_to_plan(as_statement(&query))?;
         check_lookups(&plan)?;
-        Ok(plan)
+        check_subqueries(&plan)?;
+        with_set_operations(plan)
     }
 
     fn view(&self, view: &View) -> Result<LogicalPlan> {
