@@ -29,11 +29,14 @@ pub(crate) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn new(catalog: &'a Catalog, functions: &'a Functions) -> Self {
+        let mut config = ConfigOptions::default();
+        // All subqueries that stand for a value become joins.
+        config.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
         let expressions = Expressions { extract: functions.scalar("extract").cloned() };
         Self {
             catalog,
             functions,
-            config: ConfigOptions::default(),
+            config,
             expressions: vec![Arc::new(expressions)],
             relations: vec![Arc::new(WindowTablePlanner)],
         }

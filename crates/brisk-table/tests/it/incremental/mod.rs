@@ -147,7 +147,7 @@ fn columns(changes: &[Change]) -> Columns {
     let times: ArrayRef = Arc::new(TimestampMillisecondArray::from_iter_values(changes.iter().map(|change| change.row.2)));
     let kinds: Vec<_> = changes.iter().map(|change| change.kind).collect();
     let kinds = if kinds.iter().all(|kind| *kind == RowKind::Insert) { Vec::new() } else { kinds };
-    Columns::new(vec![keys, values, times]).expect("fit").with_kinds(kinds).expect("one each")
+    Columns { kinds, ..Columns::new(vec![keys, values, times]).expect("fit") }
 }
 
 /// The rows that are there after some changes, each so often.
