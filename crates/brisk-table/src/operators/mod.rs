@@ -19,6 +19,8 @@ pub(crate) mod lookup_join;
 pub mod print;
 pub mod rank;
 pub mod row;
+pub(crate) mod row_values;
+pub(crate) mod temporal_sort;
 pub(crate) mod set_operation;
 pub(crate) mod watermark_assigner;
 pub mod window_aggregate;

@@ -1,6 +1,6 @@
 //! Joins of tables, and with tables that are looked up.
 
-use super::expression::{batch_schema, column_index, named, physical};
+use super::expression::{batch_schema, named, physical};
 use super::{Flow, GraphBuilder, unsupported};
 use crate::operators::join::{Join, JoinCondition, JoinKind, JoinSide};
 use crate::operators::lookup_join::LookupJoin;
@@ -97,20 +97,6 @@ impl GraphBuilder<'_> {
         let joined = Flow { node, schema: Arc::clone(&join.schema), changes: input.changes };
         let all: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
         self.calc(&joined, join.filter.as_ref(), &all, &join.schema)
-    }
-
-    /// A side with columns for those parts of its key that are none, and the indexes of the key.
-    fn with_key(&mut self, input: &Flow, key: &[Expr]) -> Result<(Flow, Vec<usize>)> {
-        let computed: Vec<Expr> = key.iter().filter(|part| column_index(part, &input.schema).is_none()).cloned().collect();
-        let flow = if computed.is_empty() { input.clone() } else { self.with_columns(input, &computed)? };
-        let mut next = input.schema.fields().len();
-        let index = |part: &Expr| {
-            column_index(part, &input.schema).unwrap_or_else(|| {
-                next += 1;
-                next - 1
-            })
-        };
-        Ok((flow, key.iter().map(index).collect()))
     }
 }
 

@@ -9,6 +9,8 @@ mod join;
 mod rank;
 mod relation;
 mod scan;
+mod sort;
+mod values;
 mod window;
 
 pub(crate) use expression::type_in;

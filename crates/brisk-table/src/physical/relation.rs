@@ -25,6 +25,10 @@ impl GraphBuilder<'_> {
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Sort(sort) => self.sort(sort),
+            LogicalPlan::Limit(limit) => self.limit(limit),
+            LogicalPlan::Values(values) => self.values(values),
+            LogicalPlan::EmptyRelation(empty) => self.empty(empty),
             LogicalPlan::Extension(extension) => self.extension(extension),
             other => Err(unsupported(&plan_name(other))),
         }
@@ -64,7 +68,7 @@ impl GraphBuilder<'_> {
             LogicalPlan::Filter(filter) if top_n(filter).is_some() => {
                 let is_read = |column: &Column| projection.expr.iter().any(|expr| expr.column_refs().contains(column));
                 let top = top_n(filter).ok_or_else(|| Error::bug("a Top-N is lost"))?;
-                let input = self.rank(&top, is_read)?;
+                let input = self.top_n(&top, is_read)?;
                 self.calc(&input, None, &projection.expr, &projection.schema)
             }
             LogicalPlan::Filter(filter) => {
@@ -80,7 +84,7 @@ impl GraphBuilder<'_> {
 
     fn filter(&mut self, filter: &Filter) -> Result<Flow> {
         if let Some(top) = top_n(filter) {
-            return self.rank(&top, |_| true);
+            return self.top_n(&top, |_| true);
         }
         let input = self.relation(&filter.input)?;
         let columns: Vec<Expr> = input.schema.columns().into_iter().map(Expr::Column).collect();

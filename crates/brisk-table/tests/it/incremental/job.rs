@@ -74,7 +74,9 @@ impl<'g> Job<'g> {
                 let mut channels = BTreeMap::new();
                 for (number, edge) in graph.edges.iter().enumerate().filter(|(_, edge)| edge.to == node.id) {
                     let watermark = left.map_or(Timestamp::MIN, |left| left.edges[number]);
-                    (0..widths[edge.from.0 as usize]).for_each(|from| drop(channels.insert((number, from), watermark)));
+                    (0..widths[edge.from.0 as usize]).for_each(|from| {
+                        channels.insert((number, from), watermark);
+                    });
                 }
                 let driver = match (&node.spec, node.kind) {
                     (_, NodeKind::Sink) => None,
@@ -239,7 +241,7 @@ impl<'g> Job<'g> {
 
 /// The rows for each target, with the marks between them.
 fn spread(batch: &Columns, partitioner: Option<&Partitioner>, from: usize, width: usize) -> Vec<(usize, Columns)> {
-    let Some(Partitioner::Hash(hasher)) = partitioner else { return vec![(from.min(width - 1), batch.slice(0..batch.rows))] };
+    let Some(Partitioner::Hash(hasher)) = partitioner else { return vec![(from.min(width - 1), batch.clone())] };
     let mut hashes = Vec::new();
     hasher.hash(batch, &mut hashes).expect("can be hashed");
     let owners: Vec<_> = (0..width as u32).map(|subtask| KeyGroups::of_subtask(GROUPS, width as u32, subtask).expect("fits")).collect();

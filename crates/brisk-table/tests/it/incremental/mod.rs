@@ -7,6 +7,7 @@
 
 mod job;
 mod joins;
+mod order;
 mod sets;
 
 use arrow_array::{ArrayRef, Int64Array, TimestampMillisecondArray};
@@ -72,17 +73,18 @@ impl Case {
 
     /// Runs a query and compares.
     pub(crate) fn check(&self, query: &str, expected: impl Fn([&[Change]; 2]) -> Table) {
-        self.check_with(query, |given, changes| assert_eq!(given, expected(changes), "{query}"));
+        self.check_with(query, |given, changes| {
+            assert_eq!(fold_changelog(given).expect("a valid changelog"), expected(changes), "{query}");
+        });
     }
 
-    /// Runs a query; `check` gets the folded result and the changes so far.
-    pub(crate) fn check_with(&self, query: &str, check: impl Fn(Table, [&[Change]; 2])) {
+    /// Runs a query; `check` gets all that it has given and the changes so far.
+    pub(crate) fn check_with(&self, query: &str, check: impl Fn(&[Columns], [&[Change]; 2])) {
         let backends = crate::streams::backends();
         let backend = Arc::clone(&backends[self.backend % backends.len()]);
         let (graph, names) = graph_of(query);
         let mut job = Job::start(&graph, &backend, 1);
-        let tables = self.tables.clone().map(|changes| changes.into_iter().map(|change| Change { late: false, ..change }).collect::<Vec<_>>());
-        let mut tables = tables;
+        let mut tables = self.tables.clone();
         let (mut read, mut greatest) = ([0usize; 2], [None::<i64>; 2]);
         let mut number = 0;
         for (table, size, parallelism) in self.turns.iter().cycle() {
@@ -106,8 +108,7 @@ impl Case {
             let ended = Job::restore(&graph, &backend, left.parallelism, &left);
             let mut whole = job.output().to_vec();
             whole.extend(ended.end());
-            let given = fold_changelog(&whole).expect("a valid changelog");
-            check(given, [&tables[0][..read[0]], &tables[1][..read[1]]]);
+            check(&whole, [&tables[0][..read[0]], &tables[1][..read[1]]]);
             if *parallelism > 0 {
                 let output = job.output().to_vec();
                 job = Job::restore(&graph, &backend, *parallelism, &left);
