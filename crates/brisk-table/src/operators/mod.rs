@@ -14,6 +14,7 @@ pub(crate) mod calc;
 pub mod changelog_generator;
 pub mod collect;
 pub mod group_aggregate;
+pub(crate) mod interval_join;
 pub mod join;
 pub(crate) mod lookup_join;
 pub mod print;

@@ -2,6 +2,8 @@
 
 use super::expression::{batch_schema, named, physical};
 use super::{Flow, GraphBuilder, unsupported};
+use super::interval::interval;
+use crate::operators::interval_join::IntervalJoin;
 use crate::operators::join::{Join, JoinCondition, JoinKind, JoinSide};
 use crate::operators::lookup_join::LookupJoin;
 use crate::operators::row::ValueType;
@@ -30,8 +32,10 @@ impl GraphBuilder<'_> {
         let (left, left_key) = self.with_key(&left, &left_keys)?;
         let (right, right_key) = self.with_key(&right, &right_keys)?;
         let pairs = pair_schema(&left.schema, &right.schema)?;
+        let interval = interval(join, &left, &right);
         // An inner join is filtered behind it, a batch at a time.
-        let within = filter.as_ref().filter(|_| kind != JoinKind::INNER);
+        let behind = filter.as_ref().filter(|_| kind == JoinKind::INNER && interval.is_none());
+        let within = filter.as_ref().filter(|_| behind.is_none());
         let condition = within.map(|filter| -> Result<_> {
             Ok(JoinCondition { schema: batch_schema(&pairs), condition: physical(filter, &pairs)? })
         });
@@ -41,10 +45,15 @@ impl GraphBuilder<'_> {
             condition: condition.transpose()?,
             nulls_are_equal: join.null_equality == NullEquality::NullEqualsNull,
         };
-        let node = self.add_keyed("Join", &[(&left, left_key), (&right, right_key)], operator);
+        let name = if interval.is_some() { "IntervalJoin" } else { "Join" };
+        let keys = [(&left, left_key), (&right, right_key)];
+        let node = match interval {
+            Some(interval) => self.add_keyed(name, &keys, IntervalJoin { join: operator, interval }),
+            None => self.add_keyed(name, &keys, operator),
+        };
         let on: Vec<_> = on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
         let shown_filter = filter.as_ref().map(|filter| format!(", where=[{filter}]")).unwrap_or_default();
-        self.graph.node_mut(node).description = Some(format!("Join(type=[{}Join], on=[{}]{shown_filter})", join.join_type, on.join(", ")));
+        self.graph.node_mut(node).description = Some(format!("{name}(type=[{}Join], on=[{}]{shown_filter})", join.join_type, on.join(", ")));
         let schema = match kind {
             JoinKind::Pairs { .. } => pairs,
             JoinKind::Semi | JoinKind::Anti => Arc::clone(&left.schema),
@@ -54,10 +63,9 @@ impl GraphBuilder<'_> {
                 named(fields.chain([(qualifier.cloned(), Arc::clone(mark))]).collect())?
             }
         };
-        let appends = matches!(kind, JoinKind::INNER | JoinKind::Semi);
+        let appends = interval.is_some() || matches!(kind, JoinKind::INNER | JoinKind::Semi);
         let joined = Flow { node, schema, changes: !appends || left.changes || right.changes };
         let columns: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
-        let behind = filter.as_ref().filter(|_| kind == JoinKind::INNER);
         self.calc(&joined, behind, &columns, &join.schema)
     }
 

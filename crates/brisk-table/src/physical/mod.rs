@@ -5,6 +5,8 @@
 
 mod aggregate;
 mod expression;
+mod grouping_sets;
+mod interval;
 mod join;
 mod rank;
 mod relation;

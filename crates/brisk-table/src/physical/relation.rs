@@ -6,7 +6,7 @@ use super::{Flow, GraphBuilder, plan_name, unsupported};
 use crate::operators::set_operation::SetOperator;
 use crate::planner::{ScannedTable, SetOperation, SetOperationKind};
 use brisk_base::{Error, Result};
-use datafusion_common::Column;
+use datafusion_common::{Column, DFSchemaRef};
 use datafusion_expr::logical_plan::{Extension, Filter, Projection, TableScan, Union};
 use datafusion_expr::{Expr, LogicalPlan};
 use std::sync::Arc;
@@ -92,12 +92,16 @@ impl GraphBuilder<'_> {
         self.calc(&input, Some(&filter.predicate), &columns, &schema)
     }
 
-    /// `UNION ALL`: all inputs go into one operator.
     fn union(&mut self, union: &Union) -> Result<Flow> {
         let inputs = union.inputs.iter().map(|input| self.relation(input)).collect::<Result<Vec<_>>>()?;
+        self.united(&inputs, &union.schema)
+    }
+
+    /// `UNION ALL`: all inputs go into one operator.
+    pub(super) fn united(&mut self, inputs: &[Flow], schema: &DFSchemaRef) -> Result<Flow> {
         let Some((first, others)) = inputs.split_first() else { return Err(Error::bug("a union has no inputs")) };
         let columns: Vec<Expr> = first.schema.columns().into_iter().map(Expr::Column).collect();
-        let united = self.calc_always(first, None, &columns, &union.schema)?;
+        let united = self.calc_always(first, None, &columns, schema)?;
         others.iter().for_each(|other| self.connect(other.node, united.node, 0, None));
         Ok(Flow { changes: inputs.iter().any(|input| input.changes), ..united })
     }

@@ -8,10 +8,14 @@
 //! Where a row shows that it has no partner (outer, anti, mark), the number of its partners is kept with it. Rows whose key has a null
 //! never have one: they are passed on at once, and not kept.
 //!
-//! `operator` drives, `output` builds the joined rows.
+//! `operator` drives, `candidates` finds partners, `output` builds the joined rows.
 
+mod candidates;
 mod operator;
 mod output;
+
+pub(crate) use candidates::Candidates;
+pub(crate) use output::JoinOutput;
 
 use super::row::ValueType;
 use arrow_schema::SchemaRef;
@@ -53,7 +57,7 @@ impl JoinKind {
     pub const INNER: Self = Self::Pairs { keep: [false; 2] };
 
     /// Whether it is told of a row of this side how many partners it has.
-    const fn counts_partners(self, side: usize) -> bool {
+    pub(crate) const fn counts_partners(self, side: usize) -> bool {
         match self {
             Self::Pairs { keep } => keep[side],
             Self::Semi | Self::Anti | Self::Mark => side == 0,

@@ -1,14 +1,14 @@
 //! Drives a join: a batch of one side in, its joined rows out.
 
 use super::output::JoinOutput;
-use super::{Join, JoinCondition, JoinKind};
-use crate::operators::calc::{emit, evaluate, record_batch};
-use crate::operators::row::{ColumnKey, RowBuilder, RowKey};
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray};
+use super::candidates::Candidates;
+use super::{Join, JoinKind};
+use crate::operators::calc::emit;
+use crate::operators::row::{ColumnKey, RowKey};
+use arrow_array::{Array, ArrayRef};
 use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result};
-use brisk_core::batch::{AnyBatch, BatchType, Columns, RowKind, take_rows};
+use brisk_core::batch::{AnyBatch, BatchType, Columns, RowKind};
 use brisk_core::operator::{Operator, OperatorContext, Rest, RuntimeContext, SnapshotContext};
 use brisk_core::state::{KeyedMapTable, Layout, OperatorSnapshot, Slot, StateBackend, StateBackendContext, StateDeclarations};
 use brisk_core::types::{hash, hash_columns};
@@ -34,15 +34,6 @@ pub(super) struct JoinOperator {
     hashes: Vec<u64>,
     rows: Vec<RowKey>,
     valid: Vec<bool>,
-}
-
-/// Rows of a batch with the rows of the other side that have the same key.
-#[derive(Default)]
-struct Candidates {
-    /// How many there are of each row.
-    counts: Vec<usize>,
-    /// Each with how often it is there, those of one row after another.
-    others: Vec<(RowKey, i64)>,
 }
 
 impl JoinOperator {
@@ -117,10 +108,7 @@ impl JoinOperator {
         }
         while from < batch.rows {
             let candidates = self.candidates(1 - input, from..batch.rows)?;
-            let partners = match &self.join.condition {
-                Some(condition) => Some(self.partners(condition, input, batch, from, &candidates)?),
-                None => None,
-            };
+            let partners = candidates.partners(&self.join, input, batch, from)?;
             let mut others = candidates.others.into_iter().enumerate();
             for (row, count) in (from..).zip(&candidates.counts) {
                 while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
@@ -145,7 +133,7 @@ impl JoinOperator {
     fn join_plainly(&mut self, input: usize, row: usize, kind: RowKind, output: &mut JoinOutput) -> Result<()> {
         let slot = Slot { hash: self.hashes[row], key: &self.keys[row], namespace: &() };
         self.tables[1 - input].range(slot, (Bound::Unbounded, Bound::Unbounded), &mut |other, (times, _)| {
-            output.pair(row as u32, kind, other, times * kind.sign())?;
+            output.pair(row as u32, kind, other.as_bytes(), times * kind.sign())?;
             Ok(ControlFlow::Continue(()))
         })?;
         self.tables[input].update(slot, &self.rows[row], &mut |state| {
@@ -174,27 +162,6 @@ impl JoinOperator {
             }
         }
         Ok(candidates)
-    }
-
-    /// Which candidates meet the condition.
-    fn partners(
-        &self,
-        condition: &JoinCondition,
-        input: usize,
-        batch: &Columns,
-        from: usize,
-        candidates: &Candidates,
-    ) -> Result<BooleanArray> {
-        let own_rows = (from as u32..).zip(&candidates.counts).flat_map(|(row, count)| std::iter::repeat_n(row, *count));
-        let own_rows: Vec<u32> = own_rows.collect();
-        let own = batch.columns.iter().map(|column| take_rows(column, &own_rows)).collect::<Result<Vec<_>>>()?;
-        let mut other = RowBuilder::new(&self.join.sides[1 - input].types);
-        candidates.others.iter().try_for_each(|(row, _)| other.push(row.as_bytes()))?;
-        let other = other.finish();
-        let columns = if input == 0 { own.into_iter().chain(other).collect() } else { other.into_iter().chain(own).collect() };
-        let met = evaluate(&condition.condition, &record_batch(&condition.schema, columns, own_rows.len())?)?;
-        let met = met.as_boolean_opt().ok_or_else(|| Error::bug("the condition of a join is no truth value"))?;
-        Ok(if met.null_count() == 0 { met.clone() } else { arrow_select::filter::prep_null_mask_filter(met) })
     }
 
     /// Joins one row with its partners, and keeps it.
@@ -227,11 +194,11 @@ impl JoinOperator {
                 })?;
             }
             if has && !had {
-                output.partner_changed(&partner, times, true)?;
+                output.partner_changed(partner.as_bytes(), times, true)?;
             }
-            output.pair(own_row, kind, &partner, times * sign)?;
+            output.pair(own_row, kind, partner.as_bytes(), times * sign)?;
             if had && !has {
-                output.partner_changed(&partner, times, false)?;
+                output.partner_changed(partner.as_bytes(), times, false)?;
             }
         }
         if counts_own {

@@ -1,7 +1,7 @@
 //! Builds the rows that a join gives.
 
 use super::{Join, JoinKind};
-use crate::operators::row::{RowBuilder, RowKey};
+use crate::operators::row::RowBuilder;
 use arrow_array::builder::BooleanBuilder;
 use arrow_array::{ArrayRef, UInt32Array};
 use brisk_base::{Error, Result};
@@ -9,7 +9,7 @@ use brisk_core::batch::{Columns, RowKind};
 use std::sync::Arc;
 
 /// Joined rows in the making; the batch at hand is of one side, its rows are called own.
-pub(super) struct JoinOutput {
+pub(crate) struct JoinOutput {
     kind: JoinKind,
     /// Which side the batch is of.
     side: usize,
@@ -21,7 +21,7 @@ pub(super) struct JoinOutput {
     marks: BooleanBuilder,
     kinds: Vec<RowKind>,
     /// Everything but the columns.
-    pub(super) batch: Columns,
+    pub(crate) batch: Columns,
 }
 
 const fn kind_of(sign: i64) -> RowKind {
@@ -29,7 +29,7 @@ const fn kind_of(sign: i64) -> RowKind {
 }
 
 impl JoinOutput {
-    pub(super) fn new(join: &Join, side: usize) -> Self {
+    pub(crate) fn new(join: &Join, side: usize) -> Self {
         Self {
             kind: join.kind,
             side,
@@ -42,7 +42,7 @@ impl JoinOutput {
     }
 
     /// Adds an own row with its partner, so many times; a negative number takes it back.
-    pub(super) fn pair(&mut self, own: u32, kind: RowKind, other: &RowKey, times: i64) -> Result<()> {
+    pub(crate) fn pair(&mut self, own: u32, kind: RowKind, other: &[u8], times: i64) -> Result<()> {
         if !matches!(self.kind, JoinKind::Pairs { .. }) {
             return Ok(());
         }
@@ -54,7 +54,7 @@ impl JoinOutput {
     }
 
     /// Adds an own row that is told how many partners it has, or takes it back.
-    pub(super) fn own_row(&mut self, own: u32, sign: i64, has_partner: bool) -> Result<()> {
+    pub(crate) fn own_row(&mut self, own: u32, sign: i64, has_partner: bool) -> Result<()> {
         match self.kind {
             JoinKind::Pairs { .. } | JoinKind::Anti if has_partner => {}
             JoinKind::Semi if !has_partner => {}
@@ -67,7 +67,7 @@ impl JoinOutput {
     }
 
     /// A row of the other side, which is there so many times, has got its first partner, or has lost its last.
-    pub(super) fn partner_changed(&mut self, other: &RowKey, times: i64, has_partner: bool) -> Result<()> {
+    pub(crate) fn partner_changed(&mut self, other: &[u8], times: i64, has_partner: bool) -> Result<()> {
         for _ in 0..times.max(0) {
             match self.kind {
                 JoinKind::Pairs { .. } | JoinKind::Anti => self.push(None, Some(other), kind_of(if has_partner { -1 } else { 1 }))?,
@@ -83,10 +83,10 @@ impl JoinOutput {
         Ok(())
     }
 
-    fn push(&mut self, own: Option<u32>, other: Option<&RowKey>, kind: RowKind) -> Result<()> {
+    fn push(&mut self, own: Option<u32>, other: Option<&[u8]>, kind: RowKind) -> Result<()> {
         self.own.push(own);
         match other {
-            Some(other) => self.other.push(other.as_bytes())?,
+            Some(other) => self.other.push(other)?,
             None => self.other.push_nulls(),
         }
         self.kinds.push(kind);
@@ -95,7 +95,7 @@ impl JoinOutput {
     }
 
     /// The rows so far; empty again.
-    pub(super) fn finish(&mut self, batch: &Columns) -> Result<Columns> {
+    pub(crate) fn finish(&mut self, batch: &Columns) -> Result<Columns> {
         let mut finished = std::mem::take(&mut self.batch);
         let (own_rows, other) = (UInt32Array::from(std::mem::take(&mut self.own)), self.other.finish());
         let marks = self.marks.finish();

@@ -1,6 +1,6 @@
 //! Joins of all kinds against nested loops.
 
-use super::{Case, Row, cells, rows, table};
+use super::{Case, Change, Row, cells, rows, table};
 use brisk_table::Table;
 use proptest::prelude::*;
 
@@ -99,4 +99,44 @@ proptest! {
             table(kept.map(|row| cells([row.0, row.1, Some(count(&row))])))
         });
     }
+
+    #[test]
+    fn interval_joins(case in Case::appending(40), kind in 0usize..4, lower in -9i64..6, length in -2i64..9, with_condition in any::<bool>()) {
+        let (name, keep) = [("INNER", [false, false]), ("LEFT", [true, false]), ("RIGHT", [false, true]), ("FULL", [true, true])][kind];
+        let upper = lower + length;
+        let span = |millis: i64| {
+            let sign = if millis < 0 { '-' } else { '+' };
+            format!("{sign} INTERVAL '{:.3}' SECOND", millis.abs() as f64 / 1000.0)
+        };
+        let condition = if with_condition { " AND ta.v < tb.v" } else { "" };
+        let within = if length % 2 == 0 {
+            format!("ta.ts BETWEEN tb.ts {} AND tb.ts {}", span(lower), span(upper))
+        } else {
+            format!("tb.ts {} <= ta.ts AND tb.ts {} > ta.ts", span(lower), span(upper + 1))
+        };
+        let query = format!("SELECT ta.k, ta.v, tb.k, tb.v FROM ta {name} JOIN tb ON ta.k = tb.k AND {within}{condition}");
+        let less = |left: &Row, right: &Row| left.1.zip(right.1).is_some_and(|(left, right)| left < right);
+        case.check(&query, |[left, right]| {
+            // Each row with its number, so that a pair is found again by its rows.
+            let partner = |one: &Change, other: &Change| {
+                let difference = one.row.2 - other.row.2;
+                // The first of them was still kept when the second came.
+                let kept = if one.at < other.at { one.row.2 - lower > other.watermark } else { other.row.2 + upper > one.watermark };
+                equal(one.row.0, other.row.0) && (lower..=upper).contains(&difference) && kept && (!with_condition || less(&one.row, &other.row))
+            };
+            numbered_pairs(left, right, keep, partner)
+        });
+    }
+}
+
+/// Pairs of changes, and those without a partner where they are kept.
+fn numbered_pairs(left: &[Change], right: &[Change], keep: [bool; 2], partner: impl Fn(&Change, &Change) -> bool) -> Table {
+    let numbered = |changes: &[Change]| (0..changes.len() as i64).map(|at| (Some(at), None, 0)).collect::<Vec<Row>>();
+    let at = |row: &Row| row.0.unwrap_or(0) as usize;
+    let numbers = pairs(&numbered(left), &numbered(right), keep, |one, other| partner(&left[at(one)], &right[at(other)]));
+    let row = |cell: &brisk_table::Cell, changes: &[Change]| match cell {
+        brisk_table::Cell::Integer(at) => [changes[*at as usize].row.0, changes[*at as usize].row.1],
+        _ => [None, None],
+    };
+    table(numbers.into_keys().map(|pair| cells([row(&pair[0], left), row(&pair[2], right)].concat())))
 }

@@ -30,8 +30,22 @@ pub(crate) type Row = (Option<i64>, Option<i64>, i64);
 pub(crate) struct Change {
     pub(crate) kind: RowKind,
     pub(crate) row: Row,
-    /// Whether the watermark had passed its time when it came, over all tables of the query.
-    pub(crate) late: bool,
+    /// When it came, over all tables of the query.
+    pub(crate) at: usize,
+    /// The watermark over all tables that it found.
+    pub(crate) watermark: i64,
+}
+
+impl Change {
+    /// A change that has not come yet.
+    pub(crate) const fn new(kind: RowKind, row: Row) -> Self {
+        Self { kind, row, at: 0, watermark: i64::MIN }
+    }
+
+    /// Whether the watermark had passed its time when it came.
+    pub(crate) const fn is_late(&self) -> bool {
+        self.row.2 <= self.watermark
+    }
 }
 
 /// How far a watermark lies behind the greatest time of its table.
@@ -86,7 +100,7 @@ impl Case {
         let mut job = Job::start(&graph, &backend, 1);
         let mut tables = self.tables.clone();
         let (mut read, mut greatest) = ([0usize; 2], [None::<i64>; 2]);
-        let mut number = 0;
+        let (mut number, mut number_of_rows) = (0, 0);
         for (table, size, parallelism) in self.turns.iter().cycle() {
             // A query of one table reads that one alone.
             let table = if names.len() < 2 || read[*table] == tables[*table].len() { 1 - *table } else { *table };
@@ -98,7 +112,8 @@ impl Case {
             let watermarks = &mut greatest[..names.len()];
             for change in &mut tables[table][read[table]..to] {
                 let watermark = watermarks.iter().map(|greatest| greatest.map_or(i64::MIN, |time| time - DELAY)).min();
-                change.late = watermark.is_some_and(|watermark| change.row.2 <= watermark);
+                (change.at, change.watermark) = (number_of_rows, watermark.unwrap_or(i64::MIN));
+                number_of_rows += 1;
                 watermarks[table] = watermarks[table].max(Some(change.row.2));
             }
             job.feed(&names[table], columns(&tables[table][read[table]..to]));
@@ -126,7 +141,7 @@ fn changes(longest: usize, may_change: bool) -> impl Strategy<Value = Vec<Change
         for (at, (step, index, (key, value, time))) in steps.into_iter().enumerate() {
             // Times of tables that change are few, so that rows come again.
             let new = (key, value, if may_change { time % 2 } else { 3 * at as i64 + time });
-            let change = |kind, row| Change { kind, row, late: false };
+            let change = Change::new;
             if live.is_empty() || step < 3 || !may_change {
                 live.push(new);
                 changes.push(change(RowKind::Insert, new));
@@ -165,7 +180,7 @@ pub(crate) fn rows(changes: &[Change]) -> Vec<Row> {
 
 /// The rows that were not late.
 pub(crate) fn in_time(changes: &[Change]) -> Vec<Row> {
-    changes.iter().filter(|change| !change.late).map(|change| change.row).collect()
+    changes.iter().filter(|change| !change.is_late()).map(|change| change.row).collect()
 }
 
 /// A table of some rows.

@@ -93,7 +93,7 @@ fn shown(batches: &[brisk_core::batch::Columns]) -> Vec<Vec<Cell>> {
 
 #[test]
 fn values_are_rows() {
-    let case = Case { tables: [vec![Change { kind: RowKind::Insert, row: (Some(2), Some(1), 0), late: false }], Vec::new()], turns: vec![(0, 1, 2)], backend: 0 };
+    let case = Case { tables: [vec![Change::new(RowKind::Insert, (Some(2), Some(1), 0))], Vec::new()], turns: vec![(0, 1, 2)], backend: 0 };
     case.check("SELECT a.v, t.x, t.y FROM a JOIN (VALUES (1, 'one'), (2, 'two'), (2, NULL)) AS t (x, y) ON t.x = a.k", |_| {
         table([vec![1.into(), 2.into(), "two".into()], vec![1.into(), 2.into(), Cell::Null]])
     });
