@@ -17,6 +17,7 @@ pub mod group_aggregate;
 pub(crate) mod interval_join;
 pub mod join;
 pub(crate) mod lookup_join;
+pub(crate) mod over;
 pub mod print;
 pub mod rank;
 pub mod row;

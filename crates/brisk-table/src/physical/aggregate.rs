@@ -27,6 +27,10 @@ impl<'s> Arguments<'s> {
         Self { schema, expressions: Vec::new() }
     }
 
+    pub(super) const fn schema(&self) -> &'s DFSchema {
+        self.schema
+    }
+
     fn add(&mut self, expression: Expr) -> u32 {
         let known = self.expressions.iter().position(|known| *known == expression);
         known.unwrap_or_else(|| {
@@ -212,28 +216,38 @@ pub(super) fn call(expr: &Expr, arguments: &mut Arguments<'_>, retract: bool) ->
         Expr::AggregateFunction(function) => function,
         other => return Err(Error::bug(format!("{other} is no aggregate function"))),
     };
-    let Some(kind) = AggregateKind::named(function.func.name()) else {
-        return Err(unsupported(&format!("the aggregate function {}", function.func.name().to_uppercase())));
-    };
-    let AggregateFunctionParams { args, distinct, filter, order_by, .. } = &function.params;
+    let result = type_of(expr, arguments.schema)?;
+    call_of(function.func.name(), &function.params, &result, arguments, retract)
+}
+
+/// A call of the function of this name.
+pub(super) fn call_of(
+    name: &str,
+    params: &AggregateFunctionParams,
+    result: &DataType,
+    arguments: &mut Arguments<'_>,
+    retract: bool,
+) -> Result<AggregateCall> {
+    let shown = name.to_uppercase();
+    let Some(kind) = AggregateKind::named(name) else { return Err(unsupported(&format!("the aggregate function {shown}"))) };
+    let AggregateFunctionParams { args, distinct, filter, order_by, .. } = params;
     if !order_by.is_empty() {
         return Err(unsupported("ORDER BY in an aggregate function"));
     }
     let (argument, separator) = match &**args {
         [argument] => (argument, None),
         [argument, separator] if kind == AggregateKind::ListAgg => (argument, Some(separator)),
-        _ => return Err(Error::bug(format!("{expr} has {} arguments", args.len()))),
+        _ => return Err(Error::bug(format!("{shown} has {} arguments", args.len()))),
     };
     if retract && matches!(kind, AggregateKind::FirstValue | AggregateKind::LastValue) {
-        return Err(unsupported(&format!("{expr} over rows that are updated")));
+        return Err(unsupported(&format!("{shown} over rows that are updated, or that leave the frame of OVER,")));
     }
     let filter = filter.as_ref().map(|filter| arguments.add((**filter).clone()));
-    let result = type_of(expr, arguments.schema)?;
     let aggregate = match kind {
         AggregateKind::ListAgg => list(argument, separator, arguments)?,
-        _ => aggregate(kind, argument, arguments, &result)?,
+        _ => aggregate(kind, argument, arguments, result)?,
     };
-    Ok(AggregateCall { aggregate, filter, distinct: *distinct, retract, result: ValueType::of(&result)? })
+    Ok(AggregateCall { aggregate, filter, distinct: *distinct, retract, result: ValueType::of(result)? })
 }
 
 fn aggregate(kind: AggregateKind, argument: &Expr, arguments: &mut Arguments<'_>, result: &DataType) -> Result<Aggregate> {

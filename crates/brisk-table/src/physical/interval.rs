@@ -92,7 +92,7 @@ fn shifted(expr: &Expr) -> Option<(&Expr, i64)> {
 }
 
 /// A span of time without months.
-fn millis(expr: &Expr) -> Option<i64> {
+pub(super) fn millis(expr: &Expr) -> Option<i64> {
     match expr {
         Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(span)), _) if span.months == 0 && span.nanoseconds % 1_000_000 == 0 => {
             Some(i64::from(span.days) * 86_400_000 + span.nanoseconds / 1_000_000)

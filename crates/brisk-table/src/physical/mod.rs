@@ -8,6 +8,7 @@ mod expression;
 mod grouping_sets;
 mod interval;
 mod join;
+mod over;
 mod rank;
 mod relation;
 mod scan;

@@ -185,6 +185,27 @@ impl Aggregate {
             | Self::Max { column } => Some(*column),
         }
     }
+
+    /// Index of the argument.
+    const fn column_mut(&mut self) -> Option<&mut u32> {
+        match self {
+            Self::CountAll => None,
+            Self::Count { column }
+            | Self::SumBigint { column }
+            | Self::SumDouble { column }
+            | Self::SumDecimal { column }
+            | Self::AvgBigint { column }
+            | Self::AvgDouble { column }
+            | Self::AvgDecimal { column, .. }
+            | Self::MomentBigint { column, .. }
+            | Self::MomentDouble { column, .. }
+            | Self::FirstValue { column }
+            | Self::LastValue { column }
+            | Self::ListAgg { column, .. }
+            | Self::Min { column }
+            | Self::Max { column } => Some(column),
+        }
+    }
 }
 
 /// One aggregate as a query calls it.
@@ -203,6 +224,16 @@ pub struct AggregateCall {
 }
 
 impl AggregateCall {
+    /// The same call over columns with other indexes.
+    #[must_use]
+    pub(crate) fn with_columns(mut self, index: impl Fn(u32) -> u32) -> Self {
+        if let Some(column) = self.aggregate.column_mut() {
+            *column = index(*column);
+        }
+        self.filter = self.filter.map(index);
+        self
+    }
+
     /// Whether the values have to be kept.
     pub(crate) const fn keeps_values(&self) -> bool {
         (self.distinct && !self.aggregate.chooses()) || (self.aggregate.compares() && self.retract)

@@ -5,9 +5,11 @@
 //! at another parallelism. The query goes through the planner; its graph is run by hand (`job`), so that each subtask is restored as a
 //! cluster would.
 
+mod aggregates;
 mod job;
 mod joins;
 mod order;
+mod over;
 mod sets;
 
 use arrow_array::{ArrayRef, Int64Array, TimestampMillisecondArray};
