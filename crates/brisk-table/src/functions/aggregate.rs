@@ -70,8 +70,9 @@ impl AggregateKind {
             Self::Avg => "avg",
             Self::Min => "min",
             Self::Max => "max",
-            Self::FirstValue => "first_value",
-            Self::LastValue => "last_value",
+            // In capitals: with OVER, the planner looks for these two among window functions if they have their usual names.
+            Self::FirstValue => "FIRST_VALUE",
+            Self::LastValue => "LAST_VALUE",
             Self::ListAgg => "listagg",
             Self::StddevPop => "stddev_pop",
             Self::StddevSamp => "stddev_samp",

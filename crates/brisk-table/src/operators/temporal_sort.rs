@@ -14,9 +14,7 @@ use brisk_base::metrics::Counter;
 use brisk_base::{Error, Result, Timestamp};
 use brisk_core::batch::{AnyBatch, BatchType, Columns};
 use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, Progress, Rest, RuntimeContext, SnapshotContext};
-use brisk_core::state::{
-    EventTimeStanding, KeyedMapTable, Layout, OperatorSnapshot, Slot, StateBackendContext, StateDeclarations,
-};
+use brisk_core::state::{EventTimeStanding, KeyedMapTable, Layout, OperatorSnapshot, Slot, StateBackendContext, StateDeclarations};
 use brisk_core::types::Key;
 use brisk_state::{HashMapStateBackend, KeyedStateStore};
 use std::ops::{Bound, ControlFlow, Range};

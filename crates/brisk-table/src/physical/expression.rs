@@ -86,7 +86,8 @@ impl GraphBuilder<'_> {
     fn schema_with(&self, schema: &DFSchemaRef, more: &[Expr]) -> Result<DFSchemaRef> {
         let mut fields: Vec<_> = schema.iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field))).collect();
         for (index, expression) in more.iter().enumerate() {
-            fields.push((None, Arc::new(Field::new(format!("$added{}", schema.fields().len() + index), type_of(expression, schema)?, true))));
+            fields
+                .push((None, Arc::new(Field::new(format!("$added{}", schema.fields().len() + index), type_of(expression, schema)?, true))));
         }
         named(fields)
     }

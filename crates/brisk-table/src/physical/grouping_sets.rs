@@ -53,7 +53,9 @@ fn sets_of(sets: &GroupingSet) -> Vec<Vec<Expr>> {
         GroupingSet::GroupingSets(sets) => sets.clone(),
         GroupingSet::Rollup(groups) => (0..=groups.len()).rev().map(|groups_left| groups[..groups_left].to_vec()).collect(),
         GroupingSet::Cube(groups) => {
-            let chosen = |mask: usize| groups.iter().enumerate().filter(|(index, _)| mask >> index & 1 == 0).map(|(_, group)| group.clone()).collect();
+            let chosen = |mask: usize| {
+                groups.iter().enumerate().filter(|(index, _)| mask >> index & 1 == 0).map(|(_, group)| group.clone()).collect()
+            };
             (0..1_usize << groups.len().min(20)).map(chosen).collect()
         }
     }

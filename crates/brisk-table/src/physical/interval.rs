@@ -45,9 +45,8 @@ impl Bounds {
     /// Takes in a comparison, if it is one of event times of both sides.
     fn add(&mut self, one: &Expr, op: Operator, other: &Expr, left: &DFSchema, right: &DFSchema) {
         let (Some((one, first)), Some((other, second))) = (shifted(one), shifted(other)) else { return };
-        let time = |expr: &Expr, schema: &DFSchema| {
-            column_index(expr, schema).filter(|column| Mark::EventTime.is_on(schema.field(*column)))
-        };
+        let time =
+            |expr: &Expr, schema: &DFSchema| column_index(expr, schema).filter(|column| Mark::EventTime.is_on(schema.field(*column)));
         let (op, times, shift) = match (time(one, left), time(other, right), time(one, right), time(other, left)) {
             (Some(one), Some(other), ..) => (op, [one, other], second.saturating_sub(first)),
             (_, _, Some(one), Some(other)) => match op.swap() {
@@ -97,7 +96,9 @@ pub(super) fn millis(expr: &Expr) -> Option<i64> {
         Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(span)), _) if span.months == 0 && span.nanoseconds % 1_000_000 == 0 => {
             Some(i64::from(span.days) * 86_400_000 + span.nanoseconds / 1_000_000)
         }
-        Expr::Literal(ScalarValue::IntervalDayTime(Some(span)), _) => Some(i64::from(span.days) * 86_400_000 + i64::from(span.milliseconds)),
+        Expr::Literal(ScalarValue::IntervalDayTime(Some(span)), _) => {
+            Some(i64::from(span.days) * 86_400_000 + i64::from(span.milliseconds))
+        }
         _ => None,
     }
 }

@@ -1,8 +1,9 @@
 //! Joins of tables, and with tables that are looked up.
 
 use super::expression::{batch_schema, named, physical};
-use super::{Flow, GraphBuilder, unsupported};
 use super::interval::interval;
+use super::temporal_join::is_temporal;
+use super::{Flow, GraphBuilder, unsupported};
 use crate::operators::interval_join::IntervalJoin;
 use crate::operators::join::{Join, JoinCondition, JoinKind, JoinSide};
 use crate::operators::lookup_join::LookupJoin;
@@ -16,6 +17,9 @@ use std::sync::Arc;
 
 impl GraphBuilder<'_> {
     pub(super) fn join(&mut self, join: &logical_plan::Join) -> Result<Flow> {
+        if is_temporal(join) {
+            return self.temporal_join(join);
+        }
         if looked_up(&join.right).is_some() {
             return self.lookup_join(join);
         }
@@ -36,9 +40,8 @@ impl GraphBuilder<'_> {
         // An inner join is filtered behind it, a batch at a time.
         let behind = filter.as_ref().filter(|_| kind == JoinKind::INNER && interval.is_none());
         let within = filter.as_ref().filter(|_| behind.is_none());
-        let condition = within.map(|filter| -> Result<_> {
-            Ok(JoinCondition { schema: batch_schema(&pairs), condition: physical(filter, &pairs)? })
-        });
+        let condition =
+            within.map(|filter| -> Result<_> { Ok(JoinCondition { schema: batch_schema(&pairs), condition: physical(filter, &pairs)? }) });
         let operator = Join {
             sides: [side(&left.schema, &left_key)?, side(&right.schema, &right_key)?],
             kind,
@@ -53,7 +56,8 @@ impl GraphBuilder<'_> {
         };
         let on: Vec<_> = on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
         let shown_filter = filter.as_ref().map(|filter| format!(", where=[{filter}]")).unwrap_or_default();
-        self.graph.node_mut(node).description = Some(format!("{name}(type=[{}Join], on=[{}]{shown_filter})", join.join_type, on.join(", ")));
+        self.graph.node_mut(node).description =
+            Some(format!("{name}(type=[{}Join], on=[{}]{shown_filter})", join.join_type, on.join(", ")));
         let schema = match kind {
             JoinKind::Pairs { .. } => pairs,
             JoinKind::Semi | JoinKind::Anti => Arc::clone(&left.schema),
@@ -142,7 +146,7 @@ fn conditions(join: &logical_plan::Join) -> Result<(Vec<(Expr, Expr)>, Option<Ex
 }
 
 /// The columns of both sides.
-fn pair_schema(left: &DFSchema, right: &DFSchema) -> Result<DFSchemaRef> {
+pub(super) fn pair_schema(left: &DFSchema, right: &DFSchema) -> Result<DFSchemaRef> {
     let fields = left.iter().chain(right.iter()).map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)));
     let fields = fields.enumerate().map(|(index, (qualifier, field))| {
         // Added key columns of both sides have the same names.
@@ -155,7 +159,7 @@ fn pair_schema(left: &DFSchema, right: &DFSchema) -> Result<DFSchemaRef> {
     named(fields.collect())
 }
 
-fn side(schema: &DFSchemaRef, key: &[usize]) -> Result<JoinSide> {
+pub(super) fn side(schema: &DFSchemaRef, key: &[usize]) -> Result<JoinSide> {
     let types = schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
     Ok(JoinSide { key: key.to_vec(), types })
 }

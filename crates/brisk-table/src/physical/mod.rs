@@ -13,6 +13,7 @@ mod rank;
 mod relation;
 mod scan;
 mod sort;
+mod temporal_join;
 mod values;
 mod window;
 

@@ -53,7 +53,8 @@ impl GraphBuilder<'_> {
         let calls: Vec<AggregateCall> = calls.into_iter().map(|call| call.with_columns(|column| columns[column as usize] as u32)).collect();
         let (flow, key) = self.with_key(&flow, &partition)?;
         let types = flow.schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
-        let node = self.add_keyed("OverAggregate", &[(&flow, key.clone())], Over { key, time: event_time, frame, types, aggregates: calls });
+        let node =
+            self.add_keyed("OverAggregate", &[(&flow, key.clone())], Over { key, time: event_time, frame, types, aggregates: calls });
         let shown: Vec<_> = window.window_expr.iter().map(ToString::to_string).collect();
         self.graph.node_mut(node).description = Some(format!("OverAggregate({})", shown.join(", ")));
         let width = input.schema.fields().len();
@@ -108,8 +109,10 @@ fn over_call(function: &WindowFunction, arguments: &mut Arguments<'_>, frame: Fr
         _ if is_row_number(function) => Ok(AggregateCall { retract, ..AggregateCall::from(Aggregate::CountAll) }),
         WindowFunctionDefinition::AggregateUDF(udf) => {
             let params = &function.params;
+            #[expect(deprecated, reason = "this is how the planner tells of COUNT(*)")]
+            let counts_rows = matches!(&*params.args, [Expr::Wildcard { .. }]);
             let params = AggregateFunctionParams {
-                args: params.args.clone(),
+                args: if counts_rows { vec![lit(1_i64)] } else { params.args.clone() },
                 distinct: params.distinct,
                 filter: params.filter.clone(),
                 order_by: Vec::new(),

@@ -36,7 +36,9 @@ impl GraphBuilder<'_> {
         };
         let Some(fetch) = fetch else { return Err(unsupported("OFFSET without LIMIT")) };
         if skip.saturating_add(fetch) > MAX_LIMIT as usize {
-            return Err(Error::user(format!("LIMIT and OFFSET are {fetch} and {skip}, but no more than {MAX_LIMIT} rows are kept: lower them")));
+            return Err(Error::user(format!(
+                "LIMIT and OFFSET are {fetch} and {skip}, but no more than {MAX_LIMIT} rows are kept: lower them"
+            )));
         }
         self.limited(&limit.input, Span { skip, fetch })
     }

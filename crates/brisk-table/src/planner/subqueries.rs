@@ -45,7 +45,9 @@ fn check_within(condition: &Expr) -> Result<()> {
         other => {
             let found = other.exists(|expr| Ok(matches!(expr, Expr::InSubquery(_))))?;
             match found {
-                true => Err(DataFusionError::Plan(format!("IN with a subquery may be joined with other conditions by AND and OR alone, and NOT IN by AND alone; here it is in {other}"))),
+                true => Err(DataFusionError::Plan(format!(
+                    "IN with a subquery may be joined with other conditions by AND and OR alone, and NOT IN by AND alone; here it is in {other}"
+                ))),
                 false => Ok(()),
             }
         }

@@ -143,18 +143,12 @@ impl Accumulator {
                 *sum = sum.wrapping_add(*more);
                 *values += further;
             }
-            (
-                Self::MomentBigint { sum, squares, values },
-                Self::MomentBigint { sum: more, squares: more_squares, values: further },
-            ) => {
+            (Self::MomentBigint { sum, squares, values }, Self::MomentBigint { sum: more, squares: more_squares, values: further }) => {
                 *sum = sum.wrapping_add(*more);
                 *squares = squares.wrapping_add(*more_squares);
                 *values += further;
             }
-            (
-                Self::MomentDouble { sum, squares, values },
-                Self::MomentDouble { sum: more, squares: more_squares, values: further },
-            ) => {
+            (Self::MomentDouble { sum, squares, values }, Self::MomentDouble { sum: more, squares: more_squares, values: further }) => {
                 *sum += more;
                 *squares += more_squares;
                 *values += further;

@@ -1,7 +1,7 @@
 //! Drives a join: a batch of one side in, its joined rows out.
 
-use super::output::JoinOutput;
 use super::candidates::Candidates;
+use super::output::JoinOutput;
 use super::{Join, JoinKind};
 use crate::operators::calc::emit;
 use crate::operators::row::{ColumnKey, RowKey};

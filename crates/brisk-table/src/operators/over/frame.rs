@@ -7,13 +7,13 @@ use brisk_core::state::{KeyedMapTable, Slot};
 use std::ops::{Bound, ControlFlow};
 
 /// The rows of each key that may still leave its frame, by time and number within it.
-pub(super) type History = Box<dyn KeyedMapTable<RowKey, (), RowKey, RowKey>>;
+pub(super) type History = Box<dyn KeyedMapTable<RowKey, (), RowKey, Vec<u8>>>;
 
 /// What happens to one key.
 #[derive(Default)]
 pub(super) struct Steps {
-    /// Rows, and whether they come or go.
-    pub(super) rows: Vec<(RowKey, i64)>,
+    /// Bytes of rows, and whether they come or go.
+    pub(super) rows: Vec<(Vec<u8>, i64)>,
     /// The results behind so many rows are those of these rows, which are numbers in `rows`.
     pub(super) results: Vec<(usize, Vec<usize>)>,
 }
@@ -29,7 +29,7 @@ fn place(time: i64, number: u64) -> RowKey {
 pub(super) fn advance(
     frame: Frame,
     (time, number): (i64, u64),
-    rows: Vec<RowKey>,
+    rows: Vec<Vec<u8>>,
     history: &mut Option<History>,
     slot: Slot<'_, RowKey, ()>,
     count: &mut i64,
@@ -72,7 +72,7 @@ pub(super) fn advance(
 }
 
 /// Takes the first row out of the history.
-fn first(history: &mut History, slot: Slot<'_, RowKey, ()>) -> Result<RowKey> {
+fn first(history: &mut History, slot: Slot<'_, RowKey, ()>) -> Result<Vec<u8>> {
     let mut first = None;
     history.range(slot, (Bound::Unbounded, Bound::Unbounded), &mut |place, _| {
         first = Some(place.clone());

@@ -26,7 +26,7 @@ pub(super) struct OverOperator {
     config: Over,
     store: KeyedStateStore<RowKey>,
     /// Rows that wait for the watermark, by time.
-    waiting: Box<dyn KeyedListTable<RowKey, i64, RowKey>>,
+    waiting: Box<dyn KeyedListTable<RowKey, i64, Vec<u8>>>,
     /// The aggregates of each key.
     groups: Box<dyn KeyedTable<RowKey, (), GroupState>>,
     /// Values of each key, where an aggregate keeps them.
@@ -39,16 +39,16 @@ pub(super) struct OverOperator {
 }
 
 /// Rows of keys, by time. Keys are in their order, so that a restored job does the same.
-type Ready = BTreeMap<RowKey, Vec<(i64, Vec<RowKey>)>>;
+type Ready = BTreeMap<RowKey, Vec<(i64, Vec<Vec<u8>>)>>;
 
 impl OverOperator {
     pub(super) fn new(config: Over, backend: &dyn StateBackend, cx: &RuntimeContext) -> Result<Self> {
         let mut declared = StateDeclarations::new(cx.place());
-        let waiting = declared.engine_list::<RowKey>("waiting", Layout::NamespaceMajor);
+        let waiting = declared.engine_list::<Vec<u8>>("waiting", Layout::NamespaceMajor);
         let groups = declared.engine_value::<GroupState>("groups", Layout::KeyMajor);
         let keeps_values = config.aggregates.iter().any(AggregateCall::keeps_values);
         let values = keeps_values.then(|| declared.engine_map::<RowKey, i64>("values", Layout::KeyMajor));
-        let history = (!config.frame.is_unbounded()).then(|| declared.engine_map::<RowKey, RowKey>("history", Layout::KeyMajor));
+        let history = (!config.frame.is_unbounded()).then(|| declared.engine_map::<RowKey, Vec<u8>>("history", Layout::KeyMajor));
         let mut store = KeyedStateStore::open(backend, StateBackendContext::of(cx)?, declared)?;
         Ok(Self {
             waiting: store.take_list(waiting)?,
@@ -76,7 +76,7 @@ impl OverOperator {
             self.watermark = Timestamp(now);
             let mut ready = Ready::new();
             for (key, row) in keys.into_iter().zip(rows).take(batch.rows) {
-                ready.entry(key).or_default().push((now, vec![row]));
+                ready.entry(key).or_default().push((now, vec![row.as_bytes().to_vec()]));
             }
             self.give(ready, &mut output)?;
             batch.marks.iter().for_each(|mark| output.batch.mark(mark.watermark));
@@ -94,7 +94,7 @@ impl OverOperator {
                 self.late.inc();
                 continue;
             }
-            self.waiting.append(Slot { hash: hashes[row], key, namespace: &times.value(row) }, columns)?;
+            self.waiting.append(Slot { hash: hashes[row], key, namespace: &times.value(row) }, columns.as_bytes().to_vec())?;
         }
         marks.try_for_each(|mark| self.fire(mark.watermark, &mut output))?;
         output.finish()
@@ -135,7 +135,7 @@ impl OverOperator {
         let mut rows = RowBuilder::new(&self.config.types);
         let mut signs = Vec::new();
         for (row, sign) in of_keys.iter().flat_map(|(_, steps)| &steps.rows) {
-            rows.push(row.as_bytes())?;
+            rows.push(row)?;
             signs.push(*sign);
         }
         let batch = Columns { columns: rows.finish(), rows: signs.len(), ..Columns::default() };
@@ -179,9 +179,9 @@ impl OverOutput {
         Self { rows: RowBuilder::new(&config.types), results, batch: Columns::default() }
     }
 
-    fn push(&mut self, row: &RowKey, group: &GroupState) -> Result<()> {
+    fn push(&mut self, row: &[u8], group: &GroupState) -> Result<()> {
         self.batch.rows += 1;
-        self.rows.push(row.as_bytes())?;
+        self.rows.push(row)?;
         let mut results = self.results.iter_mut().zip(&group.accumulators);
         results.try_for_each(|((call, column), result)| result.write(&call.aggregate, column))
     }

@@ -1,9 +1,9 @@
 //! Top-N of rows that are never taken back: only the first N rows of each key are kept. Rows that are equal in their order keep the one in
 //! which they came.
 
+use super::Rank;
 use super::changes::{Changes, First};
 use super::input::RankInput;
-use super::Rank;
 use crate::operators::calc::emit;
 use crate::operators::row::RowKey;
 use brisk_base::ids::CheckpointId;
@@ -29,12 +29,7 @@ impl RankOperator {
         let mut declared = StateDeclarations::new(cx.place());
         let first = declared.engine_value::<First>("first", Layout::KeyMajor);
         let mut store = KeyedStateStore::open(backend, StateBackendContext::of(cx)?, declared)?;
-        Ok(Self {
-            config,
-            first: store.take_value(first)?,
-            store,
-            input: RankInput::default(),
-        })
+        Ok(Self { config, first: store.take_value(first)?, store, input: RankInput::default() })
     }
 
     /// Adds a batch and gives its changes; `None` when the state is not near yet.

@@ -1,13 +1,13 @@
 //! Top-N of rows that may be taken back: all rows of each key are kept, in their order. Those that are equal in it are ordered by their
 //! columns.
 
+use super::Rank;
 use super::changes::{Changes, First};
 use super::input::RankInput;
-use super::Rank;
 use crate::operators::calc::emit;
 use crate::operators::row::RowKey;
-use brisk_base::ids::CheckpointId;
 use brisk_base::Result;
+use brisk_base::ids::CheckpointId;
 use brisk_core::batch::{AnyBatch, BatchType, Columns};
 use brisk_core::operator::{Operator, OperatorContext, Rest, RuntimeContext, SnapshotContext};
 use brisk_core::state::{KeyedMapTable, Layout, OperatorSnapshot, Slot, StateBackend, StateBackendContext, StateDeclarations};
@@ -33,12 +33,7 @@ impl RetractRankOperator {
         let mut declared = StateDeclarations::new(cx.place());
         let rows = declared.engine_map::<RowKey, i64>("rows", Layout::KeyMajor);
         let mut store = KeyedStateStore::open(backend, StateBackendContext::of(cx)?, declared)?;
-        Ok(Self {
-            config,
-            rows: store.take_map(rows)?,
-            store,
-            input: RankInput::default(),
-        })
+        Ok(Self { config, rows: store.take_map(rows)?, store, input: RankInput::default() })
     }
 
     /// Adds a batch and gives its changes; `None` when the state is not near yet.
@@ -64,11 +59,7 @@ impl RetractRankOperator {
                 })?;
             }
             let after = first(&mut self.rows, *slot, config.limit)?;
-            if config.with_place {
-                changes.by_place(&before, &after)?
-            } else {
-                changes.by_row(&before, &after)?
-            }
+            if config.with_place { changes.by_place(&before, &after)? } else { changes.by_row(&before, &after)? }
         }
         Ok(Some(changes.finish(batch)))
     }

@@ -8,8 +8,8 @@ use brisk_core::element::Element;
 use brisk_core::job_graph::{NodeKind, Partitioner, StreamGraph, StreamNode};
 use brisk_core::operator::OperatorSpec;
 use brisk_core::state::{KeyGroups, OperatorRestore, StateBackend};
-use brisk_core::types::hash::key_group;
 use brisk_core::types::KeyGroup;
+use brisk_core::types::hash::key_group;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! Joins of all kinds against nested loops.
 
 use super::{Case, Change, Row, cells, rows, table};
+use brisk_core::batch::RowKind;
 use brisk_table::Table;
 use proptest::prelude::*;
 
@@ -125,6 +126,24 @@ proptest! {
                 equal(one.row.0, other.row.0) && (lower..=upper).contains(&difference) && kept && (!with_condition || less(&one.row, &other.row))
             };
             numbered_pairs(left, right, keep, partner)
+        });
+    }
+
+    #[test]
+    fn versions_at_a_time(case in Case::with_versions(40), keep in any::<bool>(), with_condition in any::<bool>()) {
+        let name = if keep { "LEFT" } else { "INNER" };
+        let condition = if with_condition { " AND ta.v < x.v" } else { "" };
+        let query = format!("SELECT ta.k, ta.v, x.k, x.v FROM ta {name} JOIN tv FOR SYSTEM_TIME AS OF ta.ts AS x ON x.k = ta.k{condition}");
+        let less = |left: &Row, right: &Row| left.1.zip(right.1).is_some_and(|(left, right)| left < right);
+        case.check(&query, |[left, right]| {
+            let version = |row: &Row| {
+                let of_key = right.iter().filter(|change| change.kind != RowKind::UpdateBefore && equal(row.0, change.row.0));
+                let last = of_key.filter(|change| change.row.2 <= row.2).max_by_key(|change| (change.row.2, change.at));
+                let there = last.filter(|change| change.kind != RowKind::Delete).map(|change| change.row);
+                there.filter(|version| !with_condition || less(row, version))
+            };
+            let joined = left.iter().map(|change| (change.row, version(&change.row))).filter(|(_, version)| keep || version.is_some());
+            table(joined.map(|(row, version)| cells([row.0, row.1, version.and_then(|row| row.0), version.and_then(|row| row.1)])))
         });
     }
 }

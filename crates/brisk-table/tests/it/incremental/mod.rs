@@ -53,12 +53,14 @@ impl Change {
 /// How far a watermark lies behind the greatest time of its table.
 const DELAY: i64 = 5;
 
-/// Tables `a` and `b` change, `ta` and `tb` have inserts alone and event time.
+/// Tables `a` and `b` change, `ta` and `tb` have inserts alone and event time, `tv` has event time and versions.
 const TABLES: &str = "
     CREATE TABLE a (k BIGINT, v BIGINT, ts TIMESTAMP(3)) WITH ('connector' = 'changes', 'changes' = 'true');
     CREATE TABLE b (k BIGINT, v BIGINT, ts TIMESTAMP(3)) WITH ('connector' = 'changes', 'changes' = 'true');
     CREATE TABLE ta (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '0.005' SECOND) WITH ('connector' = 'changes');
-    CREATE TABLE tb (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '0.005' SECOND) WITH ('connector' = 'changes');";
+    CREATE TABLE tb (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '0.005' SECOND) WITH ('connector' = 'changes');
+    CREATE TABLE tv (k BIGINT, v BIGINT, ts TIMESTAMP(3), PRIMARY KEY (k) NOT ENFORCED, WATERMARK FOR ts AS ts - INTERVAL '0.005' SECOND)
+      WITH ('connector' = 'changes', 'changes' = 'true');";
 
 /// Everything about a run that is left to chance.
 #[derive(Clone, Debug)]
@@ -80,6 +82,23 @@ impl Case {
     /// Of tables with inserts alone, whose times move on.
     pub(crate) fn appending(longest: usize) -> impl Strategy<Value = Self> {
         Self::of(changes(longest, false), changes(longest, false))
+    }
+
+    /// Of a table with inserts alone, and one with versions; no row is late.
+    pub(crate) fn with_versions(longest: usize) -> impl Strategy<Value = Self> {
+        Self::appending(longest).prop_map(|mut case| {
+            for (table, changes) in case.tables.iter_mut().enumerate() {
+                for (at, change) in changes.iter_mut().enumerate() {
+                    let jitter = change.row.2.rem_euclid(5);
+                    change.row.2 = 3 * at as i64 + jitter;
+                    if table == 1 {
+                        let kinds = [RowKind::Insert, RowKind::UpdateBefore, RowKind::UpdateAfter, RowKind::Delete, RowKind::Insert];
+                        change.kind = kinds[(jitter as usize + at) % kinds.len()];
+                    }
+                }
+            }
+            case
+        })
     }
 
     fn of(first: impl Strategy<Value = Vec<Change>>, second: impl Strategy<Value = Vec<Change>>) -> impl Strategy<Value = Self> {
