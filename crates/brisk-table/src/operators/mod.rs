@@ -6,7 +6,7 @@
 //! | `group-aggregate` | [`group_aggregate`]: sums and counts per key over a changelog |
 //! | `print` | [`mod@print`]: shows each row on standard output |
 //! | of the program's choice | [`collect`]: keeps rows in memory, for tests and small results |
-//! | none: SQL alone makes them | [`join`], [`rank`], [`window_aggregate`]; filters and expressions, windows, watermarks |
+//! | none: SQL alone makes them | [`join`], [`rank`], [`window_aggregate`]; filters, windows, watermarks, sorting, set operations, OVER, other joins |
 //!
 //! A configuration is a [`Record`]; its encoding is what a graph carries.
 

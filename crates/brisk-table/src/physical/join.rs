@@ -126,11 +126,14 @@ fn kind_of(join_type: JoinType) -> Result<JoinKind> {
     })
 }
 
+/// Pairs of expressions over the left side and over the right.
+type EqualKeys = Vec<(Expr, Expr)>;
+
 /// The equal keys of a join, and what else it asks for.
 ///
 /// `x NOT IN (SELECT y ...)` has no row as soon as it is not certain that x is none of the others: so `x = y` is not allowed to be true
 /// and not to be null. It is the first condition of the join that the planner makes of it.
-fn conditions(join: &logical_plan::Join) -> Result<(Vec<(Expr, Expr)>, Option<Expr>)> {
+fn conditions(join: &logical_plan::Join) -> Result<(EqualKeys, Option<Expr>)> {
     let mut on = join.on.clone();
     let mut filters: Vec<Expr> = join.filter.iter().cloned().collect();
     if join.null_aware {

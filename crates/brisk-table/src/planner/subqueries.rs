@@ -42,14 +42,10 @@ fn check_within(condition: &Expr) -> Result<()> {
             check_within(left)?;
             check_within(right)
         }
-        other => {
-            let found = other.exists(|expr| Ok(matches!(expr, Expr::InSubquery(_))))?;
-            match found {
-                true => Err(DataFusionError::Plan(format!(
-                    "IN with a subquery may be joined with other conditions by AND and OR alone, and NOT IN by AND alone; here it is in {other}"
-                ))),
-                false => Ok(()),
-            }
+        other if other.exists(|expr| Ok(matches!(expr, Expr::InSubquery(_))))? => {
+            let text = "IN with a subquery may be joined with other conditions by AND and OR alone, and NOT IN by AND alone";
+            Err(DataFusionError::Plan(format!("{text}; here it is in {other}")))
         }
+        _ => Ok(()),
     }
 }

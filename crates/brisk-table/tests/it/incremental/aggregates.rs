@@ -77,7 +77,7 @@ proptest! {
             let all: Vec<Row> = changes.iter().map(|change| change.row).collect();
             each_key(&all, |values| {
                 let list = (!values.is_empty()).then(|| values.iter().map(ToString::to_string).collect::<Vec<_>>().join("/"));
-                let small = values.iter().filter(|value| **value < 2).next_back().copied();
+                let small = values.iter().rfind(|value| **value < 2).copied();
                 vec![values.first().copied().into(), values.last().copied().into(), list.as_deref().into(), small.into()]
             })
         });
