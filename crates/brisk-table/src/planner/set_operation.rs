@@ -1,5 +1,6 @@
 //! INTERSECT and EXCEPT, as nodes of their own: DataFusion has them as joins, which count duplicates differently.
 
+use arrow_schema::DataType;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::{DFSchemaRef, DataFusionError, JoinType, NullEquality, Result};
 use datafusion_expr::logical_plan::Join;
@@ -99,6 +100,17 @@ pub(super) fn with_set_operations(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(replaced.data)
 }
 
+/// The type of two columns that are compared. As in Flink, numbers are none of texts.
+fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
+    let alike = left == right
+        || left.is_null()
+        || right.is_null()
+        || (left.is_numeric() && right.is_numeric())
+        || (left.is_temporal() && right.is_temporal())
+        || (left.is_string() && right.is_string());
+    if alike { type_union_coercion(left, right) } else { None }
+}
+
 fn set_operation(join: Join) -> Result<Transformed<LogicalPlan>> {
     let kind = match join.join_type {
         JoinType::LeftSemi => SetOperationKind::Intersect,
@@ -112,7 +124,7 @@ fn set_operation(join: Join) -> Result<Transformed<LogicalPlan>> {
     let right = join.right.as_ref().clone();
     let types = left.schema().fields().iter().zip(right.schema().fields());
     let common = types.enumerate().map(|(column, (left, right))| {
-        type_union_coercion(left.data_type(), right.data_type()).ok_or_else(|| {
+        common_type(left.data_type(), right.data_type()).ok_or_else(|| {
             let [left, right] = [left, right].map(|field| crate::sql::sql_type(field.data_type()));
             DataFusionError::Plan(format!("column {} of {kind:?} is {left} on one side, but {right} on the other: cast it", column + 1))
         })

@@ -33,6 +33,7 @@ pub(super) struct OverOperator {
     values: Option<ValueTable<RowKey, ()>>,
     /// Rows in the frame of each key, where they can leave it.
     history: Option<History>,
+    /// The watermark, or the latest reading of the clock.
     watermark: Timestamp,
     /// Rows that came too late (Flink's `numLateRecordsDropped`).
     late: Counter,
@@ -195,7 +196,7 @@ impl OverOutput {
 
 impl Operator for OverOperator {
     fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
-        if let Some(standing) = EventTimeStanding::restored(cx.runtime)?.filter(|_| self.config.time.is_some()) {
+        if let Some(standing) = EventTimeStanding::restored(cx.runtime)? {
             self.watermark = standing.watermark;
         }
         Ok(())

@@ -53,12 +53,14 @@ impl Change {
 /// How far a watermark lies behind the greatest time of its table.
 const DELAY: i64 = 5;
 
-/// Tables `a` and `b` change, `ta` and `tb` have inserts alone and event time, `tv` has event time and versions.
+/// Tables `a` and `b` change, `ta` and `tb` have inserts alone and event time, `tv` has event time and versions,
+/// `tp` has inserts and processing time.
 const TABLES: &str = "
     CREATE TABLE a (k BIGINT, v BIGINT, ts TIMESTAMP(3)) WITH ('connector' = 'changes', 'changes' = 'true');
     CREATE TABLE b (k BIGINT, v BIGINT, ts TIMESTAMP(3)) WITH ('connector' = 'changes', 'changes' = 'true');
     CREATE TABLE ta (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '0.005' SECOND) WITH ('connector' = 'changes');
     CREATE TABLE tb (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '0.005' SECOND) WITH ('connector' = 'changes');
+    CREATE TABLE tp (k BIGINT, v BIGINT, ts TIMESTAMP(3), pt AS PROCTIME()) WITH ('connector' = 'changes');
     CREATE TABLE tv (k BIGINT, v BIGINT, ts TIMESTAMP(3), PRIMARY KEY (k) NOT ENFORCED, WATERMARK FOR ts AS ts - INTERVAL '0.005' SECOND)
       WITH ('connector' = 'changes', 'changes' = 'true');";
 

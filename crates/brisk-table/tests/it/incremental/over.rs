@@ -63,4 +63,24 @@ proptest! {
             }))
         });
     }
+
+    #[test]
+    fn rows_in_front_by_the_clock(case in Case::appending(40), kind in 0usize..3, size in 0i64..4) {
+        let frame = match kind {
+            0 => "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW".to_owned(),
+            1 => format!("ROWS BETWEEN {size} PRECEDING AND CURRENT ROW"),
+            // Longer than the test.
+            _ => "RANGE BETWEEN INTERVAL '9' HOUR PRECEDING AND CURRENT ROW".to_owned(),
+        };
+        let over = format!("OVER (PARTITION BY k ORDER BY pt {frame})");
+        case.check(&format!("SELECT k, v, COUNT(*) {over}, MAX(v) {over} FROM tp"), |[changes, _]| {
+            // The order is the one in which rows came.
+            let rows: Vec<Row> = changes.iter().map(|change| (change.row.0, change.row.1, change.at as i64)).collect();
+            let is_in = |_: &[Row], at: usize, other: usize| other <= at && (kind != 1 || other as i64 >= at as i64 - size);
+            table(frames(&rows, is_in).into_iter().map(|(row, frame)| {
+                let most = frame.iter().filter_map(|row| row.1).max();
+                cells([row.0, row.1, Some(frame.len() as i64), most])
+            }))
+        });
+    }
 }
