@@ -21,6 +21,7 @@ pub(super) struct Meter {
     updates_begin: AtomicU64,
     updates_end: AtomicU64,
     longest: AtomicU64,
+    longest_at: AtomicU64,
 }
 
 impl Meter {
@@ -42,6 +43,7 @@ impl Meter {
             updates_begin: zero(),
             updates_end: zero(),
             longest: zero(),
+            longest_at: zero(),
         }
     }
 
@@ -64,8 +66,9 @@ impl Meter {
         } else if (begin..end).contains(&seen) {
             if self.updates_begin.load(Ordering::Relaxed) == 0 {
                 self.updates_begin.store(now, Ordering::Relaxed);
-            } else {
-                self.longest.fetch_max(now - last, Ordering::Relaxed);
+            } else if now - last > self.longest.load(Ordering::Relaxed) {
+                self.longest.store(now - last, Ordering::Relaxed);
+                self.longest_at.store(now, Ordering::Relaxed);
             }
             self.updates_end.store(now, Ordering::Relaxed);
         }
@@ -90,6 +93,7 @@ impl Meter {
         let updates = self.records * 49 / 50 - self.keys * 51 / 50;
         figures.insert("updates_per_s".to_string(), (updates as f64 / ((end - begin) as f64 / 1e9)).round().into());
         figures.insert("longest_pause_ms".to_string(), (self.longest.load(Ordering::Relaxed) as f64 / 1e6).into());
+        figures.insert("longest_pause_at_s".to_string(), (self.longest_at.load(Ordering::Relaxed) as f64 / 1e9).into());
     }
 }
 

@@ -19,4 +19,13 @@ pub trait FrozenTable: Send {
     /// # Errors
     /// Those of `visit`, and those of a backend that reads files.
     fn scan(&self, groups: KeyGroupRange, visit: &mut EntryVisitor<'_>) -> Result<()>;
+
+    /// Shows all entries as [`scan`](Self::scan) does, for the last time: what has been shown is let go of, so that the task no longer has
+    /// to keep it.
+    ///
+    /// # Errors
+    /// As for [`scan`](Self::scan).
+    fn scan_and_drop(self: Box<Self>, visit: &mut EntryVisitor<'_>) -> Result<()> {
+        self.scan(KeyGroupRange::ALL, visit)
+    }
 }

@@ -51,6 +51,9 @@ impl KeyGroupRange {
     /// No key group at all.
     pub const EMPTY: Self = Self { start: 0, end: 0 };
 
+    /// All key groups that there can be.
+    pub const ALL: Self = Self { start: 0, end: u16::MAX };
+
     /// Key groups `start` up to, not including, `end`; empty when `end` is not above `start`.
     pub const fn new(start: u16, end: u16) -> Self {
         if start < end { Self { start, end } } else { Self::EMPTY }

@@ -2,9 +2,11 @@
 //!
 //! Value, list and map tables differ in the cell they keep per slot; finding the cell is the same for all, and happens here.
 
-use super::cow::{Address, CowTable, Frozen};
+use super::cow::{Address, CowTable, SAMPLES};
+use super::frozen::FrozenPart;
+use super::regions::{InRegion, Regions};
 use brisk_base::{Result, Timestamp};
-use brisk_core::state::{Layout, Namespace, Slot};
+use brisk_core::state::{KeyGroups, Layout, Namespace, Slot};
 use brisk_core::types::{Key, hash, table_hash};
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -54,10 +56,16 @@ impl<K: Key, N: Namespace> Address for ByKeyAndNamespace<K, N> {
     }
 }
 
+impl<K: Key, N: Namespace> InRegion for ByKeyAndNamespace<K, N> {
+    fn key_hash(&self) -> u64 {
+        self.0.key_hash()
+    }
+}
+
 /// The cells of one table.
 pub(crate) enum Cells<K, N, C> {
     /// One hash table for all.
-    KeyMajor(CowTable<ByKeyAndNamespace<K, N>, C>),
+    KeyMajor(Regions<ByKeyAndNamespace<K, N>, C>),
     /// One hash table per namespace.
     NamespaceMajor(ByNamespace<K, N, C>),
 }
@@ -84,12 +92,6 @@ const MAX_RECENT: usize = 8;
 
 /// How many empty tables keep their memory.
 const MAX_FREE_TABLES: usize = 2;
-
-/// One generation of [`Cells`].
-pub(crate) enum FrozenCells<K, N, C> {
-    KeyMajor(Frozen<ByKeyAndNamespace<K, N>, C>),
-    NamespaceMajor(Vec<(N, Frozen<ByKey<K>, C>)>),
-}
 
 impl<K: Key, N: Namespace, C: Cell> ByNamespace<K, N, C> {
     fn new() -> Self {
@@ -196,9 +198,9 @@ impl<K: Key, N: Namespace, C: Cell> ByNamespace<K, N, C> {
 }
 
 impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
-    pub(crate) fn new(layout: Layout) -> Self {
+    pub(crate) fn new(layout: Layout, key_groups: KeyGroups) -> Self {
         match layout {
-            Layout::KeyMajor => Self::KeyMajor(CowTable::default()),
+            Layout::KeyMajor => Self::KeyMajor(Regions::new(key_groups)),
             Layout::NamespaceMajor => Self::NamespaceMajor(ByNamespace::new()),
         }
     }
@@ -215,10 +217,7 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
     pub(crate) fn get(&mut self, slot: Slot<'_, K, N>) -> Option<&C> {
         check(slot);
         match self {
-            Self::KeyMajor(table) => {
-                table.settle();
-                table.get(pair_hash(slot.hash, slot.namespace), is_pair(slot))
-            }
+            Self::KeyMajor(table) => table.at(slot.hash).get(pair_hash(slot.hash, slot.namespace), is_pair(slot)),
             Self::NamespaceMajor(by) => {
                 let table = by.find(slot.namespace)?;
                 by.tables[table].settle();
@@ -232,10 +231,10 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
         if size_of::<N>() > 0 {
             return;
         }
-        let hashes = key_hashes.iter().map(|hash| table_hash(*hash));
+        let hashes = key_hashes.iter().map(|hash| (*hash, table_hash(*hash)));
         match self {
             Self::KeyMajor(table) => table.touch(hashes),
-            Self::NamespaceMajor(by) => by.tables.iter().take(1).for_each(|table| table.touch(hashes.clone())),
+            Self::NamespaceMajor(by) => by.tables.iter().take(1).for_each(|table| table.touch(hashes.clone().map(|(_, hash)| hash))),
         }
     }
 
@@ -251,7 +250,7 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
             if let Self::KeyMajor(table) = self
                 && run.len() > 1
             {
-                table.touch(run.iter().map(|slot| pair_hash(slot.hash, slot.namespace)));
+                table.touch(run.iter().map(|slot| (slot.hash, pair_hash(slot.hash, slot.namespace))));
             }
             for slot in run {
                 each(self, row, *slot)?;
@@ -266,18 +265,11 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
     pub(crate) fn get_mut(&mut self, slot: Slot<'_, K, N>) -> Option<&mut C> {
         check(slot);
         match self {
-            Self::KeyMajor(table) => table.get_mut(pair_hash(slot.hash, slot.namespace), is_pair(slot)),
+            Self::KeyMajor(table) => table.at(slot.hash).get_mut(pair_hash(slot.hash, slot.namespace), is_pair(slot)),
             Self::NamespaceMajor(by) => {
                 let table = by.find(slot.namespace)?;
                 by.tables[table].get_mut(table_hash(slot.hash), is_key(slot))
             }
-        }
-    }
-
-    /// See [`CowTable::settle`]. Tables of one namespace are settled when they are found.
-    pub(crate) fn settle(&mut self) {
-        if let Self::KeyMajor(table) = self {
-            table.settle();
         }
     }
 
@@ -287,7 +279,7 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
         match self {
             Self::KeyMajor(table) => {
                 let address = ByKeyAndNamespace(slot.key.clone(), slot.namespace.clone());
-                table.insert_new(pair_hash(slot.hash, slot.namespace), address, cell);
+                table.at_with_room(slot.hash).insert_new(pair_hash(slot.hash, slot.namespace), address, cell);
             }
             Self::NamespaceMajor(by) => {
                 let index = by.find_or_create(slot.namespace);
@@ -302,9 +294,8 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
         check(slot);
         match self {
             Self::KeyMajor(table) => {
-                table.settle();
                 let address = || ByKeyAndNamespace(slot.key.clone(), slot.namespace.clone());
-                table.get_or_create(pair_hash(slot.hash, slot.namespace), is_pair(slot), address, create)
+                table.at_with_room(slot.hash).get_or_create(pair_hash(slot.hash, slot.namespace), is_pair(slot), address, create)
             }
             Self::NamespaceMajor(by) => {
                 let index = by.find_or_create(slot.namespace);
@@ -332,9 +323,8 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
         check(slot);
         match self {
             Self::KeyMajor(table) => {
-                table.settle();
                 let address = || ByKeyAndNamespace(slot.key.clone(), slot.namespace.clone());
-                table.insert(pair_hash(slot.hash, slot.namespace), is_pair(slot), address, cell)
+                table.at_with_room(slot.hash).insert(pair_hash(slot.hash, slot.namespace), is_pair(slot), address, cell)
             }
             Self::NamespaceMajor(by) => {
                 let index = by.find_or_create(slot.namespace);
@@ -348,10 +338,7 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
     pub(crate) fn remove(&mut self, slot: Slot<'_, K, N>) -> Option<C> {
         check(slot);
         match self {
-            Self::KeyMajor(table) => {
-                table.settle();
-                table.remove(pair_hash(slot.hash, slot.namespace), is_pair(slot))
-            }
+            Self::KeyMajor(table) => table.at(slot.hash).remove(pair_hash(slot.hash, slot.namespace), is_pair(slot)),
             Self::NamespaceMajor(by) => {
                 let table = by.find(slot.namespace)?;
                 let cell = by.tables[table].remove(table_hash(slot.hash), is_key(slot));
@@ -367,9 +354,8 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
         check(slot);
         match self {
             Self::KeyMajor(table) => {
-                table.settle();
                 let address = || ByKeyAndNamespace(slot.key.clone(), slot.namespace.clone());
-                table.update(pair_hash(slot.hash, slot.namespace), is_pair(slot), address, update)
+                table.at_with_room(slot.hash).update(pair_hash(slot.hash, slot.namespace), is_pair(slot), address, update)
             }
             Self::NamespaceMajor(by) => {
                 let index = by.find_or_create(slot.namespace);
@@ -391,14 +377,14 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
     ) -> Result<()> {
         match self {
             Self::KeyMajor(table) => {
-                table.settle();
                 for (row, slot) in slots.iter().enumerate() {
                     if row % TOUCHED_AT_ONCE == 0 && slots.len() > 1 {
                         let run = &slots[row..slots.len().min(row + TOUCHED_AT_ONCE)];
-                        table.touch(run.iter().map(|slot| pair_hash(slot.hash, slot.namespace)));
+                        table.touch(run.iter().map(|slot| (slot.hash, pair_hash(slot.hash, slot.namespace))));
                     }
                     check(*slot);
                     let hash = pair_hash(slot.hash, slot.namespace);
+                    let table = table.at_with_room(slot.hash);
                     if let Some(result) = table.change(hash, is_pair(*slot), |cell| add(row, cell)) {
                         result?;
                         continue;
@@ -523,14 +509,13 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
     /// Drops what has expired of some cells. Only user states expire, which are key-major.
     pub(crate) fn sweep(&mut self, cursor: &mut usize, cells: usize, is_expired: &dyn Fn(Timestamp) -> bool) {
         if let Self::KeyMajor(table) = self {
-            table.settle();
             table.sweep(cursor, cells, |cell| cell.expire(is_expired));
         }
     }
 
-    pub(crate) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self, key_groups: KeyGroups) {
         match self {
-            Self::KeyMajor(table) => *table = CowTable::default(),
+            Self::KeyMajor(table) => *table = Regions::new(key_groups),
             Self::NamespaceMajor(by) => *by = ByNamespace::new(),
         }
     }
@@ -541,29 +526,18 @@ impl<K: Key, N: Namespace, C: Cell> Cells<K, N, C> {
             Self::NamespaceMajor(by) => by
                 .tables
                 .iter()
-                .map(|table| table.heap_bytes(C::heap_bytes) + size_of::<CowTable<ByKey<K>, C>>() + size_of::<(N, usize)>())
+                .map(|table| table.heap_bytes(SAMPLES, C::heap_bytes) + size_of::<CowTable<ByKey<K>, C>>() + size_of::<(N, usize)>())
                 .sum(),
         }
     }
 
-    /// Begins a new generation and returns the one that has ended.
-    pub(crate) fn freeze(&mut self) -> FrozenCells<K, N, C> {
+    /// Begins a new generation and returns the one that has ended, in parts; key groups of one part come before those of the next.
+    pub(crate) fn freeze(&mut self) -> Vec<FrozenPart<K, N, C>> {
         match self {
-            Self::KeyMajor(table) => FrozenCells::KeyMajor(table.freeze()),
-            Self::NamespaceMajor(by) => FrozenCells::NamespaceMajor(
-                by.index.iter().map(|(namespace, index)| (namespace.clone(), by.tables[*index].freeze())).collect(),
-            ),
-        }
-    }
-}
-
-impl<K: Key, N: Namespace, C> FrozenCells<K, N, C> {
-    /// The cells of the generation.
-    pub(crate) fn for_each<'a>(&'a self, mut visit: impl FnMut(&'a K, &'a N, &'a C)) {
-        match self {
-            Self::KeyMajor(table) => table.iter().for_each(|(at, cell)| visit(&at.0, &at.1, cell)),
-            Self::NamespaceMajor(tables) => {
-                tables.iter().for_each(|(namespace, table)| table.iter().for_each(|(at, cell)| visit(&at.0, namespace, cell)));
+            Self::KeyMajor(table) => table.freeze().map(FrozenPart::Region).collect(),
+            Self::NamespaceMajor(by) => {
+                let tables = by.index.iter().map(|(namespace, index)| (namespace.clone(), by.tables[*index].freeze()));
+                vec![FrozenPart::Namespaces(tables.collect())]
             }
         }
     }

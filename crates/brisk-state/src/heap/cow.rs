@@ -37,7 +37,7 @@ const SMALL: usize = 1024;
 const CACHED: usize = 1 << 20;
 
 /// Entries looked at to estimate the memory of all.
-const SAMPLES: usize = 128;
+pub(crate) const SAMPLES: usize = 128;
 
 /// The hash table.
 pub(crate) struct CowTable<A, V> {
@@ -98,6 +98,30 @@ impl<A: Address, V: Clone + Send + Sync + 'static> CowTable<A, V> {
         self.live.len() + self.layers.iter().map(|layer| layer.table.len() - layer.hidden.count).sum::<usize>()
     }
 
+    /// Entries that no snapshot holds and no layer hides.
+    #[inline]
+    pub(crate) fn live_len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Whether there are entries of earlier generations.
+    pub(crate) fn has_layers(&self) -> bool {
+        !self.layers.is_empty()
+    }
+
+    /// Moves entries to a table of their own; of a table that has no layers.
+    pub(crate) fn split_off(&mut self, moves: impl Fn(&A) -> bool) -> Self {
+        debug_assert!(self.layers.is_empty(), "layers are shared, and cannot be split");
+        let half = || HashTable::with_capacity(self.live.len() / 2 + 1);
+        let (mut lower, mut upper) = (half(), half());
+        for entry in std::mem::take(&mut self.live) {
+            let table = if moves(&entry.0) { &mut upper } else { &mut lower };
+            table.insert_unique(entry.0.table_hash(), entry, |entry: &(A, V)| entry.0.table_hash());
+        }
+        self.live = lower;
+        Self { live: upper, layers: Vec::new() }
+    }
+
     /// Whether there is no entry.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
@@ -120,13 +144,17 @@ impl<A: Address, V: Clone + Send + Sync + 'static> CowTable<A, V> {
         if self.live.num_buckets() * size_of::<(A, V)>() < CACHED {
             return;
         }
-        for hash in hashes {
-            self.live.find(hash, |entry| {
-                // SAFETY: the entry is there, and has at least one byte; that byte may be padding, which `MaybeUninit` allows for.
-                std::hint::black_box(unsafe { std::ptr::from_ref(entry).cast::<std::mem::MaybeUninit<u8>>().read() });
-                true
-            });
-        }
+        hashes.for_each(|hash| self.touch_one(hash));
+    }
+
+    /// [`touch`](Self::touch) for one entry, whatever the size of the table.
+    #[inline]
+    pub(crate) fn touch_one(&self, hash: u64) {
+        self.live.find(hash, |entry| {
+            // SAFETY: the entry is there, and has at least one byte; that byte may be padding, which `MaybeUninit` allows for.
+            std::hint::black_box(unsafe { std::ptr::from_ref(entry).cast::<std::mem::MaybeUninit<u8>>().read() });
+            true
+        });
     }
 
     /// The value at an address, to be changed in place.
@@ -277,12 +305,13 @@ impl<A: Address, V: Clone + Send + Sync + 'static> CowTable<A, V> {
         Ok(())
     }
 
-    /// Looks at some entries of the live table, and removes those that `is_gone` says. `cursor` says where to go on.
-    pub(crate) fn sweep(&mut self, cursor: &mut usize, entries: usize, mut is_gone: impl FnMut(&mut V) -> bool) {
+    /// Looks at some entries of the live table, and removes those that `is_gone` says. `cursor` says where to go on, and is 0 at first.
+    /// Returns whether the end was reached.
+    pub(crate) fn sweep(&mut self, cursor: &mut usize, entries: usize, mut is_gone: impl FnMut(&mut V) -> bool) -> bool {
         let mut left = entries;
-        for _ in 0..entries.saturating_mul(SWEPT_PER_ENTRY).min(self.live.num_buckets()) {
+        for _ in 0..entries.saturating_mul(SWEPT_PER_ENTRY) {
             if *cursor >= self.live.num_buckets() {
-                *cursor = 0;
+                break;
             }
             let bucket = *cursor;
             *cursor += 1;
@@ -296,9 +325,11 @@ impl<A: Address, V: Clone + Send + Sync + 'static> CowTable<A, V> {
                 }
             }
         }
+        let at_end = *cursor >= self.live.num_buckets();
         if self.live.len() < self.live.num_buckets() / SHRINK_BELOW {
             self.shrink();
         }
+        at_end
     }
 
     /// Copies all entries of the layers to the live table.
@@ -312,9 +343,9 @@ impl<A: Address, V: Clone + Send + Sync + 'static> CowTable<A, V> {
     }
 
     /// Bytes of memory, from a sample of the entries.
-    pub(crate) fn heap_bytes(&self, value_heap_bytes: impl Fn(&V) -> usize) -> usize {
+    pub(crate) fn heap_bytes(&self, samples: usize, value_heap_bytes: impl Fn(&V) -> usize) -> usize {
         let of = |table: &HashTable<(A, V)>| {
-            let step = (table.num_buckets() / SAMPLES).max(1);
+            let step = (table.num_buckets() / samples).max(1);
             let sample = (0..table.num_buckets()).step_by(step).filter_map(|bucket| table.get_bucket(bucket));
             let (count, bytes) =
                 sample.fold((0, 0), |(count, bytes), (address, value)| (count + 1, bytes + address.heap_bytes() + value_heap_bytes(value)));
@@ -385,11 +416,14 @@ impl<A: Address, V: Clone + Send + Sync + 'static> CowTable<A, V> {
         }
     }
 
-    /// Hides an entry of a layer and returns a copy of it.
+    /// Takes an entry out of a layer. As long as snapshots see the layer, the entry is hidden there and a copy of it returned.
     #[cold]
     fn take_frozen(&mut self, hash: u64, is: &impl Fn(&A) -> bool) -> Option<(A, V)> {
         let (layer, bucket) = self.find_frozen(hash, is)?;
         let layer = &mut self.layers[layer];
+        if let Some(table) = Arc::get_mut(&mut layer.table) {
+            return table.get_bucket_entry(bucket).ok().map(|entry| entry.remove().0);
+        }
         layer.hidden.insert(bucket, layer.table.num_buckets());
         layer.cursor = 0;
         Some(layer.entry(bucket).clone())

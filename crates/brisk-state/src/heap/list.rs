@@ -24,7 +24,7 @@ pub struct HeapListTable<K, N, V> {
 impl<K: Key, N: Namespace, V: Record> HeapListTable<K, N, V> {
     /// An empty table.
     pub fn new(descriptor: StateDescriptor, key_groups: KeyGroups) -> Self {
-        let cells = Cells::new(descriptor.layout);
+        let cells = Cells::new(descriptor.layout, key_groups);
         Self { descriptor, key_groups, cells, swept: 0 }
     }
 }
@@ -47,7 +47,7 @@ impl<K: Key, N: Namespace, V: Record> AnyTable for HeapListTable<K, N, V> {
     }
 
     fn clear(&mut self) -> Result<()> {
-        self.cells.clear();
+        self.cells.clear(self.key_groups);
         Ok(())
     }
 

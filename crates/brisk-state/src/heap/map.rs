@@ -28,7 +28,7 @@ pub struct HeapMapTable<K, N, UK, UV> {
 impl<K: Key, N: Namespace, UK: Key, UV: Record> HeapMapTable<K, N, UK, UV> {
     /// An empty table.
     pub fn new(descriptor: StateDescriptor, key_groups: KeyGroups) -> Self {
-        let cells = Cells::new(descriptor.layout);
+        let cells = Cells::new(descriptor.layout, key_groups);
         Self { descriptor, key_groups, cells, entries: 0, swept: 0 }
     }
 }
@@ -51,7 +51,7 @@ impl<K: Key, N: Namespace, UK: Key, UV: Record> AnyTable for HeapMapTable<K, N, 
     }
 
     fn clear(&mut self) -> Result<()> {
-        self.cells.clear();
+        self.cells.clear(self.key_groups);
         self.entries = 0;
         Ok(())
     }

@@ -11,6 +11,7 @@ mod list;
 mod list_cell;
 mod map;
 mod namespace;
+mod regions;
 mod value;
 
 pub use list::HeapListTable;

@@ -44,7 +44,7 @@ impl<V: Record> CellRows for ValueCell<V> {
 impl<K: Key, N: Namespace, V: Record> HeapTable<K, N, V> {
     /// An empty table.
     pub fn new(descriptor: StateDescriptor, key_groups: KeyGroups) -> Self {
-        let cells = Cells::new(descriptor.layout);
+        let cells = Cells::new(descriptor.layout, key_groups);
         Self { descriptor, key_groups, cells, swept: 0 }
     }
 
@@ -62,11 +62,6 @@ impl<K: Key, N: Namespace, V: Record> HeapTable<K, N, V> {
         mut add: impl FnMut(usize, &mut V) -> Result<()>,
     ) -> Result<()> {
         self.cells.add_many(slots, |index| create(index).map(ValueCell), |index, cell| add(index, &mut cell.0))
-    }
-
-    /// Gives a little time to what snapshots have left to do. To be called once per batch by whoever uses [`get_mut`](Self::get_mut).
-    pub fn settle(&mut self) {
-        self.cells.settle();
     }
 
     /// The value of a slot, to be changed in place. Cost: one probe.
@@ -122,7 +117,7 @@ impl<K: Key, N: Namespace, V: Record> AnyTable for HeapTable<K, N, V> {
     }
 
     fn clear(&mut self) -> Result<()> {
-        self.cells.clear();
+        self.cells.clear(self.key_groups);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use super::native::Upload;
 use crate::checkpoint_storage::{CheckpointStorage, StorageWriter, layout};
 use brisk_base::ids::{CheckpointId, OperatorId};
 use brisk_base::{Result, ResultExt};
-use brisk_core::state::{FileRef, FrozenState, OperatorSnapshot, OperatorStateSnapshot};
+use brisk_core::state::{FileRef, FrozenState, FrozenTable, OperatorSnapshot, OperatorStateSnapshot};
 use brisk_core::types::{KeyGroupRange, put_bytes};
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3Default;
@@ -162,7 +162,7 @@ impl<'a> TaskSnapshotWriter<'a> {
             state.keyed.push(KeyedHandle::Native(NativeHandle { state: native, states: snapshot.native_states, range }));
         }
         if !snapshot.keyed.is_empty() {
-            state.keyed.push(KeyedHandle::Canonical(self.keyed(&snapshot.keyed)?));
+            state.keyed.push(KeyedHandle::Canonical(self.keyed(snapshot.keyed)?));
         }
         for items in &snapshot.operator {
             state.operator.push(self.items(items).context(|| format!("operator state '{}'", items.name))?);
@@ -171,27 +171,27 @@ impl<'a> TaskSnapshotWriter<'a> {
         Ok(())
     }
 
-    fn keyed(&mut self, states: &[FrozenState]) -> Result<CanonicalHandle> {
+    fn keyed(&mut self, states: Vec<FrozenState>) -> Result<CanonicalHandle> {
         let mut range: Option<(u16, u16)> = None;
         let mut parts = Vec::with_capacity(states.len());
         for state in states {
-            let groups = self.table(state).context(|| format!("state '{}'", state.meta.name))?;
+            let groups = self.table(state.table).context(|| format!("state '{}'", state.meta.name))?;
             for part in &groups {
                 let (start, end) = range.unwrap_or((part.group.0, part.group.0));
                 range = Some((start.min(part.group.0), end.max(part.group.0)));
             }
-            parts.push(StatePart { meta: state.meta.clone(), groups });
+            parts.push(StatePart { meta: state.meta, groups });
         }
         let range = range.map_or(KeyGroupRange::EMPTY, |(start, end)| KeyGroupRange::new(start, end.saturating_add(1)));
         Ok(CanonicalHandle { data: StateData::Inline(Arc::from([])), range, states: parts })
     }
 
     /// Writes the entries of a table; each key group begins a block.
-    fn table(&mut self, state: &FrozenState) -> Result<Vec<GroupPart>> {
+    fn table(&mut self, table: Box<dyn FrozenTable>) -> Result<Vec<GroupPart>> {
         let mut parts: Vec<GroupPart> = Vec::new();
         let (out, payload) = (&mut self.out, &mut self.payload);
         payload.clear();
-        state.table.scan(ALL_KEY_GROUPS, &mut |group, key, value| {
+        table.scan_and_drop(&mut |group, key, value| {
             if parts.last().is_none_or(|part| part.group != group) {
                 close(out, payload, parts.last_mut())?;
                 parts.push(GroupPart { group, offset: out.position(), length: 0, entries: 0 });
@@ -255,9 +255,6 @@ impl<'a> TaskSnapshotWriter<'a> {
         Ok((TaskStateHandle { operators }, sizes))
     }
 }
-
-/// All that there can be.
-const ALL_KEY_GROUPS: KeyGroupRange = KeyGroupRange::new(0, u16::MAX);
 
 /// Writes what is left of a key group's entries.
 fn close(out: &mut Output<'_>, payload: &mut Vec<u8>, part: Option<&mut GroupPart>) -> Result<()> {

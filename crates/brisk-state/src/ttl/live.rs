@@ -3,7 +3,7 @@
 use crate::entry;
 use brisk_base::{Result, Timestamp};
 use brisk_core::state::{EntryVisitor, FrozenTable, StateKind, StateTtlConfig};
-use brisk_core::types::{Decoder, KeyGroupRange, put_bytes};
+use brisk_core::types::{Decoder, KeyGroup, KeyGroupRange, put_bytes};
 use std::sync::Arc;
 
 /// A frozen table without what has expired.
@@ -20,11 +20,25 @@ pub(crate) struct LiveTable {
 
 impl FrozenTable for LiveTable {
     fn scan(&self, groups: KeyGroupRange, visit: &mut EntryVisitor<'_>) -> Result<()> {
-        let mut place = Vec::new();
-        self.all.scan(groups, &mut |group, key, value| match live_part(self.kind, value, &mut place, &self.ttl, self.now)? {
-            Some(value) => visit(group, key, value),
-            None => Ok(()),
-        })
+        self.all.scan(groups, &mut live_only(self.kind, &self.ttl, self.now, visit))
+    }
+
+    fn scan_and_drop(self: Box<Self>, visit: &mut EntryVisitor<'_>) -> Result<()> {
+        self.all.scan_and_drop(&mut live_only(self.kind, &self.ttl, self.now, visit))
+    }
+}
+
+/// Lets `visit` see what has not expired.
+fn live_only(
+    kind: StateKind,
+    ttl: &StateTtlConfig,
+    now: Timestamp,
+    visit: &mut EntryVisitor<'_>,
+) -> impl FnMut(KeyGroup, &[u8], &[u8]) -> Result<()> {
+    let mut place = Vec::new();
+    move |group, key, value| match live_part(kind, value, &mut place, ttl, now)? {
+        Some(value) => visit(group, key, value),
+        None => Ok(()),
     }
 }
 

@@ -74,7 +74,6 @@ fn fold_on_heap<T: Record, S: KeySelector<T>>(
     records: &mut [T],
     hashes: &[u64],
 ) -> Result<()> {
-    table.settle();
     for (at, record) in records.iter_mut().enumerate() {
         let key = selector.key(record);
         let hash = hashes.get(at).copied().unwrap_or_else(|| key.key_hash());
