@@ -1,7 +1,8 @@
 //! Aggregate functions: their types, as Flink has them. Operators compute them; they are never called here.
 
+use crate::operators::group_aggregate::Moment;
 use arrow_schema::DataType;
-use datafusion_common::{DataFusionError, Result};
+use datafusion_common::{DataFusionError, Result, ScalarValue};
 use datafusion_expr::function::AccumulatorArgs;
 use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 use std::sync::Arc;
@@ -14,10 +15,48 @@ pub(crate) enum AggregateKind {
     Avg,
     Min,
     Max,
+    FirstValue,
+    LastValue,
+    ListAgg,
+    StddevPop,
+    StddevSamp,
+    /// Another name of [`StddevSamp`](Self::StddevSamp).
+    Stddev,
+    VarPop,
+    VarSamp,
+    /// Another name of [`VarSamp`](Self::VarSamp).
+    Variance,
 }
 
 impl AggregateKind {
-    pub(super) const ALL: [Self; 5] = [Self::Count, Self::Sum, Self::Avg, Self::Min, Self::Max];
+    pub(super) const ALL: [Self; 14] = [
+        Self::Count,
+        Self::Sum,
+        Self::Avg,
+        Self::Min,
+        Self::Max,
+        Self::FirstValue,
+        Self::LastValue,
+        Self::ListAgg,
+        Self::StddevPop,
+        Self::StddevSamp,
+        Self::Stddev,
+        Self::VarPop,
+        Self::VarSamp,
+        Self::Variance,
+    ];
+
+    /// Which measure of how far values are apart, if it is one.
+    pub(crate) const fn moment(self) -> Option<Moment> {
+        let (sample, root) = match self {
+            Self::StddevPop => (false, true),
+            Self::StddevSamp | Self::Stddev => (true, true),
+            Self::VarPop => (false, false),
+            Self::VarSamp | Self::Variance => (true, false),
+            _ => return None,
+        };
+        Some(Moment { sample, root })
+    }
 
     /// The kind of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
@@ -31,6 +70,16 @@ impl AggregateKind {
             Self::Avg => "avg",
             Self::Min => "min",
             Self::Max => "max",
+            // In capitals: with OVER, the planner looks for these two among window functions if they have their usual names.
+            Self::FirstValue => "FIRST_VALUE",
+            Self::LastValue => "LAST_VALUE",
+            Self::ListAgg => "listagg",
+            Self::StddevPop => "stddev_pop",
+            Self::StddevSamp => "stddev_samp",
+            Self::Stddev => "stddev",
+            Self::VarPop => "var_pop",
+            Self::VarSamp => "var_samp",
+            Self::Variance => "variance",
         }
     }
 
@@ -44,6 +93,9 @@ impl AggregateKind {
             (Self::Count, _) => DataType::Int64,
             (Self::Sum, DataType::Decimal128(_, scale)) => DataType::Decimal128(38, *scale),
             (Self::Avg, DataType::Decimal128(_, scale)) => DataType::Decimal128(38, (*scale).max(6)),
+            (Self::ListAgg, _) => DataType::Utf8,
+            // Decimal numbers are measured as floating point numbers.
+            (kind, DataType::Decimal128(..)) if kind.moment().is_some() => DataType::Float64,
             (_, other) => other.clone(),
         }
     }
@@ -67,11 +119,15 @@ impl AggregateUDFImpl for Aggregate {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         let name = self.name().to_uppercase();
+        if self.kind == AggregateKind::ListAgg && matches!(given.len(), 1 | 2) {
+            return Ok(vec![DataType::Utf8; given.len()]);
+        }
         let [argument] = given else {
             return Err(DataFusionError::Plan(format!("{name} takes one argument, but {} are given", given.len())));
         };
         let numeric = argument.is_numeric() || argument.is_null();
-        if matches!(self.kind, AggregateKind::Sum | AggregateKind::Avg) && !numeric {
+        let computes = matches!(self.kind, AggregateKind::Sum | AggregateKind::Avg) || self.kind.moment().is_some();
+        if computes && !numeric {
             return Err(DataFusionError::Plan(format!("{name} takes numbers, not {}", crate::sql::sql_type(argument))));
         }
         Ok(given.to_vec())
@@ -83,6 +139,14 @@ impl AggregateUDFImpl for Aggregate {
 
     fn is_nullable(&self) -> bool {
         self.kind != AggregateKind::Count
+    }
+
+    /// The result over no rows.
+    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
+        match self.kind {
+            AggregateKind::Count => Ok(ScalarValue::Int64(Some(0))),
+            _ => ScalarValue::try_from(data_type),
+        }
     }
 
     fn accumulator(&self, _args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {

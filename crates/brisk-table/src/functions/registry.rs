@@ -46,7 +46,7 @@ impl Default for Functions {
         ];
         parts.into_iter().for_each(|(name, part)| functions.register(TimePart(name, part)));
         for kind in AggregateKind::ALL {
-            functions.aggregate.insert(kind.name().to_owned(), kind.function());
+            functions.aggregate.insert(kind.name().to_lowercase(), kind.function());
         }
         functions.window.insert(window::ROW_NUMBER.to_owned(), window::row_number());
         functions

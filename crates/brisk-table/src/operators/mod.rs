@@ -6,7 +6,7 @@
 //! | `group-aggregate` | [`group_aggregate`]: sums and counts per key over a changelog |
 //! | `print` | [`mod@print`]: shows each row on standard output |
 //! | of the program's choice | [`collect`]: keeps rows in memory, for tests and small results |
-//! | none: SQL alone makes them | [`join`], [`rank`], [`window_aggregate`]; filters and expressions, windows, watermarks |
+//! | none: SQL alone makes them | [`join`], [`rank`], [`window_aggregate`]; filters, windows, watermarks, sorting, set operations, OVER, other joins |
 //!
 //! A configuration is a [`Record`]; its encoding is what a graph carries.
 
@@ -14,11 +14,17 @@ pub(crate) mod calc;
 pub mod changelog_generator;
 pub mod collect;
 pub mod group_aggregate;
+pub(crate) mod interval_join;
 pub mod join;
 pub(crate) mod lookup_join;
+pub(crate) mod over;
 pub mod print;
 pub mod rank;
 pub mod row;
+pub(crate) mod row_values;
+pub(crate) mod set_operation;
+pub(crate) mod temporal_join;
+pub(crate) mod temporal_sort;
 pub(crate) mod watermark_assigner;
 pub mod window_aggregate;
 pub mod window_table;

@@ -11,18 +11,26 @@ use crate::operators::window_table::WindowKind;
 use crate::planner::Mark;
 use arrow_schema::{DataType, Field};
 use brisk_base::{Error, Result};
-use datafusion_common::DFSchema;
+use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::expr::AggregateFunctionParams;
 use datafusion_expr::{Expr, LogicalPlan, cast, lit};
 use std::sync::Arc;
 
 /// Expressions that are computed in front of an aggregation; equal ones once.
-struct Arguments<'s> {
+pub(super) struct Arguments<'s> {
     schema: &'s DFSchema,
-    expressions: Vec<Expr>,
+    pub(super) expressions: Vec<Expr>,
 }
 
-impl Arguments<'_> {
+impl<'s> Arguments<'s> {
+    pub(super) const fn new(schema: &'s DFSchema) -> Self {
+        Self { schema, expressions: Vec::new() }
+    }
+
+    pub(super) const fn schema(&self) -> &'s DFSchema {
+        self.schema
+    }
+
     fn add(&mut self, expression: Expr) -> u32 {
         let known = self.expressions.iter().position(|known| *known == expression);
         known.unwrap_or_else(|| {
@@ -49,8 +57,8 @@ impl GraphBuilder<'_> {
         let clock = self.clock_windows(aggregate);
         self.windows_by_aggregation = clock.is_some();
         let input = self.relation(&aggregate.input)?;
-        if let Some(grouping @ Expr::GroupingSet(_)) = aggregate.group_expr.first() {
-            return Err(unsupported(&format!("{grouping}")));
+        if let [Expr::GroupingSet(sets)] = &*aggregate.group_expr {
+            return self.grouping_sets(aggregate, sets, &input);
         }
         let window = match clock {
             Some((columns, _)) => Some(columns),
@@ -81,7 +89,7 @@ impl GraphBuilder<'_> {
         }
     }
 
-    fn group_aggregate(
+    pub(super) fn group_aggregate(
         &mut self,
         aggregate: &datafusion_expr::logical_plan::Aggregate,
         input: &Flow,
@@ -202,24 +210,44 @@ fn is_number(data_type: &DataType) -> bool {
 }
 
 /// A call of an aggregate function.
-fn call(expr: &Expr, arguments: &mut Arguments<'_>, retract: bool) -> Result<AggregateCall> {
+pub(super) fn call(expr: &Expr, arguments: &mut Arguments<'_>, retract: bool) -> Result<AggregateCall> {
     let function = match expr {
         Expr::Alias(alias) => return call(&alias.expr, arguments, retract),
         Expr::AggregateFunction(function) => function,
         other => return Err(Error::bug(format!("{other} is no aggregate function"))),
     };
-    let Some(kind) = AggregateKind::named(function.func.name()) else {
-        return Err(unsupported(&format!("the aggregate function {}", function.func.name().to_uppercase())));
-    };
-    let AggregateFunctionParams { args, distinct, filter, order_by, .. } = &function.params;
+    let result = type_of(expr, arguments.schema)?;
+    call_of(function.func.name(), &function.params, &result, arguments, retract)
+}
+
+/// A call of the function of this name.
+pub(super) fn call_of(
+    name: &str,
+    params: &AggregateFunctionParams,
+    result: &DataType,
+    arguments: &mut Arguments<'_>,
+    retract: bool,
+) -> Result<AggregateCall> {
+    let shown = name.to_uppercase();
+    let Some(kind) = AggregateKind::named(name) else { return Err(unsupported(&format!("the aggregate function {shown}"))) };
+    let AggregateFunctionParams { args, distinct, filter, order_by, .. } = params;
     if !order_by.is_empty() {
         return Err(unsupported("ORDER BY in an aggregate function"));
     }
-    let [argument] = &**args else { return Err(Error::bug(format!("{expr} has {} arguments", args.len()))) };
+    let (argument, separator) = match &**args {
+        [argument] => (argument, None),
+        [argument, separator] if kind == AggregateKind::ListAgg => (argument, Some(separator)),
+        _ => return Err(Error::bug(format!("{shown} has {} arguments", args.len()))),
+    };
+    if retract && matches!(kind, AggregateKind::FirstValue | AggregateKind::LastValue) {
+        return Err(unsupported(&format!("{shown} over rows that are updated, or that leave the frame of OVER,")));
+    }
     let filter = filter.as_ref().map(|filter| arguments.add((**filter).clone()));
-    let result = type_of(expr, arguments.schema)?;
-    let aggregate = aggregate(kind, argument, arguments, &result)?;
-    Ok(AggregateCall { aggregate, filter, distinct: *distinct, retract, result: ValueType::of(&result)? })
+    let aggregate = match kind {
+        AggregateKind::ListAgg => list(argument, separator, arguments)?,
+        _ => aggregate(kind, argument, arguments, result)?,
+    };
+    Ok(AggregateCall { aggregate, filter, distinct: *distinct, retract, result: ValueType::of(result)? })
 }
 
 fn aggregate(kind: AggregateKind, argument: &Expr, arguments: &mut Arguments<'_>, result: &DataType) -> Result<Aggregate> {
@@ -228,15 +256,27 @@ fn aggregate(kind: AggregateKind, argument: &Expr, arguments: &mut Arguments<'_>
     {
         return Ok(Aggregate::CountAll);
     }
-    if matches!(kind, AggregateKind::Count | AggregateKind::Min | AggregateKind::Max) {
-        let column = arguments.add(argument.clone());
-        return Ok(match kind {
-            AggregateKind::Count => Aggregate::Count { column },
-            AggregateKind::Min => Aggregate::Min { column },
-            _ => Aggregate::Max { column },
-        });
+    let of_any: Option<fn(u32) -> Aggregate> = match kind {
+        AggregateKind::Count => Some(|column| Aggregate::Count { column }),
+        AggregateKind::Min => Some(|column| Aggregate::Min { column }),
+        AggregateKind::Max => Some(|column| Aggregate::Max { column }),
+        AggregateKind::FirstValue => Some(|column| Aggregate::FirstValue { column }),
+        AggregateKind::LastValue => Some(|column| Aggregate::LastValue { column }),
+        _ => None,
+    };
+    if let Some(of_any) = of_any {
+        return Ok(of_any(arguments.add(argument.clone())));
+    }
+    if let (Some(moment), DataType::Decimal128(..)) = (kind.moment(), type_of(argument, arguments.schema)?) {
+        let column = arguments.add(cast(argument.clone(), DataType::Float64));
+        return Ok(Aggregate::MomentDouble { column, moment });
     }
     let (column, wide) = arguments.widened(argument)?;
+    match (kind.moment(), &wide) {
+        (Some(moment), DataType::Int64) => return Ok(Aggregate::MomentBigint { column, moment }),
+        (Some(moment), DataType::Float64) => return Ok(Aggregate::MomentDouble { column, moment }),
+        _ => {}
+    }
     Ok(match (kind, &wide, result) {
         (AggregateKind::Sum, DataType::Int64, _) => Aggregate::SumBigint { column },
         (AggregateKind::Sum, DataType::Float64, _) => Aggregate::SumDouble { column },
@@ -248,4 +288,14 @@ fn aggregate(kind: AggregateKind, argument: &Expr, arguments: &mut Arguments<'_>
         }
         _ => return Err(unsupported(&format!("an aggregate function over {}", crate::sql::sql_type(&wide)))),
     })
+}
+
+/// `LISTAGG(column [, separator])`.
+fn list(argument: &Expr, separator: Option<&Expr>, arguments: &mut Arguments<'_>) -> Result<Aggregate> {
+    let separator = match separator {
+        None => ",".to_owned(),
+        Some(Expr::Literal(ScalarValue::Utf8(Some(text)), _)) => text.clone(),
+        Some(other) => return Err(Error::user(format!("the separator of LISTAGG has to be a text, but it is {other}"))),
+    };
+    Ok(Aggregate::ListAgg { column: arguments.add(argument.clone()), separator })
 }

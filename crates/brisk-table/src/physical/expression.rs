@@ -64,10 +64,30 @@ impl GraphBuilder<'_> {
         self.calc(input, None, &columns, &schema)
     }
 
+    /// The input with columns for those parts of a key that are none, and the indexes of the key.
+    pub(super) fn with_key(&mut self, input: &Flow, key: &[Expr]) -> Result<(Flow, Vec<usize>)> {
+        let mut computed: Vec<Expr> = Vec::new();
+        for part in key {
+            if column_index(part, &input.schema).is_none() && !computed.contains(part) {
+                computed.push(part.clone());
+            }
+        }
+        let flow = if computed.is_empty() { input.clone() } else { self.with_columns(input, &computed)? };
+        let width = input.schema.fields().len();
+        let lost = || Error::bug("a computed part of a key is lost");
+        let index = |part: &Expr| {
+            let added = || computed.iter().position(|known| known == part).map(|at| width + at);
+            column_index(part, &input.schema).or_else(added).ok_or_else(lost)
+        };
+        let key = key.iter().map(index).collect::<Result<_>>()?;
+        Ok((flow, key))
+    }
+
     fn schema_with(&self, schema: &DFSchemaRef, more: &[Expr]) -> Result<DFSchemaRef> {
         let mut fields: Vec<_> = schema.iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field))).collect();
         for (index, expression) in more.iter().enumerate() {
-            fields.push((None, Arc::new(Field::new(format!("$added{index}"), type_of(expression, schema)?, true))));
+            fields
+                .push((None, Arc::new(Field::new(format!("$added{}", schema.fields().len() + index), type_of(expression, schema)?, true))));
         }
         named(fields)
     }

@@ -1,59 +1,86 @@
-//! Joins by equal keys.
+//! Joins of tables, and with tables that are looked up.
 
-use super::expression::{batch_schema, column_index, named, physical};
+use super::expression::{batch_schema, named, physical};
+use super::interval::interval;
+use super::temporal_join::is_temporal;
 use super::{Flow, GraphBuilder, unsupported};
-use crate::operators::join::{Join, JoinSide};
+use crate::operators::interval_join::IntervalJoin;
+use crate::operators::join::{Join, JoinCondition, JoinKind, JoinSide};
 use crate::operators::lookup_join::LookupJoin;
 use crate::operators::row::ValueType;
 use crate::planner::{ScannedTable, looked_up};
 use brisk_base::{Error, Result};
-use datafusion_common::{DFSchemaRef, JoinType, NullEquality};
-use datafusion_expr::logical_plan;
-use datafusion_expr::{Expr, LogicalPlan};
+use datafusion_common::{DFSchema, DFSchemaRef, JoinType, NullEquality, ScalarValue};
+use datafusion_expr::utils::conjunction;
+use datafusion_expr::{Expr, LogicalPlan, lit, logical_plan};
 use std::sync::Arc;
 
 impl GraphBuilder<'_> {
     pub(super) fn join(&mut self, join: &logical_plan::Join) -> Result<Flow> {
-        if join.join_type != JoinType::Inner {
-            return Err(unsupported(&format!("a {} join", join.join_type)));
-        }
-        if join.on.is_empty() {
-            return Err(unsupported("a join without a condition of equality"));
-        }
-        if join.null_equality != NullEquality::NullEqualsNothing {
-            return Err(unsupported("a join in which nulls are equal"));
+        if is_temporal(join) {
+            return self.temporal_join(join);
         }
         if looked_up(&join.right).is_some() {
             return self.lookup_join(join);
         }
-        let (left_keys, right_keys): (Vec<_>, Vec<_>) = join.on.iter().cloned().unzip();
+        let kind = kind_of(join.join_type)?;
+        let (on, filter) = conditions(join)?;
+        let (mut left_keys, mut right_keys): (Vec<_>, Vec<_>) = on.iter().cloned().unzip();
+        if on.is_empty() {
+            // All rows have one key: a constant.
+            left_keys.push(lit(0_i64));
+            right_keys.push(lit(0_i64));
+        }
         let left = self.relation(&join.left)?;
         let right = self.relation(&join.right)?;
         let (left, left_key) = self.with_key(&left, &left_keys)?;
         let (right, right_key) = self.with_key(&right, &right_keys)?;
-        let sides = [(&left, &left_key), (&right, &right_key)].map(|(flow, key)| side(&flow.schema, key));
-        let [left_side, right_side] = sides;
-        let operator = Join { sides: [left_side?, right_side?] };
-        let node = self.add_keyed("Join", &[(&left, left_key), (&right, right_key)], operator);
-        let on: Vec<_> = join.on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
-        let filter = join.filter.as_ref().map(|filter| format!(", where=[{filter}]")).unwrap_or_default();
-        self.graph.node_mut(node).description = Some(format!("Join(type=[InnerJoin], on=[{}]{filter})", on.join(", ")));
-        let fields = left.schema.iter().chain(right.schema.iter()).map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)));
-        let fields = fields.enumerate().map(|(index, (qualifier, field))| {
-            // Added key columns of both sides have the same names.
-            if field.name().starts_with('$') {
-                (None, Arc::new(field.as_ref().clone().with_name(format!("$joined{index}"))))
-            } else {
-                (qualifier, field)
+        let pairs = pair_schema(&left.schema, &right.schema)?;
+        let interval = interval(join, &left, &right);
+        // An inner join is filtered behind it, a batch at a time.
+        let behind = filter.as_ref().filter(|_| kind == JoinKind::INNER && interval.is_none());
+        let within = filter.as_ref().filter(|_| behind.is_none());
+        let condition =
+            within.map(|filter| -> Result<_> { Ok(JoinCondition { schema: batch_schema(&pairs), condition: physical(filter, &pairs)? }) });
+        let operator = Join {
+            sides: [side(&left.schema, &left_key)?, side(&right.schema, &right_key)?],
+            kind,
+            condition: condition.transpose()?,
+            nulls_are_equal: join.null_equality == NullEquality::NullEqualsNull,
+        };
+        let name = if interval.is_some() { "IntervalJoin" } else { "Join" };
+        let keys = [(&left, left_key), (&right, right_key)];
+        let node = match interval {
+            Some(interval) => self.add_keyed(name, &keys, IntervalJoin { join: operator, interval }),
+            None => self.add_keyed(name, &keys, operator),
+        };
+        let on: Vec<_> = on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
+        let shown_filter = filter.as_ref().map(|filter| format!(", where=[{filter}]")).unwrap_or_default();
+        self.graph.node_mut(node).description =
+            Some(format!("{name}(type=[{}Join], on=[{}]{shown_filter})", join.join_type, on.join(", ")));
+        let schema = match kind {
+            JoinKind::Pairs { .. } => pairs,
+            JoinKind::Semi | JoinKind::Anti => Arc::clone(&left.schema),
+            JoinKind::Mark => {
+                let fields = left.schema.iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)));
+                let (qualifier, mark) = join.schema.qualified_field(join.schema.fields().len() - 1);
+                named(fields.chain([(qualifier.cloned(), Arc::clone(mark))]).collect())?
             }
-        });
-        let joined = Flow { node, schema: named(fields.collect())?, changes: left.changes || right.changes };
+        };
+        let appends = interval.is_some() || matches!(kind, JoinKind::INNER | JoinKind::Semi);
+        let joined = Flow { node, schema, changes: !appends || left.changes || right.changes };
         let columns: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
-        self.calc(&joined, join.filter.as_ref(), &columns, &join.schema)
+        self.calc(&joined, behind, &columns, &join.schema)
     }
 
     /// A join with a table that is looked up.
     fn lookup_join(&mut self, join: &logical_plan::Join) -> Result<Flow> {
+        if join.join_type != JoinType::Inner {
+            return Err(unsupported(&format!("a {} join with a table that is looked up", join.join_type)));
+        }
+        if join.on.is_empty() || join.null_equality != NullEquality::NullEqualsNothing {
+            return Err(unsupported("a look-up without a condition of equality"));
+        }
         let scan = looked_up(&join.right).map(|lookup| &lookup.input);
         let Some(LogicalPlan::TableScan(scan)) = scan else { return Err(unsupported("a look-up of something else than a table")) };
         let Some(ScannedTable(table)) = scan.source.downcast_ref::<ScannedTable>() else {
@@ -83,23 +110,59 @@ impl GraphBuilder<'_> {
         let all: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
         self.calc(&joined, join.filter.as_ref(), &all, &join.schema)
     }
-
-    /// A side with columns for those parts of its key that are none, and the indexes of the key.
-    fn with_key(&mut self, input: &Flow, key: &[Expr]) -> Result<(Flow, Vec<usize>)> {
-        let computed: Vec<Expr> = key.iter().filter(|part| column_index(part, &input.schema).is_none()).cloned().collect();
-        let flow = if computed.is_empty() { input.clone() } else { self.with_columns(input, &computed)? };
-        let mut next = input.schema.fields().len();
-        let index = |part: &Expr| {
-            column_index(part, &input.schema).unwrap_or_else(|| {
-                next += 1;
-                next - 1
-            })
-        };
-        Ok((flow, key.iter().map(index).collect()))
-    }
 }
 
-fn side(schema: &DFSchemaRef, key: &[usize]) -> Result<JoinSide> {
+/// What a join of the plan gives.
+fn kind_of(join_type: JoinType) -> Result<JoinKind> {
+    Ok(match join_type {
+        JoinType::Inner => JoinKind::INNER,
+        JoinType::Left => JoinKind::Pairs { keep: [true, false] },
+        JoinType::Right => JoinKind::Pairs { keep: [false, true] },
+        JoinType::Full => JoinKind::Pairs { keep: [true; 2] },
+        JoinType::LeftSemi => JoinKind::Semi,
+        JoinType::LeftAnti => JoinKind::Anti,
+        JoinType::LeftMark => JoinKind::Mark,
+        other => return Err(unsupported(&format!("a {other} join"))),
+    })
+}
+
+/// Pairs of expressions over the left side and over the right.
+type EqualKeys = Vec<(Expr, Expr)>;
+
+/// The equal keys of a join, and what else it asks for.
+///
+/// `x NOT IN (SELECT y ...)` has no row as soon as it is not certain that x is none of the others: so `x = y` is not allowed to be true
+/// and not to be null. It is the first condition of the join that the planner makes of it.
+fn conditions(join: &logical_plan::Join) -> Result<(EqualKeys, Option<Expr>)> {
+    let mut on = join.on.clone();
+    let mut filters: Vec<Expr> = join.filter.iter().cloned().collect();
+    if join.null_aware {
+        if on.is_empty() {
+            return Err(unsupported("NOT IN with a value that is no column of the table in front of it"));
+        }
+        let (left, right) = on.remove(0);
+        filters.push(left.eq(right).is_not_false());
+    }
+    let is_true = |filter: &Expr| matches!(filter, Expr::Literal(ScalarValue::Boolean(Some(true)), _));
+    filters.retain(|filter| !is_true(filter));
+    Ok((on, conjunction(filters)))
+}
+
+/// The columns of both sides.
+pub(super) fn pair_schema(left: &DFSchema, right: &DFSchema) -> Result<DFSchemaRef> {
+    let fields = left.iter().chain(right.iter()).map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)));
+    let fields = fields.enumerate().map(|(index, (qualifier, field))| {
+        // Added key columns of both sides have the same names.
+        if field.name().starts_with('$') {
+            (None, Arc::new(field.as_ref().clone().with_name(format!("$joined{index}"))))
+        } else {
+            (qualifier, field)
+        }
+    });
+    named(fields.collect())
+}
+
+pub(super) fn side(schema: &DFSchemaRef, key: &[usize]) -> Result<JoinSide> {
     let types = schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
     Ok(JoinSide { key: key.to_vec(), types })
 }

@@ -5,10 +5,16 @@
 
 mod aggregate;
 mod expression;
+mod grouping_sets;
+mod interval;
 mod join;
+mod over;
 mod rank;
 mod relation;
 mod scan;
+mod sort;
+mod temporal_join;
+mod values;
 mod window;
 
 pub(crate) use expression::type_in;

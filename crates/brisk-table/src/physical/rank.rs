@@ -1,21 +1,21 @@
 //! Top-N: `ROW_NUMBER() OVER (PARTITION BY ... ORDER BY ...)` with a condition `<= N` on it.
 
-use super::expression::column_index;
+use super::expression::named;
 use super::{Flow, GraphBuilder, unsupported};
 use crate::functions::ROW_NUMBER;
 use crate::operators::rank::{Order, Rank};
 use crate::operators::row::ValueType;
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Field};
 use brisk_base::{Error, Result};
 use datafusion_common::tree_node::{Transformed, TreeNode};
-use datafusion_common::{Column, ScalarValue};
+use datafusion_common::{Column, ScalarValue, TableReference};
 use datafusion_expr::logical_plan::{Filter, Projection, Window};
 use datafusion_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion_expr::{BinaryExpr, Expr, LogicalPlan, Operator, WindowFunctionDefinition, lit};
+use datafusion_expr::{BinaryExpr, Expr, LogicalPlan, Operator, SortExpr, WindowFunctionDefinition, lit};
 use std::sync::Arc;
 
 /// Most rows of a key that are kept.
-const MAX_LIMIT: i64 = 1_000_000;
+pub(super) const MAX_LIMIT: i64 = 1_000_000;
 
 /// A Top-N that was found in a plan.
 pub(super) struct TopN<'p> {
@@ -102,16 +102,26 @@ fn bound(condition: &Expr, place: &Column) -> Option<i64> {
     }
 }
 
+/// What is ranked, and how.
+pub(super) struct Ranking<'p> {
+    /// What rows are ranked within.
+    pub(super) partition: &'p [Expr],
+    /// What they are ordered by.
+    pub(super) order_by: &'p [SortExpr],
+    /// How many are kept.
+    pub(super) limit: usize,
+    /// Whether somebody reads the place.
+    pub(super) with_place: bool,
+    /// The column of the place.
+    pub(super) place: (Option<TableReference>, Arc<Field>),
+    /// For people.
+    pub(super) shown: String,
+}
+
 impl GraphBuilder<'_> {
     /// A Top-N; `is_read` tells whether somebody above reads a column.
-    pub(super) fn rank(&mut self, top: &TopN<'_>, is_read: impl Fn(&Column) -> bool) -> Result<Flow> {
+    pub(super) fn top_n(&mut self, top: &TopN<'_>, is_read: impl Fn(&Column) -> bool) -> Result<Flow> {
         let input = self.relation(&top.window.input)?;
-        if input.changes {
-            return Err(unsupported("Top-N over rows that are updated"));
-        }
-        if top.limit == 0 {
-            return Err(Error::user("a Top-N of no rows: the place of the first row is 1"));
-        }
         let [function] = &*top.window.window_expr else { return Err(unsupported("more than one window function at a time")) };
         let shown = function.to_string();
         let function = match function {
@@ -123,28 +133,9 @@ impl GraphBuilder<'_> {
             WindowFunctionDefinition::WindowUDF(udf) if udf.name() == ROW_NUMBER => {}
             other => return Err(unsupported(&format!("the window function {other}"))),
         }
-        let partition: Vec<Expr> =
-            if function.params.partition_by.is_empty() { vec![lit(0_i64)] } else { function.params.partition_by.clone() };
         if function.params.order_by.is_empty() {
             return Err(Error::user("ROW_NUMBER() needs an ORDER BY in its OVER clause"));
         }
-        let order_by = &function.params.order_by;
-        let columns = |expr: &Expr| column_index(expr, &input.schema);
-        let more: Vec<Expr> =
-            partition.iter().chain(order_by.iter().map(|sort| &sort.expr)).filter(|expr| columns(expr).is_none()).cloned().collect();
-        let flow = if more.is_empty() { input.clone() } else { self.with_columns(&input, &more)? };
-        let width = input.schema.fields().len();
-        let index = |expr: &Expr| columns(expr).or_else(|| more.iter().position(|added| added == expr).map(|at| width + at));
-        let lost = || Error::bug("a column of a Top-N is lost");
-        let key = partition.iter().map(|expr| index(expr).ok_or_else(lost)).collect::<Result<Vec<_>>>()?;
-        let mut order = Vec::new();
-        for sort in order_by {
-            if sort.nulls_first != sort.asc {
-                return Err(unsupported("NULLS FIRST or NULLS LAST other than Flink's default (nulls are lowest)"));
-            }
-            order.push(Order { column: index(&sort.expr).ok_or_else(lost)?, descending: !sort.asc });
-        }
-        let types = flow.schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
         let place = place_of(top.window);
         let rest_reads = top.rest.as_ref().is_some_and(|rest| rest.column_refs().contains(&place));
         let with_place = rest_reads
@@ -153,17 +144,38 @@ impl GraphBuilder<'_> {
                 Some(projection) => projection.expr.iter().any(|expr| expr.column_refs().contains(&place)),
                 None => is_read(&place),
             };
-        let operator = Rank { key: key.clone(), order, types, limit: top.limit, with_place };
-        let node = self.add_keyed("Rank", &[(&flow, key)], operator);
-        self.graph.node_mut(node).description = Some(format!("Rank({shown}, limit=[{}])", top.limit));
-        let mut fields: Vec<_> = flow.schema.iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field))).collect();
         let (qualifier, field) = top.window.schema.qualified_field(top.window.schema.fields().len() - 1);
-        fields.push((qualifier.cloned(), Arc::clone(field)));
-        let ranked = Flow { node, schema: super::expression::named(fields)?, changes: true };
+        let ranking = Ranking {
+            partition: &function.params.partition_by,
+            order_by: &function.params.order_by,
+            limit: top.limit,
+            with_place,
+            place: (qualifier.cloned(), Arc::clone(field)),
+            shown,
+        };
+        let ranked = self.rank(&input, ranking)?;
         let columns: Vec<Expr> = top.window.schema.columns().into_iter().map(Expr::Column).collect();
         match top.projection {
             Some(projection) => self.calc(&ranked, top.rest.as_ref(), &projection.expr, &projection.schema),
             None => self.calc(&ranked, top.rest.as_ref(), &columns, &top.window.schema),
         }
+    }
+
+    /// The first rows of each partition: the columns of the input, some more, and the place.
+    pub(super) fn rank(&mut self, input: &Flow, ranking: Ranking<'_>) -> Result<Flow> {
+        let partition = if ranking.partition.is_empty() { vec![lit(0_i64)] } else { ranking.partition.to_vec() };
+        let order: Vec<Expr> = ranking.order_by.iter().map(|sort| sort.expr.clone()).collect();
+        let (flow, key) = self.with_key(input, &partition)?;
+        let (flow, columns) = self.with_key(&flow, &order)?;
+        let order = columns.iter().zip(ranking.order_by);
+        let order = order.map(|(column, sort)| Order { column: *column, descending: !sort.asc, nulls_first: sort.nulls_first }).collect();
+        let types = flow.schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
+        let Ranking { limit, with_place, place, shown, .. } = ranking;
+        let operator = Rank { key: key.clone(), order, types, limit, with_place, retract: flow.changes };
+        let node = self.add_keyed("Rank", &[(&flow, key)], operator);
+        self.graph.node_mut(node).description = Some(format!("Rank({shown}, limit=[{limit}])"));
+        let mut fields: Vec<_> = flow.schema.iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field))).collect();
+        fields.push(place);
+        Ok(Flow { node, schema: named(fields)?, changes: true })
     }
 }

@@ -3,10 +3,11 @@
 use super::rank::top_n;
 use super::scan::projected;
 use super::{Flow, GraphBuilder, plan_name, unsupported};
-use crate::planner::ScannedTable;
+use crate::operators::set_operation::SetOperator;
+use crate::planner::{ScannedTable, SetOperation, SetOperationKind};
 use brisk_base::{Error, Result};
-use datafusion_common::Column;
-use datafusion_expr::logical_plan::{Filter, Projection, TableScan, Union};
+use datafusion_common::{Column, DFSchemaRef};
+use datafusion_expr::logical_plan::{Extension, Filter, Projection, TableScan, Union};
 use datafusion_expr::{Expr, LogicalPlan};
 use std::sync::Arc;
 
@@ -24,9 +25,33 @@ impl GraphBuilder<'_> {
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Union(union) => self.union(union),
-            LogicalPlan::Extension(extension) => self.window_table(extension),
+            LogicalPlan::Window(window) => self.over(window),
+            LogicalPlan::Sort(sort) => self.sort(sort),
+            LogicalPlan::Limit(limit) => self.limit(limit),
+            LogicalPlan::Values(values) => self.values(values),
+            LogicalPlan::EmptyRelation(empty) => self.empty(empty),
+            LogicalPlan::Extension(extension) => self.extension(extension),
             other => Err(unsupported(&plan_name(other))),
         }
+    }
+
+    /// A node of our own.
+    fn extension(&mut self, extension: &Extension) -> Result<Flow> {
+        match extension.node.as_any().downcast_ref() {
+            Some(operation) => self.set_operation(operation),
+            None => self.window_table(extension),
+        }
+    }
+
+    fn set_operation(&mut self, operation: &SetOperation) -> Result<Flow> {
+        let left = self.relation(&operation.left)?;
+        let right = self.relation(&operation.right)?;
+        let operator = SetOperator { kind: operation.kind, all: operation.all };
+        let all: Vec<usize> = (0..left.schema.fields().len()).collect();
+        let node = self.add_keyed("SetOperation", &[(&left, all.clone()), (&right, all)], operator);
+        self.graph.node_mut(node).description = Some(format!("SetOperation({operation})"));
+        let appends = operation.kind == SetOperationKind::Intersect && !left.changes && !right.changes;
+        Ok(Flow { node, schema: Arc::clone(operation.left.schema()), changes: !appends })
     }
 
     fn table_scan(&mut self, scan: &TableScan) -> Result<Flow> {
@@ -44,7 +69,7 @@ impl GraphBuilder<'_> {
             LogicalPlan::Filter(filter) if top_n(filter).is_some() => {
                 let is_read = |column: &Column| projection.expr.iter().any(|expr| expr.column_refs().contains(column));
                 let top = top_n(filter).ok_or_else(|| Error::bug("a Top-N is lost"))?;
-                let input = self.rank(&top, is_read)?;
+                let input = self.top_n(&top, is_read)?;
                 self.calc(&input, None, &projection.expr, &projection.schema)
             }
             LogicalPlan::Filter(filter) => {
@@ -60,7 +85,7 @@ impl GraphBuilder<'_> {
 
     fn filter(&mut self, filter: &Filter) -> Result<Flow> {
         if let Some(top) = top_n(filter) {
-            return self.rank(&top, |_| true);
+            return self.top_n(&top, |_| true);
         }
         let input = self.relation(&filter.input)?;
         let columns: Vec<Expr> = input.schema.columns().into_iter().map(Expr::Column).collect();
@@ -68,12 +93,16 @@ impl GraphBuilder<'_> {
         self.calc(&input, Some(&filter.predicate), &columns, &schema)
     }
 
-    /// `UNION ALL`: all inputs go into one operator.
     fn union(&mut self, union: &Union) -> Result<Flow> {
         let inputs = union.inputs.iter().map(|input| self.relation(input)).collect::<Result<Vec<_>>>()?;
+        self.united(&inputs, &union.schema)
+    }
+
+    /// `UNION ALL`: all inputs go into one operator.
+    pub(super) fn united(&mut self, inputs: &[Flow], schema: &DFSchemaRef) -> Result<Flow> {
         let Some((first, others)) = inputs.split_first() else { return Err(Error::bug("a union has no inputs")) };
         let columns: Vec<Expr> = first.schema.columns().into_iter().map(Expr::Column).collect();
-        let united = self.calc_always(first, None, &columns, &union.schema)?;
+        let united = self.calc_always(first, None, &columns, schema)?;
         others.iter().for_each(|other| self.connect(other.node, united.node, 0, None));
         Ok(Flow { changes: inputs.iter().any(|input| input.changes), ..united })
     }

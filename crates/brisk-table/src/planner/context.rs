@@ -1,7 +1,9 @@
 //! What the planner is told: tables, views, functions, types.
 
 use super::group_windows::rewrite_group_windows;
-use super::lookup::check_lookups;
+use super::lookup::{check_lookups, with_version_times};
+use super::set_operation::with_set_operations;
+use super::subqueries::check_subqueries;
 use super::window_table::WindowTablePlanner;
 use super::{as_statement, sql_to_rel};
 use crate::catalog::{Catalog, Object, Table, View};
@@ -27,14 +29,11 @@ pub(crate) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn new(catalog: &'a Catalog, functions: &'a Functions) -> Self {
+        let mut config = ConfigOptions::default();
+        // All subqueries that stand for a value become joins.
+        config.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
         let expressions = Expressions { extract: functions.scalar("extract").cloned() };
-        Self {
-            catalog,
-            functions,
-            config: ConfigOptions::default(),
-            expressions: vec![Arc::new(expressions)],
-            relations: vec![Arc::new(WindowTablePlanner)],
-        }
+        Self { catalog, functions, config, expressions: vec![Arc::new(expressions)], relations: vec![Arc::new(WindowTablePlanner)] }
     }
 
     pub(super) const fn config(&self) -> &ConfigOptions {
@@ -47,7 +46,8 @@ impl<'a> Context<'a> {
         rewrite_group_windows(&mut query)?;
         let plan = sql_to_rel(self).sql_statement_to_plan(as_statement(&query))?;
         check_lookups(&plan)?;
-        Ok(plan)
+        check_subqueries(&plan)?;
+        with_set_operations(with_version_times(plan)?)
     }
 
     fn view(&self, view: &View) -> Result<LogicalPlan> {

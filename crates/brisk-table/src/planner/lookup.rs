@@ -1,8 +1,9 @@
-//! Tables that are looked up: `JOIN t FOR SYSTEM_TIME AS OF a.proctime`.
+//! Tables that are looked up (`JOIN t FOR SYSTEM_TIME AS OF a.proctime`), and tables with versions (`AS OF` an event time).
 
 use super::marks::Mark;
-use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion_common::{DFSchemaRef, DataFusionError, Result};
+use arrow_schema::Field;
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, Result};
 use datafusion_expr::planner::{PlannedRelation, RelationPlannerContext, RelationPlanning};
 use datafusion_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
 use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, TableFactor, TableVersion};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 pub(crate) struct LookupTableNode {
     pub(crate) input: LogicalPlan,
     /// Name of the time attribute that says when.
-    time: String,
+    pub(crate) time: String,
 }
 
 impl PartialOrd for LookupTableNode {
@@ -83,7 +84,7 @@ pub(crate) fn looked_up(plan: &LogicalPlan) -> Option<&LookupTableNode> {
     }
 }
 
-/// Checks that tables are looked up by processing time, and in joins alone.
+/// Checks that tables are looked up by a time attribute, and in joins alone.
 pub(super) fn check_lookups(plan: &LogicalPlan) -> Result<()> {
     let mut found = Ok(());
     plan.apply(|node| {
@@ -93,8 +94,8 @@ pub(super) fn check_lookups(plan: &LogicalPlan) -> Result<()> {
                 LogicalPlan::Join(join) if index == 1 => join.left.schema().qualified_fields_with_unqualified_name(&lookup.time),
                 _ => Vec::new(),
             };
-            if !time.iter().any(|(_, field)| Mark::ProcessingTime.is_on(field)) {
-                let text = format!("FOR SYSTEM_TIME AS OF needs a processing-time attribute of the left table; '{}' is none", lookup.time);
+            if !time.iter().any(|(_, field)| Mark::ProcessingTime.is_on(field) || Mark::EventTime.is_on(field)) {
+                let text = format!("FOR SYSTEM_TIME AS OF needs a time attribute of the left table; '{}' is none", lookup.time);
                 found = Err(DataFusionError::Plan(text));
                 return Ok(TreeNodeRecursion::Stop);
             }
@@ -102,4 +103,29 @@ pub(super) fn check_lookups(plan: &LogicalPlan) -> Result<()> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     found
+}
+
+/// Tells joins with versions that a version is not younger than the row that it is joined with. That is so anyway, but rules keep the columns
+/// that a join speaks of.
+pub(super) fn with_version_times(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let told = plan.transform_up_with_subqueries(|plan| {
+        let LogicalPlan::Join(mut join) = plan else { return Ok(Transformed::no(plan)) };
+        let Some(lookup) = looked_up(&join.right) else { return Ok(Transformed::no(LogicalPlan::Join(join))) };
+        let time = |schema: &DFSchema, name: Option<&str>| {
+            let is_it = |field: &Field| Mark::EventTime.is_on(field) && name.is_none_or(|name| field.name() == name);
+            schema
+                .iter()
+                .find(|(_, field)| is_it(field))
+                .map(|(qualifier, field)| Expr::Column(Column::new(qualifier.cloned(), field.name())))
+        };
+        let times = (time(join.left.schema(), Some(&lookup.time)), time(join.right.schema(), None));
+        let (Some(row), Some(version)) = times else { return Ok(Transformed::no(LogicalPlan::Join(join))) };
+        let condition = version.lt_eq(row);
+        join.filter = Some(match join.filter.take() {
+            Some(filter) => filter.and(condition),
+            None => condition,
+        });
+        Ok(Transformed::yes(LogicalPlan::Join(join)))
+    })?;
+    Ok(told.data)
 }

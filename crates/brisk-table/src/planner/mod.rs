@@ -4,17 +4,21 @@
 //! * `window_table` plans TUMBLE, HOP, CUMULATE and SESSION in FROM as a node of our own; `group_windows` turns the older windows of
 //!   GROUP BY into them.
 //! * `lookup` plans tables that are looked up, `FOR SYSTEM_TIME AS OF`.
+//! * `set_operation` puts INTERSECT and EXCEPT into nodes of our own; `subqueries` refuses those whose meaning would be lost.
 //! * `marks` are the properties of columns that plans carry along: time attributes, starts and ends of windows.
 
 mod context;
 mod group_windows;
 mod lookup;
 mod marks;
+mod set_operation;
+mod subqueries;
 mod window_table;
 
 pub(crate) use context::{Context, ScannedTable};
 pub(crate) use lookup::looked_up;
 pub(crate) use marks::Mark;
+pub(crate) use set_operation::{SetOperation, SetOperationKind};
 pub(crate) use window_table::WindowTable;
 
 use crate::catalog::Catalog;
@@ -26,12 +30,15 @@ use datafusion_common::DFSchema;
 use datafusion_expr::{Expr, LogicalPlan};
 use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion_optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
+use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion_optimizer::eliminate_cross_join::EliminateCrossJoin;
 use datafusion_optimizer::eliminate_filter::EliminateFilter;
+use datafusion_optimizer::eliminate_outer_join::EliminateOuterJoin;
 use datafusion_optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
 use datafusion_optimizer::optimize_projections::OptimizeProjections;
 use datafusion_optimizer::push_down_filter::PushDownFilter;
 use datafusion_optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
+use datafusion_optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion_optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion_optimizer::{Analyzer, Optimizer, OptimizerContext, OptimizerRule};
 use datafusion_sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
@@ -95,8 +102,11 @@ fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     vec![
         Arc::new(SimplifyExpressions::new()),
         Arc::new(ReplaceDistinctWithAggregate::new()),
+        Arc::new(DecorrelatePredicateSubquery::new()),
+        Arc::new(ScalarSubqueryToJoin::new()),
         Arc::new(ExtractEquijoinPredicate::new()),
         Arc::new(EliminateFilter::new()),
+        Arc::new(EliminateOuterJoin::new()),
         Arc::new(EliminateCrossJoin::new()),
         Arc::new(PushDownFilter::new()),
         Arc::new(CommonSubexprEliminate::new()),

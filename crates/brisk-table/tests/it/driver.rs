@@ -225,6 +225,36 @@ fn kept(snapshot: OperatorSnapshot, checkpoint: CheckpointId) -> OperatorRestore
     OperatorRestore { checkpoint, keyed: Some(Arc::new(kept)), operator, ..OperatorRestore::default() }
 }
 
+/// What several subtasks left, as one.
+pub(crate) fn merged(parts: Vec<OperatorRestore>) -> OperatorRestore {
+    let mut all = Kept { metas: Vec::new(), rows: BTreeMap::new() };
+    let mut operator: BTreeMap<Arc<str>, RestoredOperatorState> = BTreeMap::new();
+    let mut checkpoint = CheckpointId(0);
+    for part in parts {
+        checkpoint = part.checkpoint;
+        for state in part.operator {
+            match operator.get_mut(&state.name) {
+                Some(known) => known.items.extend(state.items),
+                None => drop(operator.insert(Arc::clone(&state.name), state)),
+            }
+        }
+        let Some(keyed) = part.keyed else { continue };
+        for meta in keyed.states() {
+            let rows = all.rows.entry(Arc::clone(&meta.name)).or_default();
+            let add = &mut |group, key: &[u8], value: &[u8]| {
+                rows.push((group, key.to_vec(), value.to_vec()));
+                Ok(())
+            };
+            keyed.scan(&meta.name, KeyGroupRange::new(0, 128), add).expect("scanning never fails here");
+            if !all.metas.iter().any(|known| known.name == meta.name) {
+                all.metas.push(meta.clone());
+            }
+        }
+    }
+    let operator = operator.into_values().collect();
+    OperatorRestore { checkpoint, keyed: Some(Arc::new(all)), operator, ..OperatorRestore::default() }
+}
+
 impl RestoredKeyedState for Kept {
     fn states(&self) -> &[KeyedStateMeta] {
         &self.metas

@@ -5,14 +5,14 @@ use crate::streams::{Change, backends, changelog, columns, text};
 use brisk_base::Timestamp;
 use brisk_base::ids::CheckpointId;
 use brisk_core::batch::{Columns, Mark, RowKind};
-use brisk_table::operators::join::{Join, JoinSide};
+use brisk_table::operators::join::{Join, JoinKind, JoinSide};
 use brisk_table::operators::row::ValueType;
 use brisk_table::{Cell, Table, fold_changelog};
 use proptest::prelude::*;
 
 fn join() -> Join {
     let side = || JoinSide { key: vec![0], types: vec![ValueType::Bigint, ValueType::Bigint, ValueType::Text] };
-    Join { sides: [side(), side()] }
+    Join { sides: [side(), side()], kind: JoinKind::INNER, condition: None, nulls_are_equal: false }
 }
 
 /// Every pair of rows with equal keys, so often as both are there.

@@ -5,6 +5,7 @@ mod collect;
 mod driver;
 mod generator;
 mod group_aggregate;
+mod incremental;
 mod job;
 mod join;
 mod rank;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 fn rank(limit: usize, descending: bool, with_place: bool) -> Rank {
     let types = vec![ValueType::Bigint, ValueType::Bigint, ValueType::Text];
-    Rank { key: vec![0], order: vec![Order { column: 1, descending }], types, limit, with_place }
+    Rank { key: vec![0], order: vec![Order { column: 1, descending, nulls_first: !descending }], types, limit, with_place, retract: false }
 }
 
 fn expected(rows: &[Change], rank: &Rank) -> Table {

@@ -105,6 +105,27 @@ fn joins_find_all_pairs() {
 }
 
 #[test]
+fn rows_are_joined_or_not() {
+    let outer = rows("SELECT COUNT(*), COUNT(p.id) FROM auction a LEFT JOIN person p ON p.id = a.seller AND p.state = 'OR'");
+    let inner = rows("SELECT COUNT(*) FROM auction a JOIN person p ON p.id = a.seller WHERE p.state = 'OR'");
+    assert_eq!(outer, [vec![3000.into(), inner[0][0].clone()]]);
+    let (there, not_there) = ("SELECT COUNT(*) FROM auction WHERE seller", "(SELECT id FROM person WHERE state = 'OR')");
+    assert_eq!(rows(&format!("{there} IN {not_there}")), inner);
+    let others = rows(&format!("{there} NOT IN {not_there}"));
+    assert_eq!(rows(&format!("SELECT x + y FROM ({there} IN {not_there}) t (x), ({there} NOT IN {not_there}) u (y)")), [numbers(&[3000])]);
+    assert_ne!(others, inner);
+}
+
+#[test]
+fn the_first_rows_of_all_are_its_greatest() {
+    let first = rows("SELECT price FROM bid ORDER BY price DESC LIMIT 1");
+    assert_eq!(first, rows("SELECT MAX(price) FROM bid"));
+    assert_eq!(rows("SELECT COUNT(*) FROM (SELECT ts FROM bid ORDER BY ts)"), [numbers(&[46_000])]);
+    let last = "SELECT MAX(n) FROM (SELECT ROW_NUMBER() OVER (PARTITION BY channel ORDER BY ts) AS n FROM bid)";
+    assert_eq!(rows(last), rows("SELECT MAX(n) FROM (SELECT COUNT(*) AS n FROM bid GROUP BY channel)"));
+}
+
+#[test]
 fn the_first_rows_of_each_key_are_its_greatest() {
     let ranked = "SELECT auction, price, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price DESC) AS place FROM bid";
     let first = rows(&format!("SELECT auction, price FROM ({ranked}) WHERE place <= 1"));
@@ -119,8 +140,12 @@ fn errors_point_at_their_place() {
         ("SELECT nothing FROM bid", "line 1, column 8: column 'nothing' not found"),
         ("SELECT 1 FROM bids", "bids"),
         ("SELECT LOWWER(channel) FROM bid", "lower"),
-        ("SELECT price FROM bid ORDER BY price", "is not supported in streaming queries yet"),
-        ("SELECT a.id FROM auction a LEFT JOIN person p ON p.id = a.seller", "a Left join is not supported"),
+        ("SELECT price FROM bid ORDER BY price", "has to begin with an ascending event-time attribute"),
+        ("SELECT SUM(price) OVER (ORDER BY price) FROM bid", "has to be ordered by an ascending time attribute"),
+        ("SELECT (SELECT id FROM person) FROM bid", "has to give one row at most"),
+        ("SELECT 1 FROM bid WHERE price = 1 OR bidder NOT IN (SELECT id FROM person)", "NOT IN by AND alone"),
+        ("SELECT 1 FROM bid b JOIN person FOR SYSTEM_TIME AS OF b.ts p ON p.id = b.bidder", "needs a PRIMARY KEY"),
+        ("SELECT id FROM person INTERSECT SELECT name FROM person", "is BIGINT on one side, but STRING on the other"),
         (
             "SELECT 1 FROM TABLE(TUMBLE(TABLE auction, DESCRIPTOR(seller), INTERVAL '1' SECOND))",
             "needs a time attribute, but 'seller' is none",

@@ -1,11 +1,11 @@
 //! What is kept per key, and how rows are added to it.
 
 use super::distinct::DistinctValues;
-use super::{Aggregate, AggregateCall};
-use crate::operators::row::{ColumnKey, RowKey, ValueBuilder, fields};
+use super::{Aggregate, AggregateCall, Moment};
+use crate::operators::row::{ColumnKey, Field, RowKey, ValueBuilder, fields};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float64Type, Int64Type};
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::DataType;
 use brisk_base::{Error, Result};
@@ -41,7 +41,32 @@ pub enum Accumulator {
         /// Values that are not null.
         values: i64,
     },
-    /// Of the least and the greatest value.
+    /// Of variance and standard deviation of whole numbers.
+    MomentBigint {
+        /// Sum of the values, wrapped around.
+        sum: i128,
+        /// Sum of their squares, wrapped around.
+        squares: i128,
+        /// Values that are not null.
+        values: i64,
+    },
+    /// Of variance and standard deviation of floating point numbers.
+    MomentDouble {
+        /// Sum of the values.
+        sum: f64,
+        /// Sum of their squares.
+        squares: f64,
+        /// Values that are not null.
+        values: i64,
+    },
+    /// Of a list of texts.
+    List {
+        /// The texts in their order.
+        texts: Vec<String>,
+        /// Texts that were taken back before they were added.
+        debts: Vec<String>,
+    },
+    /// Of the least and the greatest value, the first and the last.
     Extreme {
         /// Bytes of a row of the value alone; none, if there is none.
         value: Vec<u8>,
@@ -56,7 +81,12 @@ impl Accumulator {
             Aggregate::SumBigint { .. } | Aggregate::AvgBigint { .. } => Self::SumBigint { sum: 0, values: 0 },
             Aggregate::SumDouble { .. } | Aggregate::AvgDouble { .. } => Self::SumDouble { sum: 0.0, values: 0 },
             Aggregate::SumDecimal { .. } | Aggregate::AvgDecimal { .. } => Self::SumDecimal { sum: 0, values: 0 },
-            Aggregate::Min { .. } | Aggregate::Max { .. } => Self::Extreme { value: Vec::new() },
+            Aggregate::MomentBigint { .. } => Self::MomentBigint { sum: 0, squares: 0, values: 0 },
+            Aggregate::MomentDouble { .. } => Self::MomentDouble { sum: 0.0, squares: 0.0, values: 0 },
+            Aggregate::ListAgg { .. } => Self::List { texts: Vec::new(), debts: Vec::new() },
+            Aggregate::Min { .. } | Aggregate::Max { .. } | Aggregate::FirstValue { .. } | Aggregate::LastValue { .. } => {
+                Self::Extreme { value: Vec::new() }
+            }
         }
     }
 
@@ -66,6 +96,12 @@ impl Accumulator {
             Self::SumBigint { sum, values } => (*sum, *values) = (0, 0),
             Self::SumDouble { sum, values } => (*sum, *values) = (0.0, 0),
             Self::SumDecimal { sum, values } => (*sum, *values) = (0, 0),
+            Self::MomentBigint { sum, squares, values } => (*sum, *squares, *values) = (0, 0, 0),
+            Self::MomentDouble { sum, squares, values } => (*sum, *squares, *values) = (0.0, 0.0, 0),
+            Self::List { texts, debts } => {
+                texts.clear();
+                debts.clear();
+            }
             Self::Extreme { value } => value.clear(),
         }
     }
@@ -107,6 +143,20 @@ impl Accumulator {
                 *sum = sum.wrapping_add(*more);
                 *values += further;
             }
+            (Self::MomentBigint { sum, squares, values }, Self::MomentBigint { sum: more, squares: more_squares, values: further }) => {
+                *sum = sum.wrapping_add(*more);
+                *squares = squares.wrapping_add(*more_squares);
+                *values += further;
+            }
+            (Self::MomentDouble { sum, squares, values }, Self::MomentDouble { sum: more, squares: more_squares, values: further }) => {
+                *sum += more;
+                *squares += more_squares;
+                *values += further;
+            }
+            (Self::List { texts, debts }, Self::List { texts: more, debts: further }) => {
+                texts.extend(more.iter().cloned());
+                debts.extend(further.iter().cloned());
+            }
             (Self::Extreme { value }, Self::Extreme { value: other }) => {
                 if is_better(aggregate, other, value) {
                     value.clone_from(other);
@@ -136,6 +186,23 @@ impl Accumulator {
                 None => column.push_null(),
             },
             (Self::SumDecimal { sum, .. }, _) => column.push_i128(*sum),
+            (Self::MomentBigint { sum, squares, values }, Aggregate::MomentBigint { moment, .. }) => {
+                match whole_moment(*sum, *squares, *values, *moment) {
+                    Some(moment) => column.push_i64(moment),
+                    None => column.push_null(),
+                }
+            }
+            (Self::MomentDouble { sum, squares, values }, Aggregate::MomentDouble { moment, .. }) => {
+                match moment_of(*sum, *squares, *values, *moment) {
+                    Some(moment) => column.push_f64(moment),
+                    None => column.push_null(),
+                }
+            }
+            (Self::List { texts, .. }, Aggregate::ListAgg { separator, .. }) => match &**texts {
+                [] => column.push_null(),
+                texts => column.push_field(Field::Bytes(texts.join(separator).as_bytes().into()))?,
+            },
+            (Self::MomentBigint { .. } | Self::MomentDouble { .. } | Self::List { .. }, _) => return Err(other_aggregates()),
             (Self::Extreme { value }, _) => match fields(value).next() {
                 Some(field) => column.push_field(field?)?,
                 None => column.push_null(),
@@ -153,10 +220,37 @@ fn mean(sum: i128, values: i64, shift: u8) -> Option<i128> {
     Some(quotient + if round { scaled.signum() } else { 0 })
 }
 
+/// Variance or standard deviation of whole numbers, computed in whole numbers as Flink does.
+fn whole_moment(sum: i128, squares: i128, values: i64, moment: Moment) -> Option<i64> {
+    let (values, divisor) = (i128::from(values), i128::from(values) - i128::from(moment.sample));
+    if values <= 0 || divisor <= 0 {
+        return None;
+    }
+    let variance = squares.wrapping_sub(sum.wrapping_mul(sum) / values) / divisor;
+    Some(if moment.root { (variance as f64).sqrt() as i64 } else { variance as i64 })
+}
+
+/// Variance or standard deviation.
+fn moment_of(sum: f64, squares: f64, values: i64, moment: Moment) -> Option<f64> {
+    let (values, divisor) = (values as f64, (values - i64::from(moment.sample)) as f64);
+    if values <= 0.0 || divisor <= 0.0 {
+        return None;
+    }
+    // What is left of rounding may lie below 0.
+    let variance = ((squares - sum * sum / values) / divisor).max(0.0);
+    Some(if moment.root { variance.sqrt() } else { variance })
+}
+
 /// Whether a value takes the place of the best so far.
 fn is_better(aggregate: &Aggregate, candidate: &[u8], best: &[u8]) -> bool {
     let [none, first] = [candidate, best].map(<[u8]>::is_empty);
-    !none && (first || if matches!(aggregate, Aggregate::Min { .. }) { candidate < best } else { candidate > best })
+    let better = || match aggregate {
+        Aggregate::FirstValue { .. } => false,
+        Aggregate::LastValue { .. } => true,
+        Aggregate::Min { .. } => candidate < best,
+        _ => candidate > best,
+    };
+    !none && (first || better())
 }
 
 /// State of one key.
@@ -181,6 +275,7 @@ enum Values<'a> {
     Bigint(&'a [i64]),
     Double(&'a [f64]),
     Decimal(&'a [i128]),
+    Text(&'a StringArray),
 }
 
 /// What one aggregate reads in one batch.
@@ -275,20 +370,21 @@ impl<'a> Input<'a> {
         };
         let column = column(index)?;
         let mut keys = Vec::new();
-        if call.keeps_values() || matches!(call.aggregate, Aggregate::Min { .. } | Aggregate::Max { .. }) {
+        if call.keeps_values() || call.aggregate.chooses() {
             RowKey::read(std::slice::from_ref(column), batch.rows, &mut keys)?;
         }
         let values = match &call.aggregate {
-            Aggregate::SumBigint { .. } | Aggregate::AvgBigint { .. } => {
+            Aggregate::SumBigint { .. } | Aggregate::AvgBigint { .. } | Aggregate::MomentBigint { .. } => {
                 Values::Bigint(of_type(column, index, &DataType::Int64)?.as_primitive::<Int64Type>().values())
             }
-            Aggregate::SumDouble { .. } | Aggregate::AvgDouble { .. } => {
+            Aggregate::SumDouble { .. } | Aggregate::AvgDouble { .. } | Aggregate::MomentDouble { .. } => {
                 Values::Double(of_type(column, index, &DataType::Float64)?.as_primitive::<Float64Type>().values())
             }
             Aggregate::SumDecimal { .. } | Aggregate::AvgDecimal { .. } => match column.as_primitive_opt::<Decimal128Type>() {
                 Some(column) => Values::Decimal(column.values()),
                 None => return Err(Error::user(format!("column {index} is {}, but its sum takes decimals", column.data_type()))),
             },
+            Aggregate::ListAgg { .. } => Values::Text(of_type(column, index, &DataType::Utf8)?.as_string()),
             _ => Values::Any,
         };
         Ok(Self { call, values, nulls: column.nulls().filter(|nulls| nulls.null_count() > 0), filter, keys })
@@ -315,6 +411,25 @@ impl<'a> Input<'a> {
             (Values::Decimal(of), Accumulator::SumDecimal { sum, values }) => {
                 *sum = sum.wrapping_add(of[row].wrapping_mul(i128::from(sign)));
                 *values += sign;
+            }
+            (Values::Bigint(of), Accumulator::MomentBigint { sum, squares, values }) => {
+                let (value, sign) = (i128::from(of[row]), i128::from(sign));
+                *sum = sum.wrapping_add(value * sign);
+                *squares = squares.wrapping_add(value.wrapping_mul(value).wrapping_mul(sign));
+                *values += sign as i64;
+            }
+            (Values::Double(of), Accumulator::MomentDouble { sum, squares, values }) => {
+                *sum += of[row] * sign as f64;
+                *squares += of[row] * of[row] * sign as f64;
+                *values += sign;
+            }
+            (Values::Text(of), Accumulator::List { texts, debts }) => {
+                // The first of equal texts is taken back; one that has not come yet is kept in mind as a debt.
+                let (from, to) = if sign > 0 { (debts, texts) } else { (texts, debts) };
+                match from.iter().position(|text| text == of.value(row)) {
+                    Some(at) => drop(from.remove(at)),
+                    None => to.push(of.value(row).to_owned()),
+                }
             }
             (_, Accumulator::Extreme { value }) => {
                 let candidate = self.keys[row].as_bytes();

@@ -102,6 +102,37 @@ pub enum Aggregate {
         /// How many digits more than the column the result has behind the point.
         shift: u8,
     },
+    /// Variance or standard deviation of a column of `Int64`, in whole numbers.
+    MomentBigint {
+        /// Index of the column.
+        column: u32,
+        /// Which of them.
+        moment: Moment,
+    },
+    /// Variance or standard deviation of a column of `Float64`.
+    MomentDouble {
+        /// Index of the column.
+        column: u32,
+        /// Which of them.
+        moment: Moment,
+    },
+    /// `FIRST_VALUE(column)`: of the values that are not null, the one that came first. Rows are never taken back.
+    FirstValue {
+        /// Index of the column.
+        column: u32,
+    },
+    /// `LAST_VALUE(column)`.
+    LastValue {
+        /// Index of the column.
+        column: u32,
+    },
+    /// `LISTAGG(column, separator)` of a column of text, in the order in which values came.
+    ListAgg {
+        /// Index of the column.
+        column: u32,
+        /// What stands between two values.
+        separator: String,
+    },
     /// `MIN(column)`.
     Min {
         /// Index of the column.
@@ -114,7 +145,26 @@ pub enum Aggregate {
     },
 }
 
+/// A measure of how far values are apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Record)]
+pub struct Moment {
+    /// Whether the values are a sample of all (`_SAMP`), or all of them (`_POP`). One value alone has no sample variance.
+    pub sample: bool,
+    /// Whether it is the standard deviation: the root of the variance.
+    pub root: bool,
+}
+
 impl Aggregate {
+    /// Whether the result is one of the values.
+    pub(crate) const fn chooses(&self) -> bool {
+        self.compares() || matches!(self, Self::FirstValue { .. } | Self::LastValue { .. })
+    }
+
+    /// Whether the result is the least or the greatest value.
+    pub(crate) const fn compares(&self) -> bool {
+        matches!(self, Self::Min { .. } | Self::Max { .. })
+    }
+
     /// Index of the argument.
     pub(crate) const fn column(&self) -> Option<u32> {
         match self {
@@ -126,8 +176,34 @@ impl Aggregate {
             | Self::AvgBigint { column }
             | Self::AvgDouble { column }
             | Self::AvgDecimal { column, .. }
+            | Self::MomentBigint { column, .. }
+            | Self::MomentDouble { column, .. }
+            | Self::FirstValue { column }
+            | Self::LastValue { column }
+            | Self::ListAgg { column, .. }
             | Self::Min { column }
             | Self::Max { column } => Some(*column),
+        }
+    }
+
+    /// Index of the argument.
+    const fn column_mut(&mut self) -> Option<&mut u32> {
+        match self {
+            Self::CountAll => None,
+            Self::Count { column }
+            | Self::SumBigint { column }
+            | Self::SumDouble { column }
+            | Self::SumDecimal { column }
+            | Self::AvgBigint { column }
+            | Self::AvgDouble { column }
+            | Self::AvgDecimal { column, .. }
+            | Self::MomentBigint { column, .. }
+            | Self::MomentDouble { column, .. }
+            | Self::FirstValue { column }
+            | Self::LastValue { column }
+            | Self::ListAgg { column, .. }
+            | Self::Min { column }
+            | Self::Max { column } => Some(column),
         }
     }
 }
@@ -148,10 +224,19 @@ pub struct AggregateCall {
 }
 
 impl AggregateCall {
+    /// The same call over columns with other indexes.
+    #[must_use]
+    pub(crate) fn with_columns(mut self, index: impl Fn(u32) -> u32) -> Self {
+        if let Some(column) = self.aggregate.column_mut() {
+            *column = index(*column);
+        }
+        self.filter = self.filter.map(index);
+        self
+    }
+
     /// Whether the values have to be kept.
     pub(crate) const fn keeps_values(&self) -> bool {
-        let compares = matches!(self.aggregate, Aggregate::Min { .. } | Aggregate::Max { .. });
-        (self.distinct && !compares) || (compares && self.retract)
+        (self.distinct && !self.aggregate.chooses()) || (self.aggregate.compares() && self.retract)
     }
 }
 

@@ -166,6 +166,11 @@ impl RowBuilder {
         Ok(())
     }
 
+    /// Adds a row of nulls.
+    pub(crate) fn push_nulls(&mut self) {
+        self.columns.iter_mut().for_each(ValueBuilder::push_null);
+    }
+
     /// The columns; the builder is empty again.
     pub(crate) fn finish(&mut self) -> Vec<ArrayRef> {
         self.columns.iter_mut().map(ValueBuilder::finish).collect()

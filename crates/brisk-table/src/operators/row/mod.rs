@@ -14,5 +14,5 @@ pub(crate) use builder::{RowBuilder, ValueBuilder};
 pub(crate) use column_key::ColumnKey;
 pub(crate) use grouping::Grouping;
 pub use row_key::RowKey;
-pub(crate) use row_key::fields;
+pub(crate) use row_key::{Field, fields};
 pub use value_type::ValueType;

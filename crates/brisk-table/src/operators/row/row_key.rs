@@ -91,6 +91,17 @@ impl RowKey {
         self.0.extend_from_slice(bytes);
     }
 
+    /// Bytes of all fields but the first.
+    ///
+    /// # Errors
+    /// When there is no whole field.
+    pub(crate) fn behind_first(&self) -> Result<&[u8]> {
+        let mut input = Decoder::new(&self.0);
+        let tag = input.byte()?;
+        Field::read(tag, &mut input)?;
+        Ok(&self.0[self.0.len() - input.remaining()..])
+    }
+
     #[inline]
     fn push_word(&mut self, tag: u8, word: u64) {
         let mut field = [tag; 9];

@@ -1,0 +1,70 @@
+//! What a Top-N reads of a batch.
+
+use super::{Order, Rank};
+use crate::operators::row::{ColumnKey, Grouping, RowKey};
+use arrow_array::{Array, ArrayRef};
+use brisk_base::{Error, Result};
+use brisk_core::batch::Columns;
+use brisk_core::state::Slot;
+use brisk_core::types::hash_columns;
+use std::sync::Arc;
+
+/// Keys and hashes of the batch at hand, its rows, and what orders them.
+#[derive(Default)]
+pub(super) struct RankInput {
+    keys: Vec<RowKey>,
+    hashes: Vec<u64>,
+    pub(super) rows: Vec<RowKey>,
+    /// Bytes that sort as the rows are ordered.
+    pub(super) orders: Vec<Vec<u8>>,
+    /// Rows of equal keys.
+    pub(super) grouping: Grouping,
+}
+
+impl RankInput {
+    pub(super) fn read(&mut self, config: &Rank, batch: &Columns) -> Result<()> {
+        if batch.columns.len() != config.types.len() {
+            return Err(Error::bug(format!("a batch has {} columns, but {} are expected", batch.columns.len(), config.types.len())));
+        }
+        let key: Vec<ArrayRef> = config.key.iter().map(|column| Arc::clone(&batch.columns[*column])).collect();
+        RowKey::read(&key, batch.rows, &mut self.keys)?;
+        RowKey::read(&batch.columns, batch.rows, &mut self.rows)?;
+        self.hashes.clear();
+        if batch.hashes.len() == batch.rows {
+            self.hashes.extend_from_slice(&batch.hashes);
+        } else {
+            hash_columns(&key, &mut self.hashes)?;
+        }
+        read_orders(&config.order, batch, &mut self.orders)?;
+        self.grouping.by_key(&self.keys[..batch.rows], &self.hashes);
+        Ok(())
+    }
+
+    /// The slots of the groups.
+    pub(super) fn slots(&self) -> Vec<Slot<'_, RowKey, ()>> {
+        let slot = |row: &u32| Slot { hash: self.hashes[*row as usize], key: &self.keys[*row as usize], namespace: &() };
+        self.grouping.first_rows().iter().map(slot).collect()
+    }
+}
+
+/// Bytes of each row that sort as the rows are ordered.
+pub(crate) fn read_orders(order: &[Order], batch: &Columns, orders: &mut Vec<Vec<u8>>) -> Result<()> {
+    orders.clear();
+    orders.resize_with(batch.rows, Vec::new);
+    let mut fields = Vec::new();
+    for order in order {
+        let column = &batch.columns[order.column];
+        RowKey::read(std::slice::from_ref(column), batch.rows, &mut fields)?;
+        let flip = if order.descending { 0xff } else { 0 };
+        for (row, (bytes, field)) in orders.iter_mut().zip(&fields).enumerate() {
+            // Nulls are before or behind all values, whichever way these are ordered.
+            bytes.push(match (column.is_null(row), order.nulls_first) {
+                (true, true) => 0,
+                (false, _) => 1,
+                (true, false) => 2,
+            });
+            bytes.extend(field.as_bytes().iter().map(|byte| byte ^ flip));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! Joins each row with the version of another table that was there at the row's event time: `FOR SYSTEM_TIME AS OF a.ts`.
+//!
+//! A version is a row of the right side from its time on until the next of its key, or until it is deleted. Rows of the left side, which
+//! are never taken back, wait for the watermark, because versions may come until then. Of versions that no row in time can see any more
+//! the last of each key is kept. A late row sees what is left, as in Flink.
+
+use super::calc::{emit, evaluate, record_batch};
+use super::join::{JoinCondition, JoinSide};
+use super::row::{ColumnKey, RowBuilder, RowKey};
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMillisecondType;
+use arrow_array::{Array, ArrayRef};
+use brisk_base::ids::CheckpointId;
+use brisk_base::{Error, Result, Timestamp};
+use brisk_core::batch::{AnyBatch, BatchType, Columns, RowKind};
+use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, Progress, Rest, RuntimeContext, SnapshotContext};
+use brisk_core::state::{
+    KeyedListTable, KeyedMapTable, KeyedTable, Layout, OperatorSnapshot, Slot, StateBackendContext, StateDeclarations,
+};
+use brisk_core::types::{Key, hash_columns};
+use brisk_state::{HashMapStateBackend, KeyedStateStore};
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+/// Makes the operator. Its output has the columns of the left side, then those of the right.
+#[derive(Clone, Debug)]
+pub(crate) struct TemporalJoin {
+    /// The left side and the right one, whose key is its primary key.
+    pub(crate) sides: [JoinSide; 2],
+    /// Their event-time columns.
+    pub(crate) times: [usize; 2],
+    /// What else a version has to meet.
+    pub(crate) condition: Option<JoinCondition>,
+    /// Whether rows without a version are given, with nulls (LEFT JOIN).
+    pub(crate) keep: bool,
+}
+
+/// Versions of each key, by the time from which they are; none from when it is deleted.
+type Versions = Box<dyn KeyedMapTable<RowKey, (), i64, Option<Vec<u8>>>>;
+
+impl OperatorFactory for TemporalJoin {
+    fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
+        let backend = cx.state.backend.as_deref().unwrap_or(&HashMapStateBackend);
+        let mut declared = StateDeclarations::new(cx.place());
+        let waiting = declared.engine_list::<Vec<u8>>("waiting", Layout::NamespaceMajor);
+        let versions = declared.engine_map::<i64, Option<Vec<u8>>>("versions", Layout::KeyMajor);
+        let superseded = declared.engine_value::<bool>("superseded", Layout::NamespaceMajor);
+        let mut store = KeyedStateStore::open(backend, StateBackendContext::of(cx)?, declared)?;
+        Ok(Box::new(TemporalJoinOperator {
+            config: self.clone(),
+            waiting: store.take_list(waiting)?,
+            versions: store.take_map(versions)?,
+            superseded: store.take_value(superseded)?,
+            store,
+        }))
+    }
+}
+
+struct TemporalJoinOperator {
+    config: TemporalJoin,
+    store: KeyedStateStore<RowKey>,
+    /// Rows of the left side, by their time.
+    waiting: Box<dyn KeyedListTable<RowKey, i64, Vec<u8>>>,
+    versions: Versions,
+    /// Keys by the time from which they have another version.
+    superseded: Box<dyn KeyedTable<RowKey, i64, bool>>,
+}
+
+/// From when a version is, and its row, unless it is deleted.
+type Version = (i64, Option<Vec<u8>>);
+
+/// A row of the left side, and its version.
+type Joined = (Vec<u8>, Option<Vec<u8>>);
+
+impl TemporalJoinOperator {
+    fn process(&mut self, side: usize, batch: &Columns) -> Result<Vec<Columns>> {
+        let (mut keys, mut rows, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
+        let key: Vec<ArrayRef> = self.config.sides[side].key.iter().map(|column| Arc::clone(&batch.columns[*column])).collect();
+        RowKey::read(&key, batch.rows, &mut keys)?;
+        RowKey::read(&batch.columns, batch.rows, &mut rows)?;
+        hash_columns(&key, &mut hashes)?;
+        let Some(times) = batch.columns[self.config.times[side]].as_primitive_opt::<TimestampMillisecondType>() else {
+            return Err(Error::bug("a temporal join has no time in milliseconds"));
+        };
+        let mut given = Vec::new();
+        let mut marks = batch.marks.iter().peekable();
+        for (row, (key_of_row, columns)) in keys.iter().zip(rows).take(batch.rows).enumerate() {
+            while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
+                given.push(self.fire(mark.watermark)?);
+            }
+            if times.is_null(row) {
+                continue;
+            }
+            let (hash, time) = (hashes[row], times.value(row));
+            if side == 0 {
+                self.waiting.append(Slot { hash, key: key_of_row, namespace: &time }, columns.as_bytes().to_vec())?;
+                continue;
+            }
+            // What a row was before does not matter: the row behind it says what it is.
+            if batch.kind(row) == RowKind::UpdateBefore || key.iter().any(|column| column.is_null(row)) {
+                continue;
+            }
+            let version = (batch.kind(row) != RowKind::Delete).then(|| columns.as_bytes().to_vec());
+            self.versions.put(Slot { hash, key: key_of_row, namespace: &() }, time, version)?;
+            self.superseded.put(Slot { hash, key: key_of_row, namespace: &time }, true)?;
+        }
+        for mark in marks {
+            given.push(self.fire(mark.watermark)?);
+        }
+        Ok(given)
+    }
+
+    /// Gives the rows up to a time, and forgets versions that are over.
+    fn fire(&mut self, watermark: Timestamp) -> Result<Columns> {
+        let mut joined: Vec<Joined> = Vec::new();
+        while let Some(time) = self.waiting.next_namespace(None)?.filter(|time| *time <= watermark.0) {
+            let versions = &mut self.versions;
+            self.waiting.scan_namespace(&time, &mut |key, rows| {
+                let slot = Slot { hash: key.key_hash(), key, namespace: &() };
+                let version = version_at(versions, slot, time)?.and_then(|(_, version)| version);
+                joined.extend(rows.iter().map(|row| (row.clone(), version.clone())));
+                Ok(())
+            })?;
+            self.waiting.remove_namespace(&time)?;
+        }
+        let versions = &mut self.versions;
+        while let Some(time) = self.superseded.next_namespace(None)?.filter(|time| *time <= watermark.0) {
+            self.superseded.drain_namespace(&time, &mut |key, _| {
+                let slot = Slot { hash: key.key_hash(), key: &key, namespace: &() };
+                let Some((from, version)) = version_at(versions, slot, watermark.0)? else { return Ok(()) };
+                versions.remove_range(slot, (Bound::Unbounded, Bound::Excluded(&from)))?;
+                if version.is_none() {
+                    versions.remove(slot, &from)?;
+                }
+                Ok(())
+            })?;
+        }
+        let mut output = self.columns(joined)?;
+        output.mark(watermark);
+        Ok(output)
+    }
+
+    /// Joined rows as columns.
+    fn columns(&self, mut joined: Vec<Joined>) -> Result<Columns> {
+        if let Some(condition) = self.config.condition.as_ref().filter(|_| !joined.is_empty()) {
+            let met = evaluate(&condition.condition, &record_batch(&condition.schema, self.build(&joined)?, joined.len())?)?;
+            let met = met.as_boolean_opt().ok_or_else(|| Error::bug("the condition of a join is no truth value"))?;
+            for (row, (_, version)) in joined.iter_mut().enumerate() {
+                if met.is_null(row) || !met.value(row) {
+                    *version = None;
+                }
+            }
+        }
+        if !self.config.keep {
+            joined.retain(|(_, version)| version.is_some());
+        }
+        Ok(Columns { columns: self.build(&joined)?, rows: joined.len(), ..Columns::default() })
+    }
+
+    fn build(&self, joined: &[Joined]) -> Result<Vec<ArrayRef>> {
+        let [mut left, mut right] = [0, 1].map(|side| RowBuilder::new(&self.config.sides[side].types));
+        for (row, version) in joined {
+            left.push(row)?;
+            match version {
+                Some(version) => right.push(version)?,
+                None => right.push_nulls(),
+            }
+        }
+        let mut columns = left.finish();
+        columns.extend(right.finish());
+        Ok(columns)
+    }
+}
+
+/// The version of a key at a time, and from when it is.
+fn version_at(versions: &mut Versions, slot: Slot<'_, RowKey, ()>, time: i64) -> Result<Option<Version>> {
+    let mut last = None;
+    versions.range(slot, (Bound::Unbounded, Bound::Included(&time)), &mut |from, version| {
+        last = Some((*from, version.clone()));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(last)
+}
+
+impl Operator for TemporalJoinOperator {
+    fn process_batch(&mut self, input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
+        self.process(input, &Columns::from_any(batch)?)?.into_iter().for_each(|joined| emit(joined, cx));
+        cx.budget.check();
+        Ok(Rest::Consumed)
+    }
+
+    fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
+        emit(self.fire(watermark)?, cx);
+        Ok(Progress::Done)
+    }
+
+    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
+        Some(Columns::batch_type())
+    }
+
+    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
+        self.store.snapshot(snapshot, cx)?;
+        snapshot.freeze(&mut *self.waiting)?;
+        snapshot.freeze(&mut *self.versions)?;
+        snapshot.freeze(&mut *self.superseded)
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.store.checkpoint_complete(checkpoint)
+    }
+
+    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.store.checkpoint_aborted(checkpoint)
+    }
+}

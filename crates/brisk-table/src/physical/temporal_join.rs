@@ -1,0 +1,96 @@
+//! Joins with the versions of a table: `FOR SYSTEM_TIME AS OF` an event time.
+
+use super::expression::{batch_schema, physical};
+use super::join::{pair_schema, side};
+use super::{Flow, GraphBuilder, unsupported};
+use crate::operators::join::JoinCondition;
+use crate::operators::temporal_join::TemporalJoin;
+use crate::planner::{Mark, ScannedTable, looked_up};
+use brisk_base::{Error, Result};
+use datafusion_common::{DFSchema, JoinType};
+use datafusion_expr::utils::conjunction;
+use datafusion_expr::{Expr, LogicalPlan, logical_plan};
+use std::sync::Arc;
+
+/// Whether a join is one with the versions of a table at an event time.
+pub(super) fn is_temporal(join: &logical_plan::Join) -> bool {
+    let time = looked_up(&join.right).map(|lookup| join.left.schema().qualified_fields_with_unqualified_name(&lookup.time));
+    time.is_some_and(|found| found.iter().any(|(_, field)| Mark::EventTime.is_on(field)))
+}
+
+impl GraphBuilder<'_> {
+    pub(super) fn temporal_join(&mut self, join: &logical_plan::Join) -> Result<Flow> {
+        let keep = match join.join_type {
+            JoinType::Inner => false,
+            JoinType::Left => true,
+            other => return Err(Error::user(format!("FOR SYSTEM_TIME AS OF takes an inner or a left join, not a {other} join"))),
+        };
+        let Some(lookup) = looked_up(&join.right) else { return Err(Error::bug("a table with versions is lost")) };
+        let primary_key = primary_key(&lookup.input)?;
+        let left = self.relation(&join.left)?;
+        let right = self.relation(&lookup.input)?;
+        let right = Flow { schema: Arc::clone(join.right.schema()), ..right };
+        if left.changes {
+            return Err(unsupported("FOR SYSTEM_TIME AS OF an event time, from rows that are updated"));
+        }
+        let named_time = |schema: &DFSchema, index: usize| schema.field(index).name() == &lookup.time;
+        let event_time = |schema: &DFSchema, wanted: &dyn Fn(usize) -> bool| {
+            (0..schema.fields().len()).find(|index| Mark::EventTime.is_on(schema.field(*index)) && wanted(*index))
+        };
+        let Some(left_time) = event_time(&left.schema, &|index| named_time(&left.schema, index)) else {
+            return Err(Error::bug("the time of a temporal join is lost"));
+        };
+        let Some(right_time) = event_time(&right.schema, &|_| true) else {
+            return Err(Error::user("FOR SYSTEM_TIME AS OF an event time needs a table with versions: declare WATERMARK FOR its time"));
+        };
+        // Versions are those of the primary key; what else has to be equal is asked of them.
+        let is_key = |right: &Expr| matches!(right, Expr::Column(column) if primary_key.contains(&column.name));
+        let (on, others): (Vec<_>, Vec<_>) = join.on.iter().cloned().partition(|(_, right)| is_key(right));
+        if let Some(missing) =
+            primary_key.iter().find(|name| !on.iter().any(|(_, right)| matches!(right, Expr::Column(column) if column.name == **name)))
+        {
+            return Err(Error::user(format!(
+                "FOR SYSTEM_TIME AS OF needs a condition of equality for each column of the primary key, but there is none for '{missing}'"
+            )));
+        }
+        let (left_keys, right_keys): (Vec<_>, Vec<_>) = on.iter().cloned().unzip();
+        let filter = conjunction(others.into_iter().map(|(left, right)| left.eq(right)).chain(join.filter.iter().cloned()));
+        let (left, left_key) = self.with_key(&left, &left_keys)?;
+        let (right, right_key) = self.with_key(&right, &right_keys)?;
+        let pairs = pair_schema(&left.schema, &right.schema)?;
+        let condition = filter
+            .as_ref()
+            .map(|filter| -> Result<_> { Ok(JoinCondition { schema: batch_schema(&pairs), condition: physical(filter, &pairs)? }) });
+        let operator = TemporalJoin {
+            sides: [side(&left.schema, &left_key)?, side(&right.schema, &right_key)?],
+            times: [left_time, right_time],
+            condition: condition.transpose()?,
+            keep,
+        };
+        let node = self.add_keyed("TemporalJoin", &[(&left, left_key), (&right, right_key)], operator);
+        let on: Vec<_> = on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
+        let shown_filter = filter.map(|filter| format!(", where=[{filter}]")).unwrap_or_default();
+        let time = &lookup.time;
+        self.graph.node_mut(node).description =
+            Some(format!("TemporalJoin(type=[{}Join], on=[{}], as of=[{time}]{shown_filter})", join.join_type, on.join(", ")));
+        let joined = Flow { node, schema: pairs, changes: false };
+        let columns: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
+        self.calc(&joined, None, &columns, &join.schema)
+    }
+}
+
+/// The primary key of a table with versions.
+fn primary_key(plan: &LogicalPlan) -> Result<Vec<String>> {
+    let LogicalPlan::TableScan(scan) = plan else {
+        return Err(unsupported("FOR SYSTEM_TIME AS OF an event time, of something else than a table"));
+    };
+    let Some(ScannedTable(table)) = scan.source.downcast_ref::<ScannedTable>() else {
+        return Err(Error::bug(format!("the table '{}' is not one of the catalog", scan.table_name)));
+    };
+    if table.primary_key.is_empty() {
+        return Err(table
+            .declaration
+            .error("FOR SYSTEM_TIME AS OF an event time needs a PRIMARY KEY, of which it tells versions: declare it"));
+    }
+    Ok(table.primary_key.clone())
+}
