@@ -39,6 +39,12 @@ pub(super) const POINTS: &[Point] = &[
         proof: |proof| proof.tests(&["cluster::what_one_job_does_to_itself_does_not_disturb_another"]),
     },
     Point {
+        id: "4.1",
+        claim: "Flink's own command-line client lists, cancels, stops with savepoint, and triggers and disposes savepoints",
+        short: true,
+        proof: super::flink_client::finds_its_way,
+    },
+    Point {
         id: "6.1",
         claim: "malformed frames, control messages, elements and uploads are clear errors",
         short: true,

@@ -60,6 +60,11 @@ impl LocalCluster {
         &self.folder
     }
 
+    /// Where its REST server is: host and port.
+    pub(super) fn rest(&self) -> &str {
+        &self.rest
+    }
+
     fn spawn(&mut self, name: &str) -> Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(self.folder.join("log").join(format!("{name}.log")))?;
         let kind = name.split('-').next().unwrap_or(name);

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod departures;
+mod flink_client;
 mod foundation;
 mod killing;
 mod local_cluster;
