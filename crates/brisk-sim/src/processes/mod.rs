@@ -278,8 +278,9 @@ impl Processes {
             }
             Some(_) => {}
         }
-        let link_keepers = self.seats.len();
-        let wanted = |id: u64| if self.job_manager.as_ref().is_some_and(|one| one.process == id) { 2 + link_keepers } else { 2 };
+        // Dispatcher and resource manager; a TaskManager and what stands in front of it. And whoever looks after their links.
+        let of_job_manager = 2 + self.seats.len();
+        let wanted = |id: u64| if self.job_manager.as_ref().is_some_and(|one| one.process == id) { of_job_manager } else { 3 };
         for (id, process) in &self.processes {
             if process.plane.actor_count() != wanted(*id) {
                 found.push(format!("process {id} has {} actors, not {}", process.plane.actor_count(), wanted(*id)));
