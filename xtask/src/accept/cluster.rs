@@ -45,6 +45,22 @@ pub(super) const POINTS: &[Point] = &[
         proof: super::flink_client::finds_its_way,
     },
     Point {
+        id: "5.1",
+        claim: "20,000 seeds of JobManager, TaskManagers and workers that crash and stop, over a network that loses, repeats, reorders and cuts",
+        short: true,
+        proof: |proof| {
+            let seeds = if proof.short() { 150 } else { 10_000 };
+            let [bank, numbers] = ["processes-bank", "processes-numbers"].map(|workload| proof.simulate(workload, seeds));
+            Ok(format!("bank: {}; numbers: {}", bank?, numbers?))
+        },
+    },
+    Point {
+        id: "5.2",
+        claim: "these checkers find a barrier that is not waited for, and a transaction that is committed twice",
+        short: true,
+        proof: |proof| proof.tests(&["processes::planted_bugs_are_found"]),
+    },
+    Point {
         id: "6.1",
         claim: "malformed frames, control messages, elements and uploads are clear errors",
         short: true,

@@ -51,7 +51,7 @@ impl Client {
 pub(super) fn finds_its_way(proof: &mut Proof) -> Result<String> {
     let flink = proof.peer()?.client();
     let survivor = proof.example("survivor")?.display().to_string();
-    let cluster = LocalCluster::start(proof, 1, &["high-availability.storageDir={folder}/ha"])?;
+    let cluster = LocalCluster::start(proof, 2, &["high-availability.storageDir={folder}/ha"])?;
     let folder = |name: &str| cluster.folder().join(name).display().to_string();
     let client = Client { flink, address: cluster.rest().to_owned(), log: folder("log") };
     let (data, savepoints) = (folder("data"), format!("file://{}", folder("savepoints")));
