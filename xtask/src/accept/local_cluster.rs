@@ -32,22 +32,25 @@ pub(super) struct LocalCluster {
 impl LocalCluster {
     /// A JobManager and so many TaskManagers of one slot each, with these options; they are ready.
     pub(super) fn start(proof: &mut Proof, task_managers: usize, options: &[&str]) -> Result<Self> {
-        Self::start_in(proof, task_managers, options, None)
+        Self::start_apart(proof, task_managers, options, None, &mut |_| {})
     }
 
-    /// The same, each daemon in a network namespace of its own.
-    pub(super) fn start_apart(proof: &mut Proof, task_managers: usize, options: &[&str]) -> Result<Self> {
-        let network = Namespaces::lay(task_managers)?;
-        Self::start_in(proof, task_managers, options, Some(network))
-    }
-
-    fn start_in(proof: &mut Proof, task_managers: usize, options: &[&str], network: Option<Namespaces>) -> Result<Self> {
+    /// The same, each daemon in a namespace of its own if there is a network of such. `prepare` is given the cluster's folder before they start:
+    /// what is mounted later would not be seen from there.
+    pub(super) fn start_apart(
+        proof: &mut Proof,
+        task_managers: usize,
+        options: &[&str],
+        network: Option<Namespaces>,
+        prepare: &mut dyn FnMut(&Path),
+    ) -> Result<Self> {
         let brisk = proof.binary("brisk-cli", "brisk")?;
         let folder = std::env::temp_dir().join(format!("brisk-accept-cluster-{}-{task_managers}", std::process::id()));
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir_all(folder.join("log"))?;
+        prepare(&folder);
         let [rpc, rest] = free_ports()?;
         let path = |name: &str| folder.join(name).display().to_string();
         let mut all = vec![

@@ -1,6 +1,7 @@
 //! What a cluster of real processes goes through while a job runs on it: killed and stopped processes, cut and throttled links, a full disk.
 
 use super::local_cluster::LocalCluster;
+use super::namespaces::Namespaces;
 use super::proof::Proof;
 use crate::process::{Output, Program, now, pause, signal};
 use anyhow::{Context, Result, bail, ensure};
@@ -49,20 +50,26 @@ pub(super) fn survives(proof: &mut Proof, storm: &Storm) -> Result<String> {
     let survivor = proof.example("survivor")?;
     let seconds = if proof.short() { storm.seconds.1 } else { storm.seconds.0 };
     let options = [&QUICK, storm.options].concat();
-    let (mut cluster, mut remarks) = match storm.apart.then(|| LocalCluster::start_apart(proof, TASK_MANAGERS, &options)) {
-        Some(Ok(cluster)) => (cluster, Vec::new()),
-        Some(Err(error)) => (LocalCluster::start(proof, TASK_MANAGERS, &options)?, vec![format!("in one network: {error:#}")]),
-        None => (LocalCluster::start(proof, TASK_MANAGERS, &options)?, Vec::new()),
-    };
-    if cluster.network().is_some_and(|network| !network.reorders()) {
-        remarks.push("links throttled instead of reordered, since this machine has no netem".to_owned());
+    let (mut remarks, mut disk, mut network) = (Vec::new(), None, None);
+    if storm.apart {
+        match Namespaces::lay(TASK_MANAGERS) {
+            Ok(laid) => network = Some(laid),
+            Err(error) => remarks.push(format!("in one network: {error:#}")),
+        }
+        if network.as_ref().is_some_and(|network| !network.reorders()) {
+            remarks.push("links throttled instead of reordered, since this machine has no netem".to_owned());
+        }
     }
+    let mut mount = |folder: &Path| {
+        if storm.apart {
+            match SmallDisk::mount(&folder.join("data/checkpoints")) {
+                Ok(mounted) => disk = Some(mounted),
+                Err(error) => remarks.push(format!("no disk of its own for checkpoints: {error:#}")),
+            }
+        }
+    };
+    let mut cluster = LocalCluster::start_apart(proof, TASK_MANAGERS, &options, network, &mut mount)?;
     let folder = cluster.folder().join("data");
-    let disk = if storm.apart { SmallDisk::mount(&folder.join("checkpoints")) } else { Ok(None) };
-    let disk = disk.unwrap_or_else(|error| {
-        remarks.push(format!("no disk of its own for checkpoints: {error:#}"));
-        None
-    });
     let files = cluster.open_files()?;
     let (data, events) = (folder.display().to_string(), (seconds * RATE).to_string());
     let program = survivor.display().to_string();
@@ -203,13 +210,13 @@ fn disturb(cluster: &LocalCluster, kind: u64, number: usize) -> Result<Option<&'
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(folder: &Path) -> Result<Option<Self>> {
+    fn mount(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let (size, path) = (format!("size={DISK_MB}m"), folder.display().to_string());
         let mount = Program::new("mount", ["-t", "tmpfs", "-o", &size, "brisk", &path]);
         let done = mount.limit_s(20).measure(Output::Both).context("mount")?;
         ensure!(done.ok, "mount: {} {}", done.ending, done.stderr.trim());
-        Ok(Some(Self(folder.to_owned())))
+        Ok(Self(folder.to_owned()))
     }
 
     /// Leaves no room on it for so long.
