@@ -80,6 +80,12 @@ pub(super) const POINTS: &[Point] = &[
         },
     },
     Point {
+        id: "6.2",
+        claim: "REST: 500 concurrent clients, bodies up to the limit and no further, fuzzed requests; loopback only; upload can be switched off",
+        short: true,
+        proof: |proof| proof.tests(&["faults::", "cluster::nothing_is_uploaded_where_that_is_switched_off"]),
+    },
+    Point {
         id: "7.1",
         claim: "from the start of the daemons to the last record of a small submitted job below 2 s",
         short: true,
