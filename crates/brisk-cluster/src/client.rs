@@ -104,7 +104,7 @@ impl JobView {
     }
 
     /// The result, waiting for it at most so long.
-    pub(crate) fn wait_for(&self, timeout: Duration) -> Option<Result<JobResult>> {
+    pub fn wait_for(&self, timeout: Duration) -> Option<Result<JobResult>> {
         let timeout = if self.driven { timeout } else { Duration::ZERO };
         let state = self.changed.wait_timeout_while(self.state(), timeout, |state| state.result.is_none());
         let state = state.unwrap_or_else(PoisonError::into_inner).0;

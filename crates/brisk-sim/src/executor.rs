@@ -8,14 +8,13 @@ use brisk_base::options::core_options::PARALLELISM_DEFAULT;
 use brisk_base::{Error, Result};
 use brisk_cluster::Gateway;
 use brisk_cluster::client::{ClusterJobClient, JobView};
-use brisk_cluster::services::{Services, StorageProvider};
+use brisk_cluster::services::Services;
 use brisk_core::accumulator::AccumulatorValue;
 use brisk_core::checkpoint::SnapshotKind;
 use brisk_core::checkpoint_statistics::CheckpointStatistics;
 use brisk_core::job::{JobClient, JobExecutor, JobProgress, JobResult, JobStatus};
 use brisk_core::job_graph::StreamGraph;
 use brisk_core::registry::OperatorRegistry;
-use brisk_state::checkpoint_storage::layout;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -111,13 +110,7 @@ impl SimExecutor {
 
     /// The folder of the newest completed checkpoint of any job.
     pub(crate) fn newest_checkpoint(&self) -> Result<Option<String>> {
-        let root = self.storages.open("memory:/checkpoints")?;
-        let number = |path: &str| {
-            let (folder, file) = path.rsplit_once('/')?;
-            let id = layout::checkpoint_of_folder(folder.rsplit('/').next()?)?;
-            (file == layout::METADATA).then(|| (id, format!("memory:/checkpoints/{folder}")))
-        };
-        Ok(root.list("")?.iter().filter_map(|file| number(&file.path)).max().map(|(_, folder)| folder))
+        self.storages.newest_checkpoint()
     }
 
     /// Runs one job to its end, cancelling it after so many steps, and looks at what is left of it.

@@ -40,7 +40,7 @@ impl SimLauncher {
             list.lock().unwrap_or_else(PoisonError::into_inner).push(started);
         };
         let launcher = RuntimeLauncher::new(world.clone(), executor, services, MetricGroup::unregistered(&world))
-            .with_exchanges(Arc::new(move || LocalExchanges::perturbed(Arc::<Chaos>::clone(&of_exchanges))))
+            .with_exchanges(Arc::new(move || Arc::new(LocalExchanges::perturbed(Arc::<Chaos>::clone(&of_exchanges)))))
             .watched_by(Arc::new(watch));
         Self { launcher, chaos, started }
     }

@@ -21,6 +21,7 @@
 //! | the cluster that is driven step by step | `cluster.rs` |
 //! | what is disturbed, and how much | `mood.rs` |
 //! | [`Recovery`]: checkpoints, crashes, restarts at other parallelisms | `recovery.rs` |
+//! | a cluster of processes that crash, over a network that is disturbed | `processes` |
 //! | [`planted`]: bugs that the checkers have to find | `planted.rs` |
 //! | jobs with checkers that the project itself runs | [`workloads`] |
 //!
@@ -36,6 +37,7 @@ mod launcher;
 mod mood;
 mod outputs;
 pub mod planted;
+mod processes;
 mod recovery;
 mod run;
 mod simulation;

@@ -54,7 +54,7 @@ impl Default for Recovery {
 
 impl Recovery {
     /// What a seed does of all this.
-    fn config(&self, rng: &mut Rng) -> Configuration {
+    pub(crate) fn config(&self, rng: &mut Rng) -> Configuration {
         let mut config = Configuration::new();
         let millis = |choices: &[u64], rng: &mut Rng| Duration::from_millis(choices[rng.below(choices.len() as u64) as usize]);
         config.set(&CHECKPOINT_INTERVAL, Some(millis(&[1, 3, 10, 50], rng)));

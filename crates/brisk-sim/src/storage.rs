@@ -3,7 +3,7 @@
 use brisk_base::world::Rng;
 use brisk_base::{Error, Result};
 use brisk_cluster::services::{LocalStorages, StorageProvider};
-use brisk_state::checkpoint_storage::{CheckpointStorage, StorageReader, StorageWriter, StoredFile};
+use brisk_state::checkpoint_storage::{CheckpointStorage, StorageReader, StorageWriter, StoredFile, layout};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// When calls fail.
@@ -27,6 +27,17 @@ impl SimStorages {
     /// Lets so many calls fail, one in `one_in` on average.
     pub(crate) fn let_fail(&self, times: u64, one_in: u64, seed: u64) {
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = Faults { left: times, one_in, rng: Some(Rng::seeded(seed)) };
+    }
+
+    /// The folder of the newest completed checkpoint of any job.
+    pub(crate) fn newest_checkpoint(&self) -> Result<Option<String>> {
+        let root = self.inner.open("memory:/checkpoints")?;
+        let number = |path: &str| {
+            let (folder, file) = path.rsplit_once('/')?;
+            let id = layout::checkpoint_of_folder(folder.rsplit('/').next()?)?;
+            (file == layout::METADATA).then(|| (id, format!("memory:/checkpoints/{folder}")))
+        };
+        Ok(root.list("")?.iter().filter_map(|file| number(&file.path)).max().map(|(_, folder)| folder))
     }
 }
 

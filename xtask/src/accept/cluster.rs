@@ -3,13 +3,13 @@
 use super::Point;
 use super::local_cluster::LocalCluster;
 use super::proof::{Proof, at_most};
-use crate::process::{Program, now, pause};
+use super::storm::{Storm, survives};
+use crate::process::{Program, now};
 use crate::repo;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 pub(super) const POINTS: &[Point] = &[
     Point {
@@ -23,14 +23,25 @@ pub(super) const POINTS: &[Point] = &[
         id: "2.1",
         claim: "a stateful exactly-once job survives kill -9 and stops of workers, drivers, TaskManagers and the JobManager; nothing is left",
         short: true,
-        proof: |proof| chaos(proof, "hashmap", &[]),
+        proof: |proof| survives(proof, &Storm { backend: "hashmap", ..STORM }),
     },
-    Point { id: "2.2", claim: "it does so on the backend rocksdb", short: false, proof: |proof| chaos(proof, "rocksdb", &[]) },
+    Point {
+        id: "2.2",
+        claim: "it does so on the backend rocksdb",
+        short: false,
+        proof: |proof| survives(proof, &Storm { backend: "rocksdb", ..STORM }),
+    },
     Point {
         id: "2.3",
         claim: "it does so with unaligned checkpoints",
         short: true,
-        proof: |proof| chaos(proof, "hashmap", &["execution.checkpointing.unaligned.enabled=true"]),
+        proof: |proof| survives(proof, &Storm { options: &["execution.checkpointing.unaligned.enabled=true"], ..STORM }),
+    },
+    Point {
+        id: "2.4",
+        claim: "it does so for 30 minutes in network namespaces whose links are cut, throttled and reordered, and with a full disk for checkpoints",
+        short: true,
+        proof: |proof| survives(proof, &Storm { apart: true, seconds: (1800, 40), ..STORM }),
     },
     Point {
         id: "3.1",
@@ -39,12 +50,40 @@ pub(super) const POINTS: &[Point] = &[
         proof: |proof| proof.tests(&["cluster::what_one_job_does_to_itself_does_not_disturb_another"]),
     },
     Point {
+        id: "4.1",
+        claim: "Flink's own command-line client lists, cancels, stops with savepoint, and triggers and disposes savepoints",
+        short: false,
+        proof: super::flink_client::finds_its_way,
+    },
+    Point {
+        id: "5.1",
+        claim: "20,000 seeds of JobManager, TaskManagers and workers that crash and stop, over a network that loses, repeats, reorders and cuts",
+        short: true,
+        proof: |proof| {
+            let seeds = if proof.short() { 150 } else { 10_000 };
+            let [bank, numbers] = ["processes-bank", "processes-numbers"].map(|workload| proof.simulate(workload, seeds));
+            Ok(format!("bank: {}; numbers: {}", bank?, numbers?))
+        },
+    },
+    Point {
+        id: "5.2",
+        claim: "these checkers find a barrier that is not waited for, and a transaction that is committed twice",
+        short: true,
+        proof: |proof| proof.tests(&["processes::planted_bugs_are_found"]),
+    },
+    Point {
         id: "6.1",
         claim: "malformed frames, control messages, elements and uploads are clear errors",
         short: true,
         proof: |proof| {
             proof.tests(&["whatever_arrives", "sends_nonsense", "what_is_malformed_ends", "a_stranger_is_refused", "multipart::tests"])
         },
+    },
+    Point {
+        id: "6.2",
+        claim: "REST: 500 concurrent clients, bodies up to the limit and no further, fuzzed requests; loopback only; upload can be switched off",
+        short: true,
+        proof: |proof| proof.tests(&["faults::", "cluster::nothing_is_uploaded_where_that_is_switched_off"]),
     },
     Point {
         id: "7.1",
@@ -64,6 +103,9 @@ pub(super) const POINTS: &[Point] = &[
         },
     },
 ];
+
+/// Five minutes of killed and stopped processes.
+const STORM: Storm = Storm { backend: "hashmap", options: &[], apart: false, seconds: (300, 25) };
 
 fn examples_assert_their_results(proof: &mut Proof) -> Result<String> {
     let examples = [proof.example("word_count")?, proof.example("clickstream_sessions")?];
@@ -116,92 +158,6 @@ fn sorted_lines(folder: &Path) -> Result<BTreeMap<String, Vec<String>>> {
         files.insert(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), lines);
     }
     Ok(files)
-}
-
-/// Options under which a failure is noticed soon and recovered from at once.
-const QUICK: [&str; 6] = [
-    "high-availability.storageDir={folder}/ha",
-    "restart-strategy.type=fixed-delay",
-    "restart-strategy.fixed-delay.attempts=1000000",
-    "restart-strategy.fixed-delay.delay=50 ms",
-    "heartbeat.interval=500 ms",
-    "heartbeat.timeout=10 s",
-];
-
-/// Events per second that the job is given.
-const RATE: u64 = 20_000;
-
-/// TaskManagers: one more than the job needs.
-const TASK_MANAGERS: usize = 3;
-
-fn chaos(proof: &mut Proof, backend: &str, more: &[&str]) -> Result<String> {
-    let survivor = proof.example("survivor")?;
-    let seconds = if proof.short() { 25 } else { 300 };
-    let mut cluster = LocalCluster::start(proof, TASK_MANAGERS, &[&QUICK, more].concat())?;
-    let (data, events) = (cluster.folder().join("data").display().to_string(), (seconds * RATE).to_string());
-    let program = survivor.display().to_string();
-    let words = [program.as_str(), "--folder", &data, "--events", &events, "--rate", &RATE.to_string(), "--backend", backend];
-    let job = cluster.run_detached(proof, &words)?;
-    let (mut strikes, begun, limit) = (BTreeMap::<&str, u32>::new(), now(), Duration::from_secs(seconds * 4 + 120));
-    let (mut random, mut last) = (u64::from(std::process::id()), now());
-    loop {
-        match cluster.job_state(&job).as_deref() {
-            Some("FINISHED") => break,
-            Some(over @ ("FAILED" | "CANCELED")) => {
-                bail!("the job is {over}: {}", cluster.get(&format!("/jobs/{job}/exceptions"))?);
-            }
-            _ => {}
-        }
-        ensure!(begun.elapsed() < limit, "the job has not finished after {limit:?} and {strikes:?}");
-        if last.elapsed() > Duration::from_millis(1500) && begun.elapsed() < Duration::from_secs(seconds * 3) {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            strike(&mut cluster, random >> 33, &mut strikes)?;
-            last = now();
-        }
-        pause(Duration::from_millis(20));
-    }
-    let words = ["--folder", &data, "--events", &events, "--check"];
-    let checked = proof.run(&Program::new(survivor.as_os_str(), words.map(std::ffi::OsStr::new)))?;
-    let kinds = strikes.iter().map(|(kind, count)| format!("{count} x {kind}")).collect::<Vec<_>>().join(", ");
-    ensure!(strikes.values().sum::<u32>() >= 5, "the job was through after {kinds}");
-    let counts: Vec<&str> = checked.stdout.lines().collect();
-    cluster.stop()?;
-    Ok(format!("{kinds} in {:.0} s; {}", begun.elapsed().as_secs_f64(), counts.join("; ")))
-}
-
-/// Does something bad.
-fn strike(cluster: &mut LocalCluster, random: u64, strikes: &mut BTreeMap<&'static str, u32>) -> Result<()> {
-    let one_of = |processes: Vec<i32>| processes.get((random / 8) as usize % processes.len().max(1)).copied();
-    let kind = match random % 8 {
-        0..3 => {
-            let Some(worker) = one_of(cluster.processes("taskmanager/programs")) else { return Ok(()) };
-            crate::process::signal(worker, libc::SIGKILL);
-            "worker killed"
-        }
-        3 => {
-            let Some(worker) = one_of(cluster.processes("taskmanager/programs")) else { return Ok(()) };
-            crate::process::signal(worker, libc::SIGSTOP);
-            pause(Duration::from_millis(300));
-            crate::process::signal(worker, libc::SIGCONT);
-            "worker stopped"
-        }
-        4 => {
-            let Some(driver) = one_of(cluster.processes("ha/blobs")) else { return Ok(()) };
-            crate::process::signal(driver, libc::SIGKILL);
-            "driver killed"
-        }
-        5 | 6 => {
-            let number = random / 8 % TASK_MANAGERS as u64;
-            cluster.kill_and_restart(&format!("taskmanager-{number}"))?;
-            "TaskManager killed"
-        }
-        _ => {
-            cluster.kill_and_restart("jobmanager")?;
-            "JobManager killed"
-        }
-    };
-    *strikes.entry(kind).or_default() += 1;
-    Ok(())
 }
 
 fn start_up(proof: &mut Proof) -> Result<String> {

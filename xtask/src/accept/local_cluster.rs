@@ -1,5 +1,6 @@
 //! A cluster of real processes on this machine, for proofs: its daemons are started, killed and started again, and none is left.
 
+use super::namespaces::Namespaces;
 use super::proof::Proof;
 use crate::process::{Finished, Program, pause};
 use anyhow::{Context, Result, bail, ensure};
@@ -24,17 +25,32 @@ pub(super) struct LocalCluster {
     daemons: BTreeMap<String, Child>,
     /// TaskManagers that there should be.
     task_managers: usize,
+    /// The network of the daemons, if it is not this machine's.
+    network: Option<Namespaces>,
 }
 
 impl LocalCluster {
     /// A JobManager and so many TaskManagers of one slot each, with these options; they are ready.
     pub(super) fn start(proof: &mut Proof, task_managers: usize, options: &[&str]) -> Result<Self> {
+        Self::start_apart(proof, task_managers, options, None, &mut |_| {})
+    }
+
+    /// The same, each daemon in a namespace of its own if there is a network of such. `prepare` is given the cluster's folder before they start:
+    /// what is mounted later would not be seen from there.
+    pub(super) fn start_apart(
+        proof: &mut Proof,
+        task_managers: usize,
+        options: &[&str],
+        network: Option<Namespaces>,
+        prepare: &mut dyn FnMut(&Path),
+    ) -> Result<Self> {
         let brisk = proof.binary("brisk-cli", "brisk")?;
         let folder = std::env::temp_dir().join(format!("brisk-accept-cluster-{}-{task_managers}", std::process::id()));
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir_all(folder.join("log"))?;
+        prepare(&folder);
         let [rpc, rest] = free_ports()?;
         let path = |name: &str| folder.join(name).display().to_string();
         let mut all = vec![
@@ -45,8 +61,13 @@ impl LocalCluster {
             format!("process.taskmanager.working-dir={}", path("taskmanager")),
         ];
         all.extend(options.iter().map(|option| option.replace("{folder}", &folder.display().to_string())));
+        let host = network.as_ref().map_or_else(|| "localhost".to_owned(), |network| network.address("jobmanager"));
+        if network.is_some() {
+            all.extend(["jobmanager.rpc.address", "rest.address"].map(|key| format!("{key}={host}")));
+            all.extend(["jobmanager.bind-host", "rest.bind-address", "taskmanager.bind-host"].map(|key| format!("{key}=0.0.0.0")));
+        }
         let options = all.into_iter().flat_map(|option| ["-D".to_owned(), option]).collect();
-        let mut cluster = Self { brisk, folder, options, rest: format!("localhost:{rest}"), daemons: BTreeMap::new(), task_managers };
+        let mut cluster = Self { brisk, folder, options, rest: format!("{host}:{rest}"), daemons: BTreeMap::new(), task_managers, network };
         cluster.spawn("jobmanager")?;
         for number in 0..task_managers {
             cluster.spawn(&format!("taskmanager-{number}"))?;
@@ -60,11 +81,32 @@ impl LocalCluster {
         &self.folder
     }
 
+    /// The network of the daemons, if it is not this machine's.
+    pub(super) const fn network(&self) -> Option<&Namespaces> {
+        self.network.as_ref()
+    }
+
+    /// Files and connections that the daemons have open.
+    pub(super) fn open_files(&self) -> Result<usize> {
+        let files = |child: &Child| fs::read_dir(format!("/proc/{}/fd", child.id())).map(Iterator::count);
+        Ok(self.daemons.values().map(files).sum::<std::io::Result<usize>>()?)
+    }
+
+    /// Where its REST server is: host and port.
+    pub(super) fn rest(&self) -> &str {
+        &self.rest
+    }
+
     fn spawn(&mut self, name: &str) -> Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(self.folder.join("log").join(format!("{name}.log")))?;
         let kind = name.split('-').next().unwrap_or(name);
-        let mut command = Command::new(&self.brisk);
-        command.arg(kind).args(&self.options).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut words = self.network.as_ref().map(|network| network.words(name)).unwrap_or_default();
+        words.push(self.brisk.display().to_string());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(kind).args(&self.options).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        if let Some(network) = self.network.as_ref().filter(|_| kind == "taskmanager") {
+            command.args(["-D".to_owned(), format!("taskmanager.host={}", network.address(name))]);
+        }
         let child = command.spawn().with_context(|| format!("starting the {name}"))?;
         self.daemons.insert(name.to_owned(), child);
         Ok(())

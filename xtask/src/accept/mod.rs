@@ -6,14 +6,17 @@
 
 mod cluster;
 mod departures;
+mod flink_client;
 mod foundation;
 mod killing;
 mod local_cluster;
+mod namespaces;
 mod proof;
 mod record;
 mod sql;
 mod sql_recovery;
 mod state;
+mod storm;
 
 use crate::args::Args;
 use crate::process::now;

@@ -6,7 +6,7 @@ use crate::bench::{Bench, Case, Run, Selection, agreed, median, peer};
 use crate::process::{Finished, Output, Program};
 use crate::test;
 use anyhow::{Context, Result, bail, ensure};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// One running proof.
 pub(super) struct Proof {
@@ -159,13 +159,19 @@ impl Proof {
         Ok(format!("{} runs of {} agree", runs.len(), with_loop.join(", ")))
     }
 
+    /// The peer; an error if nobody has said where it is.
+    pub(super) fn peer(&self) -> Result<peer::Peer> {
+        let dir = self.peer.clone().context("not proved: say where the peer's drivers are with --peer DIR")?;
+        peer::Peer::at(&dir)
+    }
+
     /// Measures a benchmark beside the peer.
     pub(super) fn bench_beside_peer(&mut self, name: &str) -> Result<Measured> {
         self.commands.push(format!("cargo xtask bench {name} --peer DIR"));
-        let dir = self.peer.clone().context("not measured: say where the peer's drivers are with --peer DIR")?;
+        let peer = self.peer()?;
         let bench = Bench::build(true, self.rocksdb)?;
         let cases: Vec<Case> = bench.select(&Selection { names: vec![name.into()], ..Selection::default() })?;
-        let runs = peer::alternate(&bench, &cases, &peer::Peer::at(Path::new(&dir))?, 1, &mut |_| {})?;
+        let runs = peer::alternate(&bench, &cases, &peer, 1, &mut |_| {})?;
         agreed(&runs)?;
         Ok(Measured { runs })
     }

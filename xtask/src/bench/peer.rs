@@ -41,6 +41,11 @@ impl Peer {
         Ok(peer)
     }
 
+    /// Its command-line client.
+    pub(crate) fn client(&self) -> PathBuf {
+        self.scratch.join("flink/dist/bin/flink")
+    }
+
     fn script(&self, name: &str, args: &[&str]) -> Program {
         let path = self.dir.join(name);
         Program::new(path.as_os_str(), args.iter().map(std::ffi::OsStr::new)).dir(&self.scratch).limit_s(PART_LIMIT_S)

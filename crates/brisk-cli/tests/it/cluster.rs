@@ -301,3 +301,14 @@ fn a_second_cluster_in_a_folder_is_refused_and_a_broken_one_says_why() {
     let broken = brisk(&["start-cluster", "--directory", &directory, "-D", "heartbeat.intervall=1 s"]);
     assert!(!broken.status.success() && text(&broken).contains("'heartbeat.interval'"), "{}", text(&broken));
 }
+
+#[test]
+fn nothing_is_uploaded_where_that_is_switched_off() {
+    let cluster = Cluster::start(0, &["web.submit.enable=false"]);
+    let refused = cluster.run("program_without_end", &[]);
+    let said = text(&refused);
+    assert!(!refused.status.success() && said.contains("'web.submit.enable' is false"), "{said}");
+    assert_eq!(cluster.get("/config")["features"]["web-submit"], false);
+    let cluster = Cluster::start(0, &[]);
+    assert_eq!(cluster.get("/config")["features"]["web-submit"], true);
+}

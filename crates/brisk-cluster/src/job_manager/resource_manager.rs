@@ -199,6 +199,9 @@ pub struct SlotOffer {
     pub address: Address<TaskManagerMessage>,
 }
 
+/// TaskManagers of whose end was heard before they had reported, at most so many: a report comes soon or never.
+const MOST_EARLY: usize = 1000;
+
 /// The actor around the [`SlotPool`].
 #[derive(Default)]
 pub struct ResourceManager {
@@ -206,6 +209,8 @@ pub struct ResourceManager {
     /// Where TaskManagers fetch programs.
     blobs: Option<Address<BlobMessage>>,
     addresses: BTreeMap<TaskManagerId, Address<TaskManagerMessage>>,
+    /// TaskManagers whose link was over before their report came: it may still come, and is not believed.
+    lost_early: VecDeque<TaskManagerId>,
     /// When each was heard of last, and what it runs on.
     known: BTreeMap<TaskManagerId, (Timestamp, Hardware)>,
     /// The JobMasters of jobs that have asked for slots.
@@ -242,6 +247,10 @@ impl ResourceManager {
 
     fn lost(&mut self, task_manager: TaskManagerId, error: &Error, cx: &mut ActorContext<'_>) {
         if self.addresses.remove(&task_manager).is_none() {
+            self.lost_early.push_back(task_manager);
+            if self.lost_early.len() > MOST_EARLY {
+                self.lost_early.pop_front();
+            }
             return;
         }
         tracing::warn!(%task_manager, %error, "TaskManager lost");
@@ -283,6 +292,9 @@ impl Actor for ResourceManager {
     fn handle(&mut self, message: ResourceManagerMessage, cx: &mut ActorContext<'_>) {
         match message {
             ResourceManagerMessage::TaskManagers(reply) => reply.send(self.task_managers()),
+            ResourceManagerMessage::Register { task_manager, .. } if self.lost_early.contains(&task_manager) => {
+                self.lost_early.retain(|early| *early != task_manager);
+            }
             ResourceManagerMessage::Register { task_manager, address, slots, hardware } => {
                 self.pool.add(task_manager, slots);
                 tracing::info!(%task_manager, slots = slots.map_or(-1, i64::from), "TaskManager registered");
@@ -312,6 +324,8 @@ impl Actor for ResourceManager {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::ControlPlane;
+    use brisk_base::world::{Rng, World};
 
     fn pool(limits: &[Option<u32>]) -> SlotPool {
         let mut pool = SlotPool::default();
@@ -352,6 +366,44 @@ mod tests {
         assert_eq!(granted(&mut pool), None);
         pool.add(TaskManagerId(1), Some(3));
         assert_eq!(granted(&mut pool), Some((1, vec![(0, 1), (1, 0), (1, 1), (1, 2)])));
+    }
+
+    #[test]
+    fn who_is_lost_before_the_report_comes_is_not_believed_then() {
+        let (world, mut rng) = (World::real(), Rng::seeded(1));
+        let mut plane = ControlPlane::stepped(&world);
+        let (resources, task_manager) = (plane.spawn(ResourceManager::default()), plane.spawn(Deaf));
+        let report = |id: u128| ResourceManagerMessage::Register {
+            task_manager: TaskManagerId(id),
+            address: task_manager.clone(),
+            slots: Some(2),
+            hardware: Hardware::default(),
+        };
+        let lost = || ResourceManagerMessage::Lost(TaskManagerId(1), Error::transient("the link is over"));
+        [lost(), report(1), report(2)].into_iter().for_each(|message| resources.send(message));
+        while plane.step(&mut rng) {}
+        let known = |plane: &mut ControlPlane, rng: &mut Rng| {
+            let (reply, answer) = Reply::channel();
+            resources.send(ResourceManagerMessage::TaskManagers(reply));
+            while plane.step(rng) {}
+            answer.recv().expect("it answers").iter().map(|one| one.id.0).collect::<Vec<u128>>()
+        };
+        assert_eq!(known(&mut plane, &mut rng), [2]);
+        (0..2 * MOST_EARLY as u128).for_each(|id| {
+            resources.send(ResourceManagerMessage::Lost(TaskManagerId(10 + id), Error::transient("the link is over")));
+        });
+        resources.send(report(1));
+        while plane.step(&mut rng) {}
+        assert_eq!(known(&mut plane, &mut rng), [1, 2], "what is remembered is bounded");
+    }
+
+    /// A TaskManager that does nothing.
+    struct Deaf;
+
+    impl Actor for Deaf {
+        type Message = TaskManagerMessage;
+
+        fn handle(&mut self, _message: TaskManagerMessage, _cx: &mut ActorContext<'_>) {}
     }
 
     #[test]

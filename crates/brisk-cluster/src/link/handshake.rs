@@ -1,17 +1,16 @@
 //! How a link begins: one side dials and says who it is; the other one answers with the session, or says why not.
 
-use super::{Link, LinkTimes, MOST_WAITING, NEXT_LINK, OnLost, Outgoing, PROTOCOL_VERSION};
+use super::carrier::Carrier;
+use super::{Link, LinkTimes, OnLost, PROTOCOL_VERSION};
 use crate::transport::Address;
 use crate::wire::Wire;
 use brisk_base::world::World;
 use brisk_base::{Error, ErrorKind, Result, ResultExt};
 use brisk_core::types::{Decoder, put_bytes, put_varint};
 use brisk_net::{BatchReceiver, BatchSender, Connection, Window};
-use std::collections::VecDeque;
 use std::net::{TcpStream, ToSocketAddrs};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What may be under way in either direction.
@@ -54,13 +53,6 @@ pub struct Guest {
     channels: Channels,
     receiver: BatchReceiver,
     world: World,
-}
-
-/// Both ends of a link that is to begin.
-struct Ends {
-    connection: Connection,
-    sender: BatchSender,
-    receiver: BatchReceiver,
 }
 
 impl Greeting {
@@ -177,8 +169,7 @@ pub fn dial<M: Wire + Send + 'static>(
     let sender = connection.open(&greeting.encode()).context(place)?;
     let (answer, receiver) = first(&channels).context(place)?;
     let session = decode_answer(&answer).context(place)?;
-    let ends = Ends { connection, sender, receiver };
-    Ok(Link::begin(ends, address.to_owned(), session, world, times, root, on_lost))
+    Ok(Link::over(carrier(connection, sender, receiver), address.to_owned(), session, (world, times), root, on_lost))
 }
 
 /// Takes a connection and hears who dials.
@@ -222,8 +213,8 @@ impl Guest {
         on_lost: OnLost,
     ) -> Result<Arc<Link>> {
         let sender = self.connection.open(&encode_answer(&Ok(session)))?;
-        let ends = Ends { connection: self.connection, sender, receiver: self.receiver };
-        Ok(Link::begin(ends, self.greeting.name, session, &self.world, times, root, on_lost))
+        let carrier = carrier(self.connection, sender, self.receiver);
+        Ok(Link::over(carrier, self.greeting.name, session, (&self.world, times), root, on_lost))
     }
 
     /// Says why not.
@@ -232,51 +223,28 @@ impl Guest {
     }
 }
 
-impl Link {
-    fn begin<M: Wire + Send + 'static>(
-        ends: Ends,
-        peer: String,
-        session: u128,
-        world: &World,
-        times: LinkTimes,
-        root: &Address<M>,
-        on_lost: OnLost,
-    ) -> Arc<Self> {
-        let Ends { connection, sender, mut receiver } = ends;
-        receiver.accept(WINDOW);
-        let link = Arc::new(Self {
-            number: NEXT_LINK.fetch_add(1, Ordering::Relaxed),
-            peer,
-            session,
-            world: world.clone(),
-            times,
-            outgoing: Mutex::new(Outgoing { sender: Some(sender), waiting: VecDeque::new(), bytes: 0 }),
-            incoming: Mutex::new(Some(receiver)),
-            exports: Mutex::default(),
-            requests: Mutex::default(),
-            heard: AtomicU64::new(world.mono().0),
-            over: AtomicBool::new(false),
-            on_lost: Mutex::new(Some(on_lost)),
-            connection: Mutex::new(Some(connection)),
-        });
-        const { assert!(MOST_WAITING > 64 << 20, "at least one frame of any size may wait") };
-        link.export_root(root);
-        link.drain();
-        link
-    }
+/// Both directions of a connection on which the other side has greeted or answered.
+fn carrier(connection: Connection, sender: BatchSender, mut receiver: BatchReceiver) -> Carrier {
+    receiver.accept(WINDOW);
+    Carrier::tcp(connection, sender, receiver)
 }
 
 /// A link whose other side is gone: for what needs one to name actors.
 #[cfg(test)]
 pub(crate) fn testing_link() -> Arc<Link> {
+    use super::{NEXT_LINK, Outgoing};
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     Arc::new(Link {
         number: NEXT_LINK.fetch_add(1, Ordering::Relaxed),
         peer: "nobody".to_owned(),
         session: 0,
         world: World::real(),
         times: LinkTimes { heartbeat_interval: PATIENCE, heartbeat_timeout: PATIENCE, ask_timeout: PATIENCE },
-        outgoing: Mutex::new(Outgoing { sender: None, waiting: VecDeque::new(), bytes: 0 }),
+        outgoing: Mutex::new(Outgoing { sender: None, waiting: VecDeque::new(), bytes: 0, next: 0 }),
         incoming: Mutex::new(None),
+        expected: Mutex::new(0),
         exports: Mutex::default(),
         requests: Mutex::default(),
         heard: AtomicU64::new(0),
@@ -284,4 +252,22 @@ pub(crate) fn testing_link() -> Arc<Link> {
         on_lost: Mutex::new(None),
         connection: Mutex::new(None),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_version_is_refused_by_name() {
+        assert_eq!(PROTOCOL_VERSION, 2, "a new version needs a test that the old one is refused");
+        let greeting = [MAGIC.as_slice(), &[1, 0], &7u128.to_le_bytes(), &[0]].concat();
+        let answer = [MAGIC.as_slice(), &[1, 0], &42u128.to_le_bytes()].concat();
+        let errors = [Greeting::decode(&greeting).map(drop), decode_answer(&answer).map(drop)];
+        for error in errors {
+            let error = error.expect_err("it is of version 1");
+            let text = error.to_string();
+            assert!(error.kind() == ErrorKind::User && text.contains("version 1") && text.contains("this one 2"), "{text}");
+        }
+    }
 }

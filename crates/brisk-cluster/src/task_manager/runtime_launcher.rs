@@ -20,7 +20,7 @@ use brisk_runtime::task::{TaskCheckpoint, TaskControl, TaskDescriptor, TaskEnvir
 use std::sync::Arc;
 
 /// Makes the exchanges of one execution of a job.
-pub type ExchangesFactory = Arc<dyn Fn() -> LocalExchanges + Send + Sync>;
+pub type ExchangesFactory = Arc<dyn Fn() -> Arc<LocalExchanges> + Send + Sync>;
 
 /// See the module.
 pub struct RuntimeLauncher {
@@ -40,7 +40,7 @@ pub type StartWatch = Arc<dyn Fn(&TaskControl, &JobSpec, usize, &Arc<LocalExchan
 impl RuntimeLauncher {
     /// Starts tasks on `executor`.
     pub fn new(world: World, executor: Arc<dyn Executor>, services: Services, metrics: MetricGroup) -> Self {
-        Self { world, executor, services, metrics, exchanges: Arc::new(LocalExchanges::default), watch: None }
+        Self { world, executor, services, metrics, exchanges: Arc::new(Arc::default), watch: None }
     }
 
     /// The same launcher with other exchanges, such as the simulator's.
@@ -69,7 +69,7 @@ impl TaskLauncher for RuntimeLauncher {
             backend: self.services.backend(&job.config)?,
             checkpointing: CheckpointSettings::of(&job.config)?.interval.is_some(),
             services: self.services.clone(),
-            exchanges: Arc::new((self.exchanges)()),
+            exchanges: (self.exchanges)(),
             watch: self.watch.clone(),
         }))
     }

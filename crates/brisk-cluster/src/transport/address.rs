@@ -126,7 +126,7 @@ pub(crate) trait RemoteActor<M>: Send + Sync {
 }
 
 /// What tells one actor from another, so that each is exported once.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum ActorKey {
     /// An actor of this process.
     Local(u64),

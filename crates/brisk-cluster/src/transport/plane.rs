@@ -79,6 +79,14 @@ impl ControlPlane {
         self.actors.len()
     }
 
+    /// Ends a plane that is stepped: its actors are dropped, and what has not been delivered.
+    pub fn end(mut self) {
+        self.inbox.stop();
+        let (actors, timers, channels) =
+            (std::mem::take(&mut self.actors), std::mem::take(&mut self.timers), std::mem::take(&mut self.channels));
+        quietly_drop((actors, timers, channels));
+    }
+
     /// When the next delayed message is due.
     pub fn next_timer(&mut self) -> Option<MonoTime> {
         self.fetch();

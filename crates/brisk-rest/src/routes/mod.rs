@@ -101,7 +101,7 @@ async fn overview(State(cluster): State<Cluster>) -> Answer {
 }
 
 async fn dashboard(State(cluster): State<Cluster>) -> Answer {
-    ok(&view::cluster::dashboard(cluster.gateway.config())?)
+    ok(&view::cluster::dashboard(cluster.gateway.config(), cluster.gateway.programs().is_some())?)
 }
 
 async fn configuration(State(cluster): State<Cluster>) -> Answer {

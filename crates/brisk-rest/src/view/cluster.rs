@@ -1,6 +1,6 @@
 //! The cluster as a whole.
 
-use crate::options::{WEB_CANCEL_ENABLED, WEB_REFRESH_INTERVAL};
+use crate::options::{WEB_CANCEL_ENABLED, WEB_REFRESH_INTERVAL, WEB_SUBMIT_ENABLED};
 use brisk_base::Result;
 use brisk_base::options::Configuration;
 use brisk_cluster::details::{JobDetails, TaskManagerDetails};
@@ -30,8 +30,8 @@ pub(crate) fn overview(jobs: &[Arc<JobDetails>], task_managers: &[TaskManagerDet
     })
 }
 
-/// `/config`.
-pub(crate) fn dashboard(config: &Configuration) -> Result<Value> {
+/// `/config`. `submits` says whether programs can be run here at all.
+pub(crate) fn dashboard(config: &Configuration, submits: bool) -> Result<Value> {
     Ok(json!({
         "refresh-interval": config.get(&WEB_REFRESH_INTERVAL)?.as_millis() as u64,
         "timezone-name": "Coordinated Universal Time",
@@ -39,7 +39,7 @@ pub(crate) fn dashboard(config: &Configuration) -> Result<Value> {
         "flink-version": FLINK_VERSION,
         "flink-revision": REVISION,
         "features": {
-            "web-submit": false,
+            "web-submit": submits && config.get(&WEB_SUBMIT_ENABLED)?,
             "web-cancel": config.get(&WEB_CANCEL_ENABLED)?,
             "web-rescale": false,
             "web-history": false,

@@ -1,5 +1,6 @@
 //! Jobs.
 
+use super::throwable::serialized;
 use super::vertex::{self, Figures};
 use super::{millis_between, span, state_counts};
 use brisk_base::options::core_options::PARALLELISM_DEFAULT;
@@ -242,7 +243,7 @@ pub(crate) fn execution_result(job: &JobDetails) -> Value {
     json!({ "status": { "id": "COMPLETED" }, "job-execution-result": result })
 }
 
-/// An error where Flink has a serialized exception. What is serialized is a null reference in Java's format, for clients that read it.
+/// An error where Flink has a serialized exception.
 pub(crate) fn failure_cause(class: &str, message: &str) -> Value {
-    json!({ "class": class, "stack-trace": message, "serialized-throwable": "rO0ABXA=" })
+    json!({ "class": class, "stack-trace": message, "serialized-throwable": serialized(class, message, message) })
 }

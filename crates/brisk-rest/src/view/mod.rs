@@ -7,6 +7,7 @@
 //! | vertices and subtasks | [`vertex`] |
 //! | checkpoints | [`checkpoints`] |
 //! | TaskManagers | [`task_manager`] |
+//! | errors as Flink's clients read them | [`throwable`] |
 //! | metrics | [`metrics`] |
 //! | metrics in the form of Prometheus | [`prometheus`] |
 //!
@@ -18,6 +19,7 @@ pub(crate) mod job;
 pub(crate) mod metrics;
 pub(crate) mod prometheus;
 pub(crate) mod task_manager;
+mod throwable;
 pub(crate) mod vertex;
 
 use brisk_base::Timestamp;

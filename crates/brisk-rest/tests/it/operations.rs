@@ -46,6 +46,8 @@ fn savepoints_are_made_and_disposed() {
     let again = operation(&served, (disposal, &body), "post_savepoint_disposal", disposal, DISPOSED);
     let why = again["failure-cause"]["stack-trace"].as_str().expect("a reason");
     assert!(why.contains("could not dispose savepoint"), "{why}");
+    let object = again["failure-cause"]["serialized-throwable"].as_str().expect("Flink's clients look at nothing else");
+    assert!(object.starts_with("rO0ABXNyAClvcmcuYXBhY2hlLmZsaW5rLnV0aWwuU2VyaWFsaXplZFRocm93YWJsZ"), "{object}");
 }
 
 #[test]

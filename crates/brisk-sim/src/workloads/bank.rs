@@ -151,3 +151,10 @@ pub(super) fn recover(seed: u64) -> Result<u64> {
     let simulation = simulate(|env: &StreamEnvironment| Ok(bank.job(env)));
     recovered(&simulation, seed, &Recovery::default(), |run| bank.check(run.output))
 }
+
+/// In processes that crash.
+pub(super) fn in_processes(seed: u64) -> Result<u64> {
+    let bank = Bank::draw(&mut parameters(seed));
+    let simulation = simulate(|env: &StreamEnvironment| Ok(bank.job(env)));
+    super::in_processes(&simulation, seed, |run| bank.check(run.output))
+}

@@ -53,6 +53,16 @@ pub const ALL: &[Workload] = &[
     Workload { name: "recovery-windows", about: "windows over crashes and rescaled restarts", run: windows::recover },
     Workload { name: "recovery-joins", about: "joins over crashes and rescaled restarts", run: joins::recover },
     Workload { name: "recovery-departures", about: "the flight stream over crashes and rescaled restarts", run: departures::recover },
+    Workload {
+        name: "processes-numbers",
+        about: "counts per key stay gapless in processes that crash, over a bad network",
+        run: numbers::in_processes,
+    },
+    Workload {
+        name: "processes-bank",
+        about: "the total of all accounts never changes in processes that crash, over a bad network",
+        run: bank::in_processes,
+    },
     Workload { name: "cancel", about: "a cancelled job ends, and lets go of everything", run: cancel::run },
     Workload { name: "failure", about: "a fault in user code fails the job, and everything is let go", run: failure::run },
 ];
@@ -112,6 +122,18 @@ where
     O: Outputs,
 {
     let (run, story) = simulation.run_with_recovery(seed, recovery)?;
+    let steps = run.trace.steps();
+    let checked = simulation.sound(&run).and_then(|()| check(run));
+    checked.map(|()| steps).map_err(|error| Error::bug(format!("{error}\n  {story}")))
+}
+
+/// Runs one seed on a cluster of processes, and checks it.
+fn in_processes<F, O>(simulation: &Simulation<F>, seed: u64, check: impl FnOnce(Run<O::Collected>) -> Result<()>) -> Result<u64>
+where
+    F: Fn(&StreamEnvironment, &mut Rng) -> Result<O>,
+    O: Outputs,
+{
+    let (run, story) = simulation.run_in_processes(seed)?;
     let steps = run.trace.steps();
     let checked = simulation.sound(&run).and_then(|()| check(run));
     checked.map(|()| steps).map_err(|error| Error::bug(format!("{error}\n  {story}")))

@@ -71,3 +71,10 @@ pub(super) fn recover(seed: u64) -> Result<u64> {
     let simulation = simulate(|env: &StreamEnvironment| Ok(numbers.job(env)));
     recovered(&simulation, seed, &Recovery::default(), |run| numbers.check(run.output))
 }
+
+/// In processes that crash.
+pub(super) fn in_processes(seed: u64) -> Result<u64> {
+    let numbers = Numbers::draw(&mut parameters(seed));
+    let simulation = simulate(|env: &StreamEnvironment| Ok(numbers.job(env)));
+    super::in_processes(&simulation, seed, |run| numbers.check(run.output))
+}

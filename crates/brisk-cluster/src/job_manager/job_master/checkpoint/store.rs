@@ -2,6 +2,7 @@
 
 use super::completed::{CompletedCheckpoint, metadata};
 use super::coordinator::Assembled;
+use super::noted::NotedCheckpoints;
 use crate::job::{JobSpec, SnapshotTarget, TaskAck};
 use crate::job_manager::JobMasterMessage;
 use crate::services::Services;
@@ -64,15 +65,18 @@ pub struct CheckpointStore {
     job: JobSpec,
     services: Services,
     job_master: Address<JobMasterMessage>,
+    /// Tells a JobManager that is started again where the job is.
+    noted: Option<NotedCheckpoints>,
 }
 
 impl CheckpointStore {
     /// The store of a job's checkpoints.
-    pub const fn new(job: JobSpec, services: Services, job_master: Address<JobMasterMessage>) -> Self {
-        Self { job, services, job_master }
+    pub fn new(job: JobSpec, services: Services, job_master: Address<JobMasterMessage>) -> Self {
+        let noted = services.recovery.clone().map(|store| NotedCheckpoints::new(store, job.id));
+        Self { job, services, job_master, noted }
     }
 
-    fn write(&self, assembled: Assembled<TaskAck>) -> Result<CompletedCheckpoint> {
+    fn write(&mut self, assembled: Assembled<TaskAck>) -> Result<CompletedCheckpoint> {
         let target = match &assembled.target {
             Some(folder) => SnapshotTarget { base: folder.clone(), savepoint: true },
             None => SnapshotTarget { base: checkpoint_base(&self.job)?, savepoint: false },
@@ -82,8 +86,8 @@ impl CheckpointStore {
         let folder =
             if target.savepoint { target.base.clone() } else { format!("{}/{}", target.base, layout::checkpoint_folder(checkpoint)) };
         savepoint_format::write_to(self.services.storages.open(&folder)?.as_ref(), "", &metadata)?;
-        if let Some(recovery) = self.services.recovery.as_ref().filter(|_| !target.savepoint) {
-            recovery.note_checkpoint(self.job.id, &folder)?;
+        if let Some(noted) = self.noted.as_mut().filter(|_| !target.savepoint) {
+            noted.add(&folder)?;
         }
         Ok(CompletedCheckpoint {
             metadata: Arc::new(metadata),
@@ -107,7 +111,10 @@ impl CheckpointStore {
         self.warn(result);
     }
 
-    fn delete(&self, completed: &CompletedCheckpoint, shared: &[String]) {
+    fn delete(&mut self, completed: &CompletedCheckpoint, shared: &[String]) {
+        if let Some(Err(error)) = self.noted.as_mut().map(|noted| noted.remove(&completed.folder)) {
+            return self.warn(Err(error));
+        }
         let result = self.services.storages.open(&completed.folder).and_then(|folder| folder.delete_folder("")).and_then(|()| {
             let base = self.services.storages.open(&completed.base)?;
             shared.iter().try_for_each(|path| base.delete(path))

@@ -1,0 +1,241 @@
+//! What a cluster of real processes goes through while a job runs on it: killed and stopped processes, cut and throttled links, a full disk.
+
+use super::local_cluster::LocalCluster;
+use super::namespaces::Namespaces;
+use super::proof::Proof;
+use crate::process::{Output, Program, now, pause, signal};
+use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Options under which a failure is noticed soon and recovered from at once.
+const QUICK: [&str; 6] = [
+    "high-availability.storageDir={folder}/ha",
+    "restart-strategy.type=fixed-delay",
+    "restart-strategy.fixed-delay.attempts=1000000",
+    "restart-strategy.fixed-delay.delay=50 ms",
+    "heartbeat.interval=500 ms",
+    "heartbeat.timeout=10 s",
+];
+
+/// Events per second that the job is given.
+const RATE: u64 = 20_000;
+
+/// TaskManagers: one more than the job needs.
+const TASK_MANAGERS: usize = 3;
+
+/// Megabytes of the disk for checkpoints that becomes full.
+const DISK_MB: usize = 48;
+
+/// How many more open files a daemon may have after the job than before it.
+const MORE_FILES: usize = 12;
+
+/// What is done, and for how long.
+pub(super) struct Storm {
+    /// The state backend of the job.
+    pub(super) backend: &'static str,
+    /// Options besides.
+    pub(super) options: &'static [&'static str],
+    /// Each daemon has a network namespace, and checkpoints have a small disk; as far as that is permitted.
+    pub(super) apart: bool,
+    /// How long the events take in a full run, and in a short one.
+    pub(super) seconds: (u64, u64),
+}
+
+/// Runs the example `survivor` through it, and checks its output.
+pub(super) fn survives(proof: &mut Proof, storm: &Storm) -> Result<String> {
+    let survivor = proof.example("survivor")?;
+    let seconds = if proof.short() { storm.seconds.1 } else { storm.seconds.0 };
+    let options = [&QUICK, storm.options].concat();
+    let (mut remarks, mut disk, mut network) = (Vec::new(), None, None);
+    if storm.apart {
+        match Namespaces::lay(TASK_MANAGERS) {
+            Ok(laid) => network = Some(laid),
+            Err(error) => remarks.push(format!("in one network: {error:#}")),
+        }
+        if network.as_ref().is_some_and(|network| !network.reorders()) {
+            remarks.push("links throttled instead of reordered, since this machine has no netem".to_owned());
+        }
+    }
+    let mut mount = |folder: &Path| {
+        if storm.apart {
+            match SmallDisk::mount(&folder.join("data/checkpoints")) {
+                Ok(mounted) => disk = Some(mounted),
+                Err(error) => remarks.push(format!("no disk of its own for checkpoints: {error:#}")),
+            }
+        }
+    };
+    let mut cluster = LocalCluster::start_apart(proof, TASK_MANAGERS, &options, network, &mut mount)?;
+    let folder = cluster.folder().join("data");
+    let files = cluster.open_files()?;
+    let (data, events) = (folder.display().to_string(), (seconds * RATE).to_string());
+    let program = survivor.display().to_string();
+    let words = [program.as_str(), "--folder", &data, "--events", &events, "--rate", &RATE.to_string(), "--backend", storm.backend];
+    let job = cluster.run_detached(proof, &words)?;
+    let begun = now();
+    let strikes = strike_until_finished(&mut cluster, disk.as_ref(), &job, seconds)?;
+    let took = begun.elapsed().as_secs_f64();
+    let words = ["--folder", &data, "--events", &events, "--check"];
+    let checked = proof.run(&Program::new(survivor.as_os_str(), words.map(std::ffi::OsStr::new)))?;
+    let kinds = strikes.iter().map(|(kind, count)| format!("{count} x {kind}")).collect::<Vec<_>>().join(", ");
+    ensure!(strikes.values().sum::<u32>() >= 5, "the job was through after {kinds}");
+    let counts: Vec<&str> = checked.stdout.lines().collect();
+    lets_go(&cluster, files)?;
+    drop(disk);
+    cluster.stop()?;
+    remarks.insert(0, format!("{kinds} in {took:.0} s; {}", counts.join("; ")));
+    Ok(remarks.join("; "))
+}
+
+/// No daemon keeps files or connections of a job that is over.
+fn lets_go(cluster: &LocalCluster, before: usize) -> Result<()> {
+    let begun = now();
+    loop {
+        let files = cluster.open_files()?;
+        if files <= before + MORE_FILES {
+            return Ok(());
+        }
+        ensure!(begun.elapsed() < Duration::from_secs(20), "the daemons have {files} files and connections open, {before} before the job");
+        pause(Duration::from_millis(200));
+    }
+}
+
+fn strike_until_finished(
+    cluster: &mut LocalCluster,
+    disk: Option<&SmallDisk>,
+    job: &str,
+    seconds: u64,
+) -> Result<BTreeMap<&'static str, u32>> {
+    let (mut strikes, begun, limit) = (BTreeMap::<&str, u32>::new(), now(), Duration::from_secs(seconds * 4 + 120));
+    let (mut random, mut last) = (u64::from(std::process::id()), now());
+    loop {
+        match cluster.job_state(job).as_deref() {
+            Some("FINISHED") => return Ok(strikes),
+            Some(over @ ("FAILED" | "CANCELED")) => {
+                bail!("the job is {over}: {}", cluster.get(&format!("/jobs/{job}/exceptions"))?);
+            }
+            _ => {}
+        }
+        ensure!(begun.elapsed() < limit, "the job has not finished after {limit:?} and {strikes:?}");
+        if last.elapsed() > Duration::from_millis(1500) && begun.elapsed() < Duration::from_secs(seconds * 3) {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            if let Some(kind) = strike(cluster, disk, random >> 33)? {
+                *strikes.entry(kind).or_default() += 1;
+            }
+            last = now();
+        }
+        pause(Duration::from_millis(20));
+    }
+}
+
+/// Does something bad; `None` if there was nothing to do it to.
+fn strike(cluster: &mut LocalCluster, disk: Option<&SmallDisk>, random: u64) -> Result<Option<&'static str>> {
+    let kinds = if cluster.network().is_some() || disk.is_some() { 12 } else { 8 };
+    let (kind, random) = (random % kinds, random / kinds);
+    let one_of = |processes: Vec<i32>| processes.get(random as usize % processes.len().max(1)).copied();
+    let number = random as usize % TASK_MANAGERS;
+    Ok(Some(match kind {
+        0..3 => {
+            let Some(worker) = one_of(cluster.processes("taskmanager/programs")) else { return Ok(None) };
+            signal(worker, libc::SIGKILL);
+            "worker killed"
+        }
+        3 => {
+            let Some(worker) = one_of(cluster.processes("taskmanager/programs")) else { return Ok(None) };
+            signal(worker, libc::SIGSTOP);
+            pause(Duration::from_millis(300));
+            signal(worker, libc::SIGCONT);
+            "worker stopped"
+        }
+        4 => {
+            let Some(driver) = one_of(cluster.processes("ha/blobs")) else { return Ok(None) };
+            signal(driver, libc::SIGKILL);
+            "driver killed"
+        }
+        5 | 6 => {
+            cluster.kill_and_restart(&format!("taskmanager-{number}"))?;
+            "TaskManager killed"
+        }
+        7 => {
+            cluster.kill_and_restart("jobmanager")?;
+            "JobManager killed"
+        }
+        8 => match disk {
+            Some(disk) => {
+                disk.fill_for(Duration::from_secs(2))?;
+                "disk full"
+            }
+            None => return Ok(None),
+        },
+        kind => return disturb(cluster, kind, number),
+    }))
+}
+
+/// Does something bad to the link of a TaskManager.
+fn disturb(cluster: &LocalCluster, kind: u64, number: usize) -> Result<Option<&'static str>> {
+    let Some(network) = cluster.network() else { return Ok(None) };
+    let cut = |span| -> Result<()> {
+        network.set_link(number, false)?;
+        pause(span);
+        network.set_link(number, true)
+    };
+    Ok(Some(match kind {
+        9 => {
+            cut(Duration::from_secs(2))?;
+            "link cut"
+        }
+        10 => {
+            // Longer than `heartbeat.timeout`.
+            cut(Duration::from_secs(12))?;
+            "link cut for long"
+        }
+        _ => {
+            let reorders = network.reorders();
+            if reorders {
+                network.disturb(number)?
+            } else {
+                network.throttle(number)?
+            }
+            pause(Duration::from_secs(2));
+            network.calm(number)?;
+            if reorders { "packets delayed and reordered" } else { "link throttled" }
+        }
+    }))
+}
+
+/// A small disk in memory, mounted on a folder.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let (size, path) = (format!("size={DISK_MB}m"), folder.display().to_string());
+        let mount = Program::new("mount", ["-t", "tmpfs", "-o", &size, "brisk", &path]);
+        let done = mount.limit_s(20).measure(Output::Both).context("mount")?;
+        ensure!(done.ok, "mount: {} {}", done.ending, done.stderr.trim());
+        Ok(Self(folder.to_owned()))
+    }
+
+    /// Leaves no room on it for so long.
+    fn fill_for(&self, span: Duration) -> Result<()> {
+        let path = self.0.join("filler");
+        let mut filler = File::create(&path)?;
+        let block = vec![0; 1 << 16];
+        // It ends with the error that is wanted.
+        while filler.write_all(&block).is_ok() {}
+        pause(span);
+        drop(filler);
+        Ok(fs::remove_file(&path)?)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let path = self.0.display().to_string();
+        // Processes that are just ending may still have it open.
+        let _ = Program::new("umount", ["-l", &path]).limit_s(20).measure(Output::Both);
+    }
+}
