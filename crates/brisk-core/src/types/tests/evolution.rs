@@ -178,6 +178,8 @@ fn equal_bytes_need_no_evolution() {
     }
     assert!(Evolution::plan(&before::Item::schema(), &Renamed::schema()).expect("it fits").is_none());
     assert!(Evolution::plan(&Tree::schema(), &Tree::schema()).expect("it fits").is_none());
+    // Only the program can read a schema.
+    assert!(Evolution::plan(&Schema::schema(), &Schema::schema()).expect("it fits").is_none());
 }
 
 #[test]
