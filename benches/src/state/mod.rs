@@ -54,7 +54,7 @@ fn run(spec: &Spec) -> Result<Outcome> {
         _ => return Err(no_engine(spec)),
     };
     let folder = Folder::new("state")?;
-    let env = environment(spec, backend, interval, &folder, "1g")?;
+    let env = environment(spec, backend, interval, &folder, ("taskmanager.memory.managed.size", "1g"))?;
     let plan = Plan { records: spec.records, keys: KEYS.min(spec.records / 3), value: VALUE };
     let held = plan.job(&env);
     engine::execute(&env, "state")?;
@@ -64,7 +64,7 @@ fn run(spec: &Spec) -> Result<Outcome> {
 /// The memory of the process is taken from outside.
 fn in_budget(spec: &Spec) -> Result<Outcome> {
     let folder = Folder::new("state-budget")?;
-    let env = environment(spec, "rocksdb", Some("30 s"), &folder, "1g")?;
+    let env = environment(spec, "rocksdb", Some("30 s"), &folder, ("taskmanager.memory.process.size", "1g"))?;
     let keys = spec.records * 5 / 6;
     let held = Plan { records: spec.records, keys, value: 1000 }.job(&env);
     engine::execute(&env, "state-budget")?;
@@ -74,14 +74,14 @@ fn in_budget(spec: &Spec) -> Result<Outcome> {
 }
 
 /// An environment whose checkpoints and databases lie in `folder`.
-fn environment(spec: &Spec, backend: &str, interval: Option<&str>, folder: &Folder, memory: &str) -> Result<StreamEnvironment> {
+fn environment(spec: &Spec, backend: &str, interval: Option<&str>, folder: &Folder, memory: (&str, &str)) -> Result<StreamEnvironment> {
     let env = engine::environment(spec)?;
     let (checkpoints, databases) = (folder.text("checkpoints"), folder.text("databases"));
     std::fs::create_dir_all(&databases)?;
     env.with_config(|config| {
         config.set_text("state.backend.type", backend);
         config.set_text("state.backend.rocksdb.localdir", databases);
-        config.set_text("taskmanager.memory.managed.size", memory);
+        config.set_text(memory.0, memory.1);
         config.set_text("execution.checkpointing.incremental", "true");
         config.set_text("execution.checkpointing.dir", checkpoints);
         config.set_text("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION");

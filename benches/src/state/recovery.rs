@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(super) fn run(spec: &Spec) -> Result<Outcome> {
     let folder = Folder::new("state-restore")?;
     let plan = Plan { records: u64::MAX / 4, keys: spec.records, value: VALUE };
-    let env = environment(spec, &spec.engine, Some("1 s"), &folder, "1g")?;
+    let env = environment(spec, &spec.engine, Some("1 s"), &folder, ("taskmanager.memory.managed.size", "1g"))?;
     let held = plan.job(&env);
     let client = env.execute_async("state-load").map_err(|error| said(&error))?;
     until(&*client, || held.meter.seen() > plan.keys)?;
@@ -28,7 +28,7 @@ pub(super) fn run(spec: &Spec) -> Result<Outcome> {
     drop((client, env));
     let (_, checkpoint) = folder.completed().pop().with_context(|| format!("there were {before} checkpoints, and none is left"))?;
 
-    let env = environment(spec, &spec.engine, None, &folder, "1g")?;
+    let env = environment(spec, &spec.engine, None, &folder, ("taskmanager.memory.managed.size", "1g"))?;
     env.with_config(|config| {
         config.set_text("execution.state-recovery.path", checkpoint.display().to_string());
     });

@@ -45,7 +45,7 @@ impl SinkWriter<u64> for Writer {
 
 pub(super) fn run(spec: &Spec) -> Result<Outcome> {
     let folder = Folder::new("slow-sink")?;
-    let env = environment(spec, "hashmap", Some("1 s"), &folder, "1g")?;
+    let env = environment(spec, "hashmap", Some("1 s"), &folder, ("taskmanager.memory.managed.size", "1g"))?;
     env.with_config(|config| {
         config.set_text("execution.checkpointing.unaligned.enabled", "true");
         config.set_text("execution.checkpointing.num-retained", "10000");

@@ -2,7 +2,7 @@
 
 use crate::link::LinkTimes;
 use brisk_base::Result;
-use brisk_base::options::{Configuration, MemorySize};
+use brisk_base::options::Configuration;
 use std::time::Duration;
 
 brisk_base::options! {
@@ -56,9 +56,6 @@ brisk_base::options! {
 
     /// The folder of log files: those of the daemons, and what the processes of jobs print.
     pub LOG_DIR: Option<String> = "env.log.dir", None;
-
-    /// How much memory a process that runs a job's tasks may take; one that wants more fails. Not limited when it is not set.
-    pub TASK_MANAGER_PROCESS_MEMORY: Option<MemorySize> = "taskmanager.memory.process.size", None;
 
     /// A durable folder in which the JobManager notes which jobs run, so that one that is started again goes on with them. Nothing is noted
     /// when it is not set.

@@ -1,5 +1,6 @@
 //! Single values of columns, for people and tests. Operators never make any.
 
+use crate::functions::civil;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -18,7 +19,7 @@ pub enum Cell {
     Null,
     /// A truth value.
     Boolean(bool),
-    /// Any whole number; a date as days since 1970.
+    /// Any whole number.
     Integer(i128),
     /// Any floating point number.
     Float(f64),
@@ -28,6 +29,8 @@ pub enum Cell {
     Bytes(Vec<u8>),
     /// A point in time.
     Timestamp(Timestamp),
+    /// A date, as days since 1970.
+    Date(i32),
 }
 
 impl Cell {
@@ -40,6 +43,7 @@ impl Cell {
             Self::Text(_) => 4,
             Self::Bytes(_) => 5,
             Self::Timestamp(_) => 6,
+            Self::Date(_) => 7,
         }
     }
 }
@@ -53,6 +57,7 @@ impl Ord for Cell {
             (Self::Text(one), Self::Text(two)) => one.cmp(two),
             (Self::Bytes(one), Self::Bytes(two)) => one.cmp(two),
             (Self::Timestamp(one), Self::Timestamp(two)) => one.cmp(two),
+            (Self::Date(one), Self::Date(two)) => one.cmp(two),
             _ => self.rank().cmp(&other.rank()),
         }
     }
@@ -97,7 +102,7 @@ impl<T: Into<Self>> From<Option<T>> for Cell {
 }
 
 impl fmt::Display for Cell {
-    /// As Flink prints values: `null`, `true`, `7`, `1.5`, `EWR`, `x'00ff'`, `2013-01-01 05:00:00`.
+    /// As Flink prints values: `null`, `true`, `7`, `1.5`, `EWR`, `x'00ff'`, `2013-01-01 05:00:00`, `2013-01-01`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
@@ -111,6 +116,10 @@ impl fmt::Display for Cell {
                 f.write_str("'")
             }
             Self::Timestamp(value) => write!(f, "{value}"),
+            Self::Date(days) => {
+                let (year, month, day) = civil(i64::from(*days));
+                write!(f, "{year:04}-{month:02}-{day:02}")
+            }
         }
     }
 }
@@ -135,7 +144,7 @@ pub fn cells(column: &ArrayRef) -> Result<Vec<Cell>> {
         DataType::UInt64 => numbers::<UInt64Type>(column, |value| Cell::Integer(value.into())),
         DataType::Float32 => numbers::<Float32Type>(column, |value| f64::from(value).into()),
         DataType::Float64 => numbers::<Float64Type>(column, Cell::from),
-        DataType::Date32 => numbers::<Date32Type>(column, |value| i64::from(value).into()),
+        DataType::Date32 => numbers::<Date32Type>(column, Cell::Date),
         DataType::Timestamp(TimeUnit::Second, _) => {
             numbers::<TimestampSecondType>(column, |value| Cell::Timestamp(Timestamp(value.saturating_mul(1000))))
         }

@@ -1,5 +1,6 @@
 //! Options that every job has, with Flink's keys and defaults.
 
+use super::MemorySize;
 use std::time::Duration;
 
 crate::options! {
@@ -31,6 +32,9 @@ crate::options! {
 
     /// How long cancelling a task may take before it is given up as stuck. 0 means for ever.
     pub TASK_CANCELLATION_TIMEOUT: Duration = "task.cancellation.timeout", Duration::from_secs(180);
+
+    /// How much memory a process that runs a job's tasks may take; one that wants more fails. Not limited when it is not set.
+    pub TASK_MANAGER_PROCESS_MEMORY: Option<MemorySize> = "taskmanager.memory.process.size", None;
 
     /// How many slots a TaskManager offers: how many subtasks of one operator it can run.
     pub NUM_TASK_SLOTS: u32 = "taskmanager.numberOfTaskSlots", 1;

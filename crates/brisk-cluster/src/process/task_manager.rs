@@ -8,14 +8,14 @@ use super::job_manager::working_dir;
 use crate::link::handshake::{Greeting, Role, dial};
 use crate::link::{KeepLink, LinkKeeper, LinkTimes};
 use crate::options::{
-    JOB_MANAGER_RPC_ADDRESS, JOB_MANAGER_RPC_PORT, LOG_DIR, TASK_MANAGER_BIND_HOST, TASK_MANAGER_HOST, TASK_MANAGER_PROCESS_MEMORY,
-    TASK_MANAGER_WORKING_DIR, link_times,
+    JOB_MANAGER_RPC_ADDRESS, JOB_MANAGER_RPC_PORT, LOG_DIR, TASK_MANAGER_BIND_HOST, TASK_MANAGER_HOST, TASK_MANAGER_WORKING_DIR, link_times,
 };
 use crate::task_manager::{TaskManager, TaskManagerMessage};
 use crate::transport::{Actor, ActorContext, Address, ControlPlane};
 use brisk_base::ids::TaskManagerId;
 use brisk_base::options::Configuration;
 use brisk_base::options::core_options::NUM_TASK_SLOTS;
+use brisk_base::options::core_options::TASK_MANAGER_PROCESS_MEMORY;
 use brisk_base::world::World;
 use brisk_base::{Error, Result};
 use std::path::PathBuf;

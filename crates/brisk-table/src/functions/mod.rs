@@ -8,15 +8,20 @@ mod adapter;
 mod aggregate;
 mod argument;
 mod arithmetic;
+mod clock;
+mod json;
+mod math;
 mod registry;
+mod row;
 mod string;
 mod temporal;
+mod text;
 mod window;
 
 pub(crate) use aggregate::AggregateKind;
 pub use argument::Argument;
 pub use registry::Functions;
-pub(crate) use temporal::PROCTIME;
+pub(crate) use temporal::{PROCTIME, civil};
 pub(crate) use window::ROW_NUMBER;
 
 use arrow_array::ArrayRef;

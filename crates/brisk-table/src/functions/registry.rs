@@ -3,9 +3,11 @@
 use super::adapter::adapt;
 use super::aggregate::AggregateKind;
 use super::arithmetic::Modulo;
+use super::clock::{PARTS, Shift, Shifted};
+use super::math::{Extreme, Hex, Shape, Shaped};
 use super::string::{CharLength, Concat, CountChar, RegexpExtract, SplitIndex};
-use super::temporal::{DateFormat, Extract, Part, ProcessingTime, TimePart};
-use super::{ScalarFunction, window};
+use super::temporal::{Extract, ProcessingTime, TimePart};
+use super::{ScalarFunction, clock, json, math, text, window};
 use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,19 +34,16 @@ impl Default for Functions {
         functions.register(CharLength("character_length"));
         functions.register(CountChar);
         functions.register(Modulo);
-        functions.register(DateFormat);
         functions.register(Extract);
         functions.register(ProcessingTime);
-        let parts = [
-            ("year", Part::Year),
-            ("quarter", Part::Quarter),
-            ("month", Part::Month),
-            ("dayofmonth", Part::Day),
-            ("hour", Part::Hour),
-            ("minute", Part::Minute),
-            ("second", Part::Second),
-        ];
-        parts.into_iter().for_each(|(name, part)| functions.register(TimePart(name, part)));
+        PARTS.into_iter().for_each(|(name, part)| functions.register(TimePart(name, part)));
+        [Shift::Floor, Shift::Ceil, Shift::Add].into_iter().for_each(|shift| functions.register(Shifted(shift)));
+        [Shape::Round, Shape::Truncate, Shape::Sign].into_iter().for_each(|shape| functions.register(Shaped(shape)));
+        [true, false].into_iter().for_each(|greatest| functions.register(Extreme { greatest }));
+        functions.register(Hex);
+        for function in [text::all(), math::all(), clock::all(), json::all()].into_iter().flatten() {
+            functions.register(function);
+        }
         for kind in AggregateKind::ALL {
             functions.aggregate.insert(kind.name().to_lowercase(), kind.function());
         }
@@ -56,18 +55,7 @@ impl Default for Functions {
 /// Functions of DataFusion whose results are Flink's.
 fn shared() -> Vec<Arc<ScalarUDF>> {
     use datafusion_functions::{core, math, string};
-    vec![
-        core::coalesce(),
-        core::nullif(),
-        math::abs(),
-        math::ceil(),
-        math::floor(),
-        math::sqrt(),
-        math::ln(),
-        math::exp(),
-        string::lower(),
-        string::upper(),
-    ]
+    vec![core::coalesce(), core::nullif(), math::abs(), math::ceil(), math::floor(), string::lower(), string::upper()]
 }
 
 impl Functions {

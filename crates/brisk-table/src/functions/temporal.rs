@@ -2,7 +2,6 @@
 
 use super::string::expect_count;
 use super::{Argument, ScalarFunction};
-use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, Int64Array, TimestampMillisecondArray};
 use arrow_schema::{DataType, TimeUnit};
 use brisk_base::{Error, Result};
@@ -11,13 +10,18 @@ use std::sync::Arc;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// The type of times.
-fn time() -> DataType {
+/// The type of times without a zone.
+pub(super) fn time() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, None)
 }
 
+/// The type of moments, which are shown in the session's zone.
+pub(super) fn local_time() -> DataType {
+    DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
+}
+
 /// Year, month and day of a number of days since 1970.
-pub(super) const fn civil(days: i64) -> (i64, u32, u32) {
+pub(crate) const fn civil(days: i64) -> (i64, u32, u32) {
     // Years begin in March, so that the leap day is the last; eras have 400 years.
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
@@ -28,6 +32,22 @@ pub(super) const fn civil(days: i64) -> (i64, u32, u32) {
     let day = day_of_year - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };
     (era * 400 + year_of_era + if month <= 2 { 1 } else { 0 }, month as u32, day as u32)
+}
+
+/// Days since 1970 of a date, whose month and day may lie outside of the calendar's.
+pub(super) const fn days_of(year: i64, month: i64, day: i64) -> i64 {
+    let year = year + (month - 1).div_euclid(12);
+    let month = (month - 1).rem_euclid(12) + 1;
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let era = shifted.div_euclid(400);
+    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    let year_of_era = shifted.rem_euclid(400);
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// Days of a month.
+pub(super) const fn days_in_month(year: i64, month: i64) -> i64 {
+    days_of(year, month + 1, 1) - days_of(year, month, 1)
 }
 
 /// A part of a time, such as its hour.
@@ -41,6 +61,20 @@ pub(super) enum Part {
     Minute,
     Second,
     Millisecond,
+    Microsecond,
+    Nanosecond,
+    /// Of the year, by ISO 8601.
+    Week,
+    IsoYear,
+    DayOfYear,
+    /// 1 is Sunday.
+    DayOfWeek,
+    /// 1 is Monday.
+    IsoDayOfWeek,
+    Epoch,
+    Decade,
+    Century,
+    Millennium,
 }
 
 impl Part {
@@ -55,6 +89,17 @@ impl Part {
             "MINUTE" => Self::Minute,
             "SECOND" => Self::Second,
             "MILLISECOND" => Self::Millisecond,
+            "MICROSECOND" => Self::Microsecond,
+            "NANOSECOND" => Self::Nanosecond,
+            "WEEK" => Self::Week,
+            "ISOYEAR" => Self::IsoYear,
+            "DOY" => Self::DayOfYear,
+            "DOW" => Self::DayOfWeek,
+            "ISODOW" => Self::IsoDayOfWeek,
+            "EPOCH" => Self::Epoch,
+            "DECADE" => Self::Decade,
+            "CENTURY" => Self::Century,
+            "MILLENNIUM" | "MILLENIUM" => Self::Millennium,
             _ => return None,
         })
     }
@@ -70,6 +115,21 @@ impl Part {
             Self::Minute => of_day / 60_000 % 60,
             Self::Second => of_day / 1000 % 60,
             Self::Millisecond => of_day % 1000,
+            Self::Microsecond => of_day % 1000 * 1000,
+            Self::Nanosecond => of_day % 1000 * 1_000_000,
+            Self::Week => {
+                // The week's Thursday lies in the year that the week belongs to.
+                let thursday = days - (days + 3).rem_euclid(7) + 3;
+                (thursday - days_of(civil(thursday).0, 1, 1)) / 7 + 1
+            }
+            Self::IsoYear => civil(days - (days + 3).rem_euclid(7) + 3).0,
+            Self::DayOfYear => days - days_of(civil(days).0, 1, 1) + 1,
+            Self::DayOfWeek => (days + 4).rem_euclid(7) + 1,
+            Self::IsoDayOfWeek => (days + 3).rem_euclid(7) + 1,
+            Self::Epoch => ms.div_euclid(1000),
+            Self::Decade => civil(days).0.div_euclid(10),
+            Self::Century => (civil(days).0 - 1).div_euclid(100) + 1,
+            Self::Millennium => (civil(days).0 - 1).div_euclid(1000) + 1,
         }
     }
 }
@@ -122,10 +182,6 @@ impl ScalarFunction for Extract {
     }
 }
 
-/// `DATE_FORMAT(time, pattern)`, with the letters of Java's `DateTimeFormatter` that concern date and time of day.
-#[derive(Debug)]
-pub(super) struct DateFormat;
-
 /// A piece of a pattern.
 enum Piece {
     Literal(String),
@@ -156,6 +212,136 @@ impl Piece {
     }
 }
 
+/// A pattern with the letters of Java's `DateTimeFormatter` that concern date and time of day.
+pub(super) struct Pattern(Vec<Piece>);
+
+impl Pattern {
+    /// Reads one for the function of this name.
+    pub(super) fn read(function: &str, pattern: &str) -> Result<Self> {
+        pieces(pattern).map(Self).map_err(|error| Error::user(format!("{}: {error}", function.to_uppercase())))
+    }
+
+    pub(super) fn write(&self, ms: i64, text: &mut String) {
+        self.0.iter().for_each(|piece| piece.write(ms, text));
+    }
+
+    /// The time that a text shows; `None` if it does not fit. What the pattern does not name is that of 1970-01-01 00:00.
+    pub(super) fn parse(&self, text: &str) -> Option<i64> {
+        let mut found = Found { year: 1970, month: 1, day: 1, hour: 0, minute: 0, second: 0, milli: 0, afternoon: None };
+        let mut rest = text;
+        for piece in &self.0 {
+            rest = piece.read(rest, &mut found)?;
+        }
+        if rest.is_empty() { found.millis() } else { None }
+    }
+}
+
+/// The parts of a time that a text shows.
+struct Found {
+    year: i64,
+    month: i64,
+    day: i64,
+    hour: i64,
+    minute: i64,
+    second: i64,
+    milli: i64,
+    afternoon: Option<bool>,
+}
+
+impl Found {
+    fn millis(&self) -> Option<i64> {
+        let hour = match self.afternoon {
+            Some(afternoon) => self.hour % 12 + if afternoon { 12 } else { 0 },
+            None => self.hour,
+        };
+        let fits = (1..=12).contains(&self.month)
+            && (1..=days_in_month(self.year, self.month)).contains(&self.day)
+            && hour < 24
+            && self.minute < 60
+            && self.second < 60;
+        let of_day = ((hour * 60 + self.minute) * 60 + self.second) * 1000 + self.milli;
+        fits.then(|| days_of(self.year, self.month, self.day) * DAY_MS + of_day)
+    }
+}
+
+/// Leading digits: at least one, at most `most`.
+fn number(text: &str, most: usize) -> Option<(i64, &str)> {
+    let digits = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
+    Some((text[..digits].parse().ok()?, &text[digits..]))
+}
+
+/// The time that a text shows in SQL's form, with or without time of day and fraction.
+pub(super) fn parse_time(text: &str) -> Option<i64> {
+    let (year, rest) = number(text.trim(), 6)?;
+    let (month, rest) = number(rest.strip_prefix('-')?, 2)?;
+    let (day, rest) = number(rest.strip_prefix('-')?, 2)?;
+    let mut found = Found { year, month, day, hour: 0, minute: 0, second: 0, milli: 0, afternoon: None };
+    if let Some(rest) = rest.strip_prefix([' ', 'T']) {
+        let rest = Piece::Number(Part::Hour, 1).read(rest, &mut found)?;
+        let rest = Piece::Number(Part::Minute, 1).read(rest.strip_prefix(':')?, &mut found)?;
+        let rest = match rest.strip_prefix(':') {
+            Some(rest) => Piece::Number(Part::Second, 1).read(rest, &mut found)?,
+            None => rest,
+        };
+        let fraction = match rest.strip_prefix('.') {
+            Some(fraction) if (1..=9).contains(&fraction.len()) => fraction,
+            None if rest.is_empty() => return found.millis(),
+            _ => return None,
+        };
+        return if Piece::Fraction(fraction.len()).read(fraction, &mut found)?.is_empty() { found.millis() } else { None };
+    }
+    if rest.is_empty() { found.millis() } else { None }
+}
+
+impl Piece {
+    /// Reads itself off the text.
+    fn read<'a>(&self, text: &'a str, found: &mut Found) -> Option<&'a str> {
+        let width = |width: usize| if width == 1 { 2 } else { width };
+        match self {
+            Self::Literal(literal) => text.strip_prefix(&**literal),
+            Self::Number(part, digits) => {
+                let (value, rest) = number(text, width(*digits))?;
+                match part {
+                    Part::Month => found.month = value,
+                    Part::Day => found.day = value,
+                    Part::Hour => found.hour = value,
+                    Part::Minute => found.minute = value,
+                    _ => found.second = value,
+                }
+                (text.len() - rest.len() >= *digits).then_some(rest)
+            }
+            Self::Year(2) => {
+                let (year, rest) = number(text, 2)?;
+                found.year = 2000 + year;
+                Some(rest)
+            }
+            Self::Year(digits) => {
+                let (year, rest) = number(text, (*digits).max(4))?;
+                found.year = year;
+                Some(rest)
+            }
+            Self::HalfDayHour(digits) => {
+                let (hour, rest) = number(text, width(*digits))?;
+                found.hour = hour;
+                (1..=12).contains(&hour).then_some(rest)
+            }
+            Self::HalfDay => {
+                let half = text.get(..2)?;
+                found.afternoon = Some(half.eq_ignore_ascii_case("PM"));
+                (found.afternoon == Some(true) || half.eq_ignore_ascii_case("AM")).then(|| &text[2..])
+            }
+            Self::Fraction(digits) => {
+                let fraction = text.get(..*digits)?;
+                if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+                    return None;
+                }
+                found.milli = format!("{fraction:0<3}")[..3].parse().ok()?;
+                Some(&text[*digits..])
+            }
+        }
+    }
+}
+
 /// Reads a pattern.
 fn pieces(pattern: &str) -> Result<Vec<Piece>> {
     let mut pieces = Vec::new();
@@ -181,7 +367,7 @@ fn pieces(pattern: &str) -> Result<Vec<Piece>> {
                 let mut end = 1;
                 loop {
                     let Some(quote) = rest[end..].find('\'') else {
-                        return Err(Error::user(format!("DATE_FORMAT: a quote is not closed in the pattern '{pattern}'")));
+                        return Err(Error::user(format!("a quote is not closed in the pattern '{pattern}'")));
                     };
                     end += quote + 1;
                     if !rest[end..].starts_with('\'') {
@@ -193,46 +379,13 @@ fn pieces(pattern: &str) -> Result<Vec<Piece>> {
                 Piece::Literal(rest[1..end - 1].replace("''", "'"))
             }
             letter if letter.is_ascii_alphabetic() => {
-                return Err(Error::user(format!("DATE_FORMAT: '{}' in the pattern '{pattern}' is not supported", &rest[..used])));
+                return Err(Error::user(format!("'{}' in the pattern '{pattern}' is not supported", &rest[..used])));
             }
             _ => Piece::Literal(rest[..used].to_owned()),
         });
         rest = &rest[used..];
     }
     Ok(pieces)
-}
-
-impl ScalarFunction for DateFormat {
-    fn name(&self) -> &str {
-        "date_format"
-    }
-
-    fn argument_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        expect_count(self.name(), given, "DATE_FORMAT(time, pattern)", 2..=2)?;
-        Ok(vec![time(), DataType::Utf8])
-    }
-
-    fn return_type(&self, _arguments: &[DataType]) -> DataType {
-        DataType::Utf8
-    }
-
-    fn evaluate(&self, arguments: &[Argument], rows: usize) -> Result<ArrayRef> {
-        let mut known: Option<(String, Vec<Piece>)> = None;
-        let (mut results, mut text) = (StringBuilder::new(), String::new());
-        for row in 0..rows {
-            let (Some(ms), Some(pattern)) = (arguments[0].millis(row), arguments[1].text(row)) else {
-                results.append_null();
-                continue;
-            };
-            if known.as_ref().is_none_or(|(known, _)| known != pattern) {
-                known = Some((pattern.to_owned(), pieces(pattern)?));
-            }
-            text.clear();
-            known.iter().flat_map(|(_, pieces)| pieces).for_each(|piece| piece.write(ms, &mut text));
-            results.append_value(&text);
-        }
-        Ok(Arc::new(results.finish()))
-    }
 }
 
 /// Name of the function that makes processing-time attributes.
@@ -269,14 +422,11 @@ impl ScalarFunction for ProcessingTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::StringArray;
-    use arrow_array::cast::AsArray;
 
     fn formatted(ms: i64, pattern: &str) -> Result<String> {
-        let time: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![ms]));
-        let pattern: ArrayRef = Arc::new(StringArray::from(vec![pattern]));
-        let results = DateFormat.evaluate(&[Argument::new(time, false), Argument::new(pattern, true)], 1)?;
-        Ok(results.as_string::<i32>().value(0).to_owned())
+        let mut text = String::new();
+        Pattern::read("date_format", pattern)?.write(ms, &mut text);
+        Ok(text)
     }
 
     #[test]
@@ -292,5 +442,55 @@ mod tests {
     #[test]
     fn days_are_those_of_the_calendar() {
         assert_eq!([civil(0), civil(-1), civil(59), civil(11_016)], [(1970, 1, 1), (1969, 12, 31), (1970, 3, 1), (2000, 2, 29)]);
+    }
+
+    #[test]
+    fn days_of_dates_and_dates_of_days_agree() {
+        for days in (-800_000..800_000).step_by(37) {
+            let (year, month, day) = civil(days);
+            assert_eq!(days_of(year, i64::from(month), i64::from(day)), days);
+        }
+        assert_eq!([days_in_month(2000, 2), days_in_month(1900, 2), days_in_month(2023, 12)], [29, 28, 31]);
+    }
+
+    #[test]
+    fn what_a_pattern_writes_it_reads() {
+        let ms = 1_436_918_400_000 + 13 * 3_600_000 + 5 * 60_000 + 9007;
+        for pattern in ["yyyy-MM-dd HH:mm:ss.SSS", "yy/M/d h:m:s.SSS a", "dd.MM.yyyy 'at' HH'h'mm:ss,SSSSSS", "yyyyMMddHHmmssSSS"] {
+            assert_eq!(Pattern::read("x", pattern).unwrap().parse(&formatted(ms, pattern).unwrap()), Some(ms), "{pattern}");
+        }
+        let parse = |pattern: &str, text: &str| Pattern::read("x", pattern).unwrap().parse(text);
+        assert_eq!([parse("yyyy-MM-dd", "2020-02-30"), parse("yyyy-MM-dd", "2020-2-3"), parse("HH", "24"), parse("HH", "1 ")], [None; 4]);
+    }
+
+    #[test]
+    fn times_in_the_form_of_sql_are_read() {
+        let day = 18_262 * DAY_MS;
+        assert_eq!(
+            [parse_time("2020-01-01"), parse_time(" 2020-1-1 "), parse_time("2020-01-01T01:00")],
+            [Some(day), Some(day), Some(day + 3_600_000)]
+        );
+        assert_eq!(parse_time("2020-01-01 00:00:01.2345"), Some(day + 1234));
+        for text in [
+            "",
+            "2020",
+            "2020-13-01",
+            "2020-01-01 25:00:00",
+            "2020-01-01 00:00:00.",
+            "2020-01-01x",
+            "99999999999-01-01",
+            "2020-01-01 00:00:00.é",
+        ] {
+            assert_eq!(parse_time(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_follow_the_iso_calendar() {
+        // A Friday that belongs to the last week of the year before.
+        let ms = parse_time("2021-01-01").unwrap();
+        let parts = [Part::Week, Part::IsoYear, Part::DayOfYear, Part::DayOfWeek, Part::IsoDayOfWeek, Part::Century, Part::Decade];
+        assert_eq!(parts.map(|part| part.of(ms)), [53, 2020, 1, 6, 5, 21, 202]);
+        assert_eq!([Part::Century.of(parse_time("2000-12-31").unwrap()), Part::Epoch.of(-1)], [20, -1]);
     }
 }

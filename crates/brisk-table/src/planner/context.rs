@@ -4,6 +4,7 @@ use super::group_windows::rewrite_group_windows;
 use super::lookup::{check_lookups, with_version_times};
 use super::set_operation::with_set_operations;
 use super::subqueries::check_subqueries;
+use super::syntax::rewrite_syntax;
 use super::window_table::WindowTablePlanner;
 use super::{as_statement, sql_to_rel};
 use crate::catalog::{Catalog, Object, Table, View};
@@ -44,6 +45,7 @@ impl<'a> Context<'a> {
     pub(super) fn plan(&self, query: &Query) -> Result<LogicalPlan> {
         let mut query = query.clone();
         rewrite_group_windows(&mut query)?;
+        rewrite_syntax(&mut query);
         let plan = sql_to_rel(self).sql_statement_to_plan(as_statement(&query))?;
         check_lookups(&plan)?;
         check_subqueries(&plan)?;

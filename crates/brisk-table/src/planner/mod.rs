@@ -4,6 +4,7 @@
 //! * `window_table` plans TUMBLE, HOP, CUMULATE and SESSION in FROM as a node of our own; `group_windows` turns the older windows of
 //!   GROUP BY into them.
 //! * `lookup` plans tables that are looked up, `FOR SYSTEM_TIME AS OF`.
+//! * `syntax` makes calls of functions of what has a syntax of its own.
 //! * `set_operation` puts INTERSECT and EXCEPT into nodes of our own; `subqueries` refuses those whose meaning would be lost.
 //! * `marks` are the properties of columns that plans carry along: time attributes, starts and ends of windows.
 
@@ -13,6 +14,7 @@ mod lookup;
 mod marks;
 mod set_operation;
 mod subqueries;
+mod syntax;
 mod window_table;
 
 pub(crate) use context::{Context, ScannedTable};
@@ -80,7 +82,8 @@ impl<'a> Planner<'a> {
     }
 
     /// An expression over the columns of a table, with types coerced.
-    pub(crate) fn expression(&self, expression: SqlExpr, schema: &SchemaRef, text: &SqlText) -> Result<Expr> {
+    pub(crate) fn expression(&self, mut expression: SqlExpr, schema: &SchemaRef, text: &SqlText) -> Result<Expr> {
+        syntax::rewrite_syntax(&mut expression);
         let plan = || {
             let schema = DFSchema::try_from(Arc::clone(schema))?;
             let expression = sql_to_rel(&self.context).sql_to_expr(expression, &schema, &mut PlannerContext::new())?;

@@ -4,6 +4,9 @@
 mod embedded;
 #[cfg(test)]
 mod files;
+#[cfg(test)]
+#[cfg(feature = "sql")]
+mod logic;
 #[cfg(all(test, feature = "rest"))]
 mod rest;
 #[cfg(test)]
