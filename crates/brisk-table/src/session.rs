@@ -6,7 +6,6 @@ use crate::catalog::{Catalog, Object, Table, View};
 use crate::cell::Cell;
 use crate::functions::{Functions, PROCTIME};
 use crate::operators::collect::Collected;
-use crate::options::ROW_EXACT;
 use crate::physical::{Flow, GraphBuilder};
 use crate::planner::{Mark, Planner};
 use crate::sql::{ColumnKind, CreateTable, CreateView, Insert, Script, Show, SqlText, Statement, arrow_type, sql_type};
@@ -242,7 +241,7 @@ impl TableSession {
 
     fn builder<'a>(&'a self, name: &str, planner: &'a Planner<'a>) -> Result<GraphBuilder<'a>> {
         let name = self.config.get(&PIPELINE_NAME)?.unwrap_or_else(|| name.to_owned());
-        Ok(GraphBuilder::new(name, planner, &self.connectors, self.config.get(&ROW_EXACT)?))
+        GraphBuilder::new(name, planner, &self.connectors, &self.config)
     }
 
     fn query(&self, query: &Query, text: &SqlText) -> Result<StatementResult> {

@@ -16,6 +16,7 @@ pub mod collect;
 pub mod group_aggregate;
 pub(crate) mod interval_join;
 pub mod join;
+pub(crate) mod keyed;
 pub(crate) mod lookup_join;
 pub(crate) mod over;
 pub mod print;

@@ -101,7 +101,7 @@ impl GraphBuilder<'_> {
             columns => GroupKey::Row { columns: columns.to_vec() },
         };
         let results: Vec<_> = calls.iter().map(|call| call.result).collect();
-        let config = GroupAggregateConfig { key, aggregates: calls, row_exact: self.row_exact };
+        let config = GroupAggregateConfig { key, aggregates: calls, row_exact: self.row_exact, state_ttl: self.state_ttl };
         let columns: Vec<usize> = keys.iter().map(|key| *key as usize).collect();
         let node = self.add_keyed("GroupAggregate", &[(input, columns.clone())], GroupAggregate::new(config)?);
         self.graph.node_mut(node).description = Some(format!("Group{}", LogicalPlan::Aggregate(aggregate.clone()).display()));

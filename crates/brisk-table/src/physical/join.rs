@@ -14,6 +14,7 @@ use datafusion_common::{DFSchema, DFSchemaRef, JoinType, NullEquality, ScalarVal
 use datafusion_expr::utils::conjunction;
 use datafusion_expr::{Expr, LogicalPlan, lit, logical_plan};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl GraphBuilder<'_> {
     pub(super) fn join(&mut self, join: &logical_plan::Join) -> Result<Flow> {
@@ -42,8 +43,11 @@ impl GraphBuilder<'_> {
         let within = filter.as_ref().filter(|_| behind.is_none());
         let condition =
             within.map(|filter| -> Result<_> { Ok(JoinCondition { schema: batch_schema(&pairs), condition: physical(filter, &pairs)? }) });
+        // Rows of an interval join expire by themselves.
+        let state_ttl = if interval.is_some() { Duration::ZERO } else { self.state_ttl };
+        let sides = [side(&left.schema, &left_key)?, side(&right.schema, &right_key)?];
         let operator = Join {
-            sides: [side(&left.schema, &left_key)?, side(&right.schema, &right_key)?],
+            sides: sides.map(|side| JoinSide { state_ttl, ..side }),
             kind,
             condition: condition.transpose()?,
             nulls_are_equal: join.null_equality == NullEquality::NullEqualsNull,
@@ -164,5 +168,5 @@ pub(super) fn pair_schema(left: &DFSchema, right: &DFSchema) -> Result<DFSchemaR
 
 pub(super) fn side(schema: &DFSchemaRef, key: &[usize]) -> Result<JoinSide> {
     let types = schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
-    Ok(JoinSide { key: key.to_vec(), types })
+    Ok(JoinSide { key: key.to_vec(), types, state_ttl: Duration::ZERO })
 }

@@ -20,7 +20,9 @@ mod window;
 pub(crate) use expression::type_in;
 
 use crate::catalog::Table;
+use crate::options::{ROW_EXACT, STATE_TTL};
 use crate::planner::Planner;
+use brisk_base::options::Configuration;
 use brisk_base::{Error, Result};
 use brisk_core::batch::ColumnKeyHasher;
 use brisk_core::job_graph::{NodeId, NodeKind, Partitioner, StreamEdge, StreamGraph};
@@ -30,6 +32,7 @@ use datafusion_common::DFSchemaRef;
 use datafusion_expr::LogicalPlan;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A relation of the plan that is being built.
 #[derive(Clone)]
@@ -47,7 +50,9 @@ pub(crate) struct GraphBuilder<'a> {
     pub(crate) planner: &'a Planner<'a>,
     pub(crate) connectors: &'a TableConnectors,
     /// Whether aggregations give a change per row.
-    pub(crate) row_exact: bool,
+    row_exact: bool,
+    /// How long state is kept that nobody uses.
+    state_ttl: Duration,
     pub(crate) graph: StreamGraph,
     /// Tables that are read already: all of their columns.
     scans: BTreeMap<String, Flow>,
@@ -58,9 +63,21 @@ pub(crate) struct GraphBuilder<'a> {
 }
 
 impl<'a> GraphBuilder<'a> {
-    pub(crate) fn new(name: String, planner: &'a Planner<'a>, connectors: &'a TableConnectors, row_exact: bool) -> Self {
-        let graph = StreamGraph { name, ..StreamGraph::default() };
-        Self { planner, connectors, row_exact, graph, scans: BTreeMap::new(), bounded: true, windows_by_aggregation: false }
+    /// With the options of a session.
+    ///
+    /// # Errors
+    /// When one of them has no value of its type.
+    pub(crate) fn new(name: String, planner: &'a Planner<'a>, connectors: &'a TableConnectors, config: &Configuration) -> Result<Self> {
+        Ok(Self {
+            planner,
+            connectors,
+            row_exact: config.get(&ROW_EXACT)?,
+            state_ttl: config.get(&STATE_TTL)?,
+            graph: StreamGraph { name, ..StreamGraph::default() },
+            scans: BTreeMap::new(),
+            bounded: true,
+            windows_by_aggregation: false,
+        })
     }
 
     /// Ends a relation in the sink of a table, whose columns it has.

@@ -46,7 +46,7 @@ impl GraphBuilder<'_> {
     fn set_operation(&mut self, operation: &SetOperation) -> Result<Flow> {
         let left = self.relation(&operation.left)?;
         let right = self.relation(&operation.right)?;
-        let operator = SetOperator { kind: operation.kind, all: operation.all };
+        let operator = SetOperator { kind: operation.kind, all: operation.all, state_ttl: self.state_ttl };
         let all: Vec<usize> = (0..left.schema.fields().len()).collect();
         let node = self.add_keyed("SetOperation", &[(&left, all.clone()), (&right, all)], operator);
         self.graph.node_mut(node).description = Some(format!("SetOperation({operation})"));

@@ -13,8 +13,7 @@ use super::group_aggregate::AggregateCall;
 use super::row::ValueType;
 use brisk_base::Result;
 use brisk_core::operator::{Operator, OperatorFactory, RuntimeContext};
-use brisk_state::HashMapStateBackend;
-use operator::OverOperator;
+use operator::OverFunction;
 
 /// The rows that an aggregate is over, the current one always among them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,7 +46,6 @@ pub(crate) struct Over {
 
 impl OperatorFactory for Over {
     fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
-        let backend = cx.state.backend.as_deref().unwrap_or(&HashMapStateBackend);
-        Ok(Box::new(OverOperator::new(self.clone(), backend, cx)?))
+        OverFunction::create(self.clone(), cx)
     }
 }

@@ -6,6 +6,7 @@
 //! cluster would.
 
 mod aggregates;
+mod expiry;
 mod job;
 mod joins;
 mod order;
@@ -20,7 +21,7 @@ use brisk_core::job_graph::StreamGraph;
 use brisk_core::operator::OperatorSpec;
 use brisk_core::table::{TableConnector, TableConnectors, TableDeclaration, TableSourceOperator};
 use brisk_table::{Cell, Script, Table, TableSession, fold_changelog};
-use job::Job;
+use job::{Job, Place};
 use proptest::prelude::*;
 use std::sync::{Arc, Mutex};
 
@@ -36,12 +37,14 @@ pub(crate) struct Change {
     pub(crate) at: usize,
     /// The watermark over all tables that it found.
     pub(crate) watermark: i64,
+    /// What the clock said then.
+    pub(crate) now: i64,
 }
 
 impl Change {
     /// A change that has not come yet.
     pub(crate) const fn new(kind: RowKind, row: Row) -> Self {
-        Self { kind, row, at: 0, watermark: i64::MIN }
+        Self { kind, row, at: 0, watermark: i64::MIN, now: 0 }
     }
 
     /// Whether the watermark had passed its time when it came.
@@ -105,7 +108,7 @@ impl Case {
 
     fn of(first: impl Strategy<Value = Vec<Change>>, second: impl Strategy<Value = Vec<Change>>) -> impl Strategy<Value = Self> {
         let turns = proptest::collection::vec((0usize..2, 1usize..9, prop_oneof![2 => Just(0u32), 1 => 1u32..4]), 1..6);
-        (first, second, turns, 0usize..8).prop_map(|(first, second, turns, backend)| Self { tables: [first, second], turns, backend })
+        (first, second, turns, 0usize..12).prop_map(|(first, second, turns, backend)| Self { tables: [first, second], turns, backend })
     }
 
     /// Runs a query and compares.
@@ -117,10 +120,16 @@ impl Case {
 
     /// Runs a query; `check` gets all that it has given and the changes so far.
     pub(crate) fn check_with(&self, query: &str, check: impl Fn(&[Columns], [&[Change]; 2])) {
+        self.run(query, &Configuration::new(), &[], check);
+    }
+
+    /// Runs a query with options; behind each batch the clock advances, by these steps in turn.
+    pub(crate) fn run(&self, query: &str, config: &Configuration, steps: &[i64], check: impl Fn(&[Columns], [&[Change]; 2])) {
         let backends = crate::streams::backends();
-        let backend = Arc::clone(&backends[self.backend % backends.len()]);
-        let (graph, names) = graph_of(query);
-        let mut job = Job::start(&graph, &backend, 1);
+        let place = Place { backend: Arc::clone(&backends[self.backend % backends.len()]), clock: Arc::default() };
+        let (graph, names) = graph_of(query, config);
+        let (mut now, mut steps) = (0, steps.iter().cycle());
+        let mut job = Job::start(&graph, &place, 1);
         let mut tables = self.tables.clone();
         let (mut read, mut greatest) = ([0usize; 2], [None::<i64>; 2]);
         let (mut number, mut number_of_rows) = (0, 0);
@@ -135,21 +144,23 @@ impl Case {
             let watermarks = &mut greatest[..names.len()];
             for change in &mut tables[table][read[table]..to] {
                 let watermark = watermarks.iter().map(|greatest| greatest.map_or(i64::MIN, |time| time - DELAY)).min();
-                (change.at, change.watermark) = (number_of_rows, watermark.unwrap_or(i64::MIN));
+                (change.at, change.watermark, change.now) = (number_of_rows, watermark.unwrap_or(i64::MIN), now);
                 number_of_rows += 1;
                 watermarks[table] = watermarks[table].max(Some(change.row.2));
             }
             job.feed(&names[table], columns(&tables[table][read[table]..to]));
             read[table] = to;
+            now += steps.next().copied().unwrap_or(0);
+            place.clock.set(now);
             number += 1;
             let left = job.snapshot(number);
-            let ended = Job::restore(&graph, &backend, left.parallelism, &left);
+            let ended = Job::restore(&graph, &place, left.parallelism, &left);
             let mut whole = job.output().to_vec();
             whole.extend(ended.end());
             check(&whole, [&tables[0][..read[0]], &tables[1][..read[1]]]);
             if *parallelism > 0 {
                 let output = job.output().to_vec();
-                job = Job::restore(&graph, &backend, *parallelism, &left);
+                job = Job::restore(&graph, &place, *parallelism, &left);
                 job.output.splice(0..0, output);
             }
         }
@@ -239,11 +250,11 @@ impl TableConnector for Changes {
 }
 
 /// The graph of a query, and the tables that it reads, by name.
-fn graph_of(query: &str) -> (StreamGraph, Vec<String>) {
+fn graph_of(query: &str, config: &Configuration) -> (StreamGraph, Vec<String>) {
     let kept = Arc::new(Kept::default());
     let mut connectors = TableConnectors::default();
     connectors.register("changes", Changes);
-    let mut session = TableSession::new(Arc::clone(&kept) as Arc<dyn JobExecutor>, connectors, Configuration::new());
+    let mut session = TableSession::new(Arc::clone(&kept) as Arc<dyn JobExecutor>, connectors, config.clone());
     let script = Script::new(&format!("{TABLES}\n{query}")).expect("a script");
     let mut last = None;
     for statement in 0..script.len() {
