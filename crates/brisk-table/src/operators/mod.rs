@@ -28,6 +28,7 @@ pub(crate) mod temporal_join;
 pub(crate) mod temporal_sort;
 pub(crate) mod watermark_assigner;
 pub mod window_aggregate;
+pub(crate) mod window_join;
 pub mod window_table;
 
 use brisk_base::Result;

@@ -3,11 +3,14 @@
 use super::expression::{batch_schema, named, physical};
 use super::interval::interval;
 use super::temporal_join::is_temporal;
+use super::upsert_keys::UpsertKeys;
+use super::window_join::same_window;
 use super::{Flow, GraphBuilder, unsupported};
 use crate::operators::interval_join::IntervalJoin;
 use crate::operators::join::{Join, JoinCondition, JoinKind, JoinSide};
 use crate::operators::lookup_join::LookupJoin;
 use crate::operators::row::ValueType;
+use crate::operators::window_join::WindowJoin;
 use crate::planner::{ScannedTable, looked_up};
 use brisk_base::{Error, Result};
 use datafusion_common::{DFSchema, DFSchemaRef, JoinType, NullEquality, ScalarValue};
@@ -37,26 +40,29 @@ impl GraphBuilder<'_> {
         let (left, left_key) = self.with_key(&left, &left_keys)?;
         let (right, right_key) = self.with_key(&right, &right_keys)?;
         let pairs = pair_schema(&left.schema, &right.schema)?;
-        let interval = interval(join, &left, &right);
+        let windows = same_window(join, &on, &left, &right)?;
+        let interval = interval(join, &left, &right).filter(|_| windows.is_none());
         // An inner join is filtered behind it, a batch at a time.
         let behind = filter.as_ref().filter(|_| kind == JoinKind::INNER && interval.is_none());
         let within = filter.as_ref().filter(|_| behind.is_none());
         let condition =
             within.map(|filter| -> Result<_> { Ok(JoinCondition { schema: batch_schema(&pairs), condition: physical(filter, &pairs)? }) });
-        // Rows of an interval join expire by themselves.
-        let state_ttl = if interval.is_some() { Duration::ZERO } else { self.state_ttl };
-        let sides = [side(&left.schema, &left_key)?, side(&right.schema, &right_key)?];
+        // Rows of windows and intervals expire by themselves.
+        let expires = windows.is_some() || interval.is_some();
+        let state_ttl = if expires { Duration::ZERO } else { self.state_ttl };
+        let sides = [side(&left, &left_key)?, side(&right, &right_key)?];
+        let one_row = sides.each_ref().map(|side| side.one_row);
         let operator = Join {
             sides: sides.map(|side| JoinSide { state_ttl, ..side }),
             kind,
             condition: condition.transpose()?,
             nulls_are_equal: join.null_equality == NullEquality::NullEqualsNull,
         };
-        let name = if interval.is_some() { "IntervalJoin" } else { "Join" };
         let keys = [(&left, left_key), (&right, right_key)];
-        let node = match interval {
-            Some(interval) => self.add_keyed(name, &keys, IntervalJoin { join: operator, interval }),
-            None => self.add_keyed(name, &keys, operator),
+        let (name, node) = match (windows, interval) {
+            (Some(windows), _) => ("WindowJoin", self.add_keyed("WindowJoin", &keys, WindowJoin { join: operator, windows })),
+            (_, Some(interval)) => ("IntervalJoin", self.add_keyed("IntervalJoin", &keys, IntervalJoin { join: operator, interval })),
+            _ => ("Join", self.add_keyed("Join", &keys, operator)),
         };
         let on: Vec<_> = on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
         let shown_filter = filter.as_ref().map(|filter| format!(", where=[{filter}]")).unwrap_or_default();
@@ -71,8 +77,15 @@ impl GraphBuilder<'_> {
                 named(fields.chain([(qualifier.cloned(), Arc::clone(mark))]).collect())?
             }
         };
-        let appends = interval.is_some() || matches!(kind, JoinKind::INNER | JoinKind::Semi);
-        let joined = Flow { node, schema, changes: !appends || left.changes || right.changes };
+        let appends = expires || matches!(kind, JoinKind::INNER | JoinKind::Semi);
+        let upsert_keys = match kind {
+            JoinKind::Pairs { keep } => {
+                let sides = [&left.upsert_keys, &right.upsert_keys];
+                UpsertKeys::of_pairs(sides, left.schema.fields().len(), [one_row[1], one_row[0]], [keep[1], keep[0]])
+            }
+            JoinKind::Semi | JoinKind::Anti | JoinKind::Mark => left.upsert_keys.clone(),
+        };
+        let joined = Flow { node, schema, changes: !appends || left.changes || right.changes, upsert_keys };
         let columns: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
         self.calc(&joined, behind, &columns, &join.schema)
     }
@@ -110,7 +123,11 @@ impl GraphBuilder<'_> {
         let node = self.add("LookupJoin", &input, operator);
         let on: Vec<_> = join.on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
         self.graph.node_mut(node).description = Some(format!("LookupJoin(table=[{}], on=[{}])", table.declaration.name, on.join(", ")));
-        let joined = Flow { node, schema: Arc::clone(&join.schema), changes: input.changes };
+        // Of a primary key there is one row.
+        let is_compared = |key: &String| join.on.iter().any(|(_, right)| matches!(right, Expr::Column(column) if column.name == *key));
+        let one_partner = !table.primary_key.is_empty() && table.primary_key.iter().all(is_compared);
+        let upsert_keys = if one_partner { input.upsert_keys.clone() } else { UpsertKeys::default() };
+        let joined = Flow { node, schema: Arc::clone(&join.schema), changes: input.changes, upsert_keys };
         let all: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
         self.calc(&joined, join.filter.as_ref(), &all, &join.schema)
     }
@@ -166,7 +183,7 @@ pub(super) fn pair_schema(left: &DFSchema, right: &DFSchema) -> Result<DFSchemaR
     named(fields.collect())
 }
 
-pub(super) fn side(schema: &DFSchemaRef, key: &[usize]) -> Result<JoinSide> {
-    let types = schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
-    Ok(JoinSide { key: key.to_vec(), types, state_ttl: Duration::ZERO })
+pub(super) fn side(flow: &Flow, key: &[usize]) -> Result<JoinSide> {
+    let types = flow.schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
+    Ok(JoinSide { key: key.to_vec(), types, one_row: flow.upsert_keys.are_in(key), state_ttl: Duration::ZERO })
 }

@@ -1,6 +1,7 @@
 //! From logical plans to graphs of columnar operators.
 //!
-//! Each relation becomes a [`Flow`]: the node that gives it, its columns, and whether it has updates and deletes. Nodes have uids made of
+//! Each relation becomes a [`Flow`]: the node that gives it, its columns, whether it has updates and deletes, and which
+//! columns tell its rows apart. Nodes have uids made of
 //! their place in the plan, so that the same statement finds its state again.
 
 mod aggregate;
@@ -14,8 +15,10 @@ mod relation;
 mod scan;
 mod sort;
 mod temporal_join;
+mod upsert_keys;
 mod values;
 mod window;
+mod window_join;
 
 pub(crate) use expression::type_in;
 
@@ -33,6 +36,7 @@ use datafusion_expr::LogicalPlan;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use upsert_keys::UpsertKeys;
 
 /// A relation of the plan that is being built.
 #[derive(Clone)]
@@ -43,6 +47,8 @@ pub(crate) struct Flow {
     pub(crate) schema: DFSchemaRef,
     /// Whether rows are updated and deleted, or inserted alone.
     pub(crate) changes: bool,
+    /// Columns that tell rows apart.
+    pub(crate) upsert_keys: UpsertKeys,
 }
 
 /// Builds the graph of one job.

@@ -60,7 +60,7 @@ impl GraphBuilder<'_> {
         let width = input.schema.fields().len();
         let results = window.schema.iter().skip(width).map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)));
         let fields = flow.schema.iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field))).chain(results);
-        let given = Flow { node, schema: named(fields.collect())?, changes: false };
+        let given = Flow { node, schema: named(fields.collect())?, changes: false, upsert_keys: flow.upsert_keys };
         let columns: Vec<Expr> = window.schema.columns().into_iter().map(Expr::Column).collect();
         self.calc(&given, None, &columns, &window.schema)
     }

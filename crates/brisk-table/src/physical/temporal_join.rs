@@ -62,7 +62,7 @@ impl GraphBuilder<'_> {
             .as_ref()
             .map(|filter| -> Result<_> { Ok(JoinCondition { schema: batch_schema(&pairs), condition: physical(filter, &pairs)? }) });
         let operator = TemporalJoin {
-            sides: [side(&left.schema, &left_key)?, side(&right.schema, &right_key)?],
+            sides: [side(&left, &left_key)?, side(&right, &right_key)?],
             times: [left_time, right_time],
             condition: condition.transpose()?,
             keep,
@@ -73,7 +73,7 @@ impl GraphBuilder<'_> {
         let time = &lookup.time;
         self.graph.node_mut(node).description =
             Some(format!("TemporalJoin(type=[{}Join], on=[{}], as of=[{time}]{shown_filter})", join.join_type, on.join(", ")));
-        let joined = Flow { node, schema: pairs, changes: false };
+        let joined = Flow { node, schema: pairs, changes: false, upsert_keys: left.upsert_keys };
         let columns: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
         self.calc(&joined, None, &columns, &join.schema)
     }

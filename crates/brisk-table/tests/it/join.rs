@@ -12,7 +12,12 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 fn join() -> Join {
-    let side = || JoinSide { key: vec![0], types: vec![ValueType::Bigint, ValueType::Bigint, ValueType::Text], state_ttl: Duration::ZERO };
+    let side = || JoinSide {
+        key: vec![0],
+        types: vec![ValueType::Bigint, ValueType::Bigint, ValueType::Text],
+        one_row: false,
+        state_ttl: Duration::ZERO,
+    };
     Join { sides: [side(), side()], kind: JoinKind::INNER, condition: None, nulls_are_equal: false }
 }
 

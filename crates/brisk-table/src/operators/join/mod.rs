@@ -11,11 +11,12 @@
 //! State that expires (`state_ttl`) is not seen any more: as in Flink a row lives on when it comes again, and when the number of its partners
 //! changes that is kept with it.
 //!
-//! `operator` drives, `candidates` finds partners, `output` builds the joined rows.
+//! `operator` drives, `side_rows` keeps rows, `candidates` finds partners, `output` builds the joined rows.
 
 mod candidates;
 mod operator;
 mod output;
+mod side_rows;
 
 pub(crate) use candidates::Candidates;
 pub(crate) use output::JoinOutput;
@@ -36,6 +37,8 @@ pub struct JoinSide {
     pub key: Vec<usize>,
     /// Types of all columns.
     pub types: Vec<ValueType>,
+    /// Whether a key has one row at most, but for moments: then its state is cheaper. Others are taken, too.
+    pub one_row: bool,
     /// How long a row is kept that nobody uses; for ever, if it is 0.
     pub state_ttl: Duration,
 }

@@ -2,6 +2,7 @@
 
 use super::candidates::Candidates;
 use super::output::JoinOutput;
+use super::side_rows::SideRows;
 use super::{Join, JoinKind};
 use crate::operators::calc::emit;
 use crate::operators::keyed::{KeyedFunction, KeyedOperator, StateRetention, counted, open_store};
@@ -10,21 +11,14 @@ use arrow_array::Array;
 use brisk_base::{Error, Result};
 use brisk_core::batch::{Columns, RowKind};
 use brisk_core::operator::{Operator, OperatorContext, RuntimeContext};
-use brisk_core::state::{AnyTable, KeyedMapTable, StateDeclarations};
-use std::ops::{Bound, ControlFlow};
+use brisk_core::state::{AnyTable, StateDeclarations};
 use std::task::{Context, Poll, ready};
-
-/// How often a row is there, and how many partners it has, where that is counted.
-type Times = (i64, i64);
-
-/// Rows of a side.
-type RowTable = Box<dyn KeyedMapTable<RowKey, (), RowKey, Times>>;
 
 /// See the module.
 pub(super) struct JoinFunction {
     join: Join,
     /// Rows of both sides by key.
-    tables: [RowTable; 2],
+    tables: [SideRows; 2],
     /// Whether rows of a side may have expired that are taken back.
     may_expire: [bool; 2],
     /// Keys of the batch at hand, its rows, and which of them have a key that can be equal to another.
@@ -37,9 +31,11 @@ impl JoinFunction {
     pub(super) fn create(join: Join, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
         let [left, right] = [0, 1].map(|side: usize| StateRetention::of(join.sides[side].state_ttl, cx));
         let mut declared = StateDeclarations::new(cx.place());
-        let ids = [(&left, "left"), (&right, "right")].map(|(side, name)| side.declare_map::<RowKey, Times>(&mut declared, name));
+        let [one_left, one_right] = [0, 1].map(|side: usize| join.sides[side].one_row);
+        let left_id = SideRows::declare(one_left, &left, &mut declared, "left");
+        let right_id = SideRows::declare(one_right, &right, &mut declared, "right");
         let mut store = open_store::<RowKey>(cx, declared)?;
-        let tables = [left.take_map(&mut store, ids[0])?, right.take_map(&mut store, ids[1])?];
+        let tables = [SideRows::take(one_left, &left, &mut store, left_id)?, SideRows::take(one_right, &right, &mut store, right_id)?];
         let may_expire = [left.is_limited(), right.is_limited()];
         let function = Self { join, tables, may_expire, keys: KeyedRows::default(), rows: Vec::new(), valid: Vec::new() };
         Ok(KeyedOperator::boxed(store, function))
@@ -106,10 +102,8 @@ impl JoinFunction {
     /// Joins one row with all that have its key, of which nothing else is asked, and keeps it.
     fn join_plainly(&mut self, input: usize, row: usize, kind: RowKind, output: &mut JoinOutput) -> Result<()> {
         let slot = self.keys.slot(row);
-        self.tables[1 - input].range(slot, (Bound::Unbounded, Bound::Unbounded), &mut |other, (times, _)| {
-            output.pair(row as u32, kind, other.as_bytes(), times * kind.sign())?;
-            Ok(ControlFlow::Continue(()))
-        })?;
+        self.tables[1 - input]
+            .for_each(slot, &mut |other, (times, _)| output.pair(row as u32, kind, other.as_bytes(), times * kind.sign()))?;
         let may_expire = self.may_expire[input];
         self.tables[input].update(slot, &self.rows[row], &mut |state| {
             *state = counted(state.map(|(times, _)| times), kind.sign(), may_expire).map(|times| (times, 0));
@@ -125,9 +119,9 @@ impl JoinFunction {
             let before = candidates.others.len();
             if self.valid[row] {
                 let slot = self.keys.slot(row);
-                self.tables[other].range(slot, (Bound::Unbounded, Bound::Unbounded), &mut |other, (count, _)| {
-                    candidates.others.push((other.clone(), *count));
-                    Ok(ControlFlow::Continue(()))
+                self.tables[other].for_each(slot, &mut |other, (count, _)| {
+                    candidates.others.push((other.clone(), count));
+                    Ok(())
                 })?;
             }
             candidates.counts.push(candidates.others.len() - before);
@@ -201,6 +195,6 @@ impl KeyedFunction for JoinFunction {
     }
 
     fn tables(&mut self) -> Vec<&mut dyn AnyTable> {
-        self.tables.iter_mut().map(|table| &mut **table as &mut dyn AnyTable).collect()
+        self.tables.iter_mut().map(SideRows::table).collect()
     }
 }

@@ -80,7 +80,8 @@ impl<'g> Job<'g> {
                 let mut channels = BTreeMap::new();
                 for (number, edge) in graph.edges.iter().enumerate().filter(|(_, edge)| edge.to == node.id) {
                     let watermark = left.map_or(Timestamp::MIN, |left| left.edges[number]);
-                    (0..widths[edge.from.0 as usize]).for_each(|from| {
+                    let is_target = |from: &usize| targets(edge.partitioner.as_ref(), *from, *width).contains(&subtask);
+                    (0..widths[edge.from.0 as usize]).filter(is_target).for_each(|from| {
                         channels.insert((number, from), watermark);
                     });
                 }
@@ -184,7 +185,9 @@ impl<'g> Job<'g> {
             let width = self.nodes[to].len();
             let channel = (number, subtask);
             match &element {
-                Element::Watermark(watermark) => (0..width).for_each(|target| self.watermark(to, target, channel, *watermark)),
+                Element::Watermark(watermark) => {
+                    targets(edge.partitioner.as_ref(), subtask, width).for_each(|target| self.watermark(to, target, channel, *watermark));
+                }
                 Element::Batch(batch) => {
                     let batch = Columns::from_any_ref(&**batch).expect("columns").clone();
                     for (target, part) in spread(&batch, edge.partitioner.as_ref(), subtask, width) {
@@ -243,6 +246,14 @@ impl<'g> Job<'g> {
         driver.batch_to(input, batch).expect("no failure");
         let elements = driver.elements();
         self.send_all(node, subtask, elements);
+    }
+}
+
+/// The subtasks that one of the node before may send to: all by a hash, else the one at its place.
+fn targets(partitioner: Option<&Partitioner>, from: usize, width: usize) -> std::ops::Range<usize> {
+    match partitioner {
+        Some(Partitioner::Hash(_)) => 0..width,
+        _ => from.min(width - 1)..from.min(width - 1) + 1,
     }
 }
 

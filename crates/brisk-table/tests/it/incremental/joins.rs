@@ -55,6 +55,26 @@ proptest! {
     }
 
     #[test]
+    fn joins_of_results_with_one_row_per_key(case in Case::changing(25), kind in 0usize..4, both in any::<bool>()) {
+        let (name, keep) = [("INNER", [false, false]), ("LEFT", [true, false]), ("RIGHT", [false, true]), ("FULL", [true, true])][kind];
+        let sums = |table: &str| format!("(SELECT k, SUM(v) AS v FROM {table} GROUP BY k)");
+        let right = if both { sums("b") } else { "b".to_owned() };
+        let query = format!("SELECT l.k, l.v, r.k, r.v FROM {} l {name} JOIN {right} r ON l.k = r.k", sums("a"));
+        let summed = |changes: &[Change]| -> Vec<Row> {
+            let mut sums = std::collections::BTreeMap::<Option<i64>, Option<i64>>::new();
+            for (key, value, _) in rows(changes) {
+                let sum = sums.entry(key).or_default();
+                *sum = value.map(|value| sum.unwrap_or(0) + value).or(*sum);
+            }
+            sums.into_iter().map(|(key, sum)| (key, sum, 0)).collect()
+        };
+        case.check(&query, |[left, right]| {
+            let right = if both { summed(right) } else { rows(right) };
+            pairs(&summed(left), &right, keep, |left, right| equal(left.0, right.0))
+        });
+    }
+
+    #[test]
     fn rows_that_exist_elsewhere(case in Case::changing(25), negated in any::<bool>()) {
         let not = if negated { "NOT " } else { "" };
         let kept = |left: Vec<Row>, keep: &dyn Fn(&Row) -> bool| {

@@ -12,6 +12,7 @@ mod joins;
 mod order;
 mod over;
 mod sets;
+mod windows;
 
 use arrow_array::{ArrayRef, Int64Array, TimestampMillisecondArray};
 use brisk_base::options::Configuration;
