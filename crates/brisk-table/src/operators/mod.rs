@@ -24,6 +24,7 @@ pub mod rank;
 pub mod row;
 pub(crate) mod row_values;
 pub(crate) mod set_operation;
+pub(crate) mod sink_materialize;
 pub(crate) mod temporal_join;
 pub(crate) mod temporal_sort;
 pub(crate) mod watermark_assigner;

@@ -23,7 +23,9 @@ mod window_join;
 pub(crate) use expression::type_in;
 
 use crate::catalog::Table;
-use crate::options::{ROW_EXACT, STATE_TTL};
+use crate::operators::row::ValueType;
+use crate::operators::sink_materialize::SinkMaterialize;
+use crate::options::{ROW_EXACT, STATE_TTL, UPSERT_MATERIALIZE, UpsertMaterialize};
 use crate::planner::Planner;
 use brisk_base::options::Configuration;
 use brisk_base::{Error, Result};
@@ -59,6 +61,8 @@ pub(crate) struct GraphBuilder<'a> {
     row_exact: bool,
     /// How long state is kept that nobody uses.
     state_ttl: Duration,
+    /// When rows are brought together by the primary key of a sink.
+    upsert_materialize: UpsertMaterialize,
     pub(crate) graph: StreamGraph,
     /// Tables that are read already: all of their columns.
     scans: BTreeMap<String, Flow>,
@@ -79,6 +83,7 @@ impl<'a> GraphBuilder<'a> {
             connectors,
             row_exact: config.get(&ROW_EXACT)?,
             state_ttl: config.get(&STATE_TTL)?,
+            upsert_materialize: config.get(&UPSERT_MATERIALIZE)?,
             graph: StreamGraph { name, ..StreamGraph::default() },
             scans: BTreeMap::new(),
             bounded: true,
@@ -89,12 +94,36 @@ impl<'a> GraphBuilder<'a> {
     /// Ends a relation in the sink of a table, whose columns it has.
     pub(crate) fn write(&mut self, flow: &Flow, table: &Table) -> Result<()> {
         let sink = self.connectors.find(&table.declaration)?.sink(&table.declaration)?;
+        let flow = &self.materialized(flow, table)?;
         if flow.changes && !sink.takes_changes {
             return Err(table.declaration.error("the query updates rows, but the table takes inserts alone"));
         }
         let node = self.add_sink(flow, &format!("Sink({})", table.declaration.name), sink.operator);
         self.graph.node_mut(node).parallelism = sink.parallelism;
         Ok(())
+    }
+
+    /// The rows of a relation with one for each primary key of the table that they are written to.
+    fn materialized(&mut self, flow: &Flow, table: &Table) -> Result<Flow> {
+        let column = |name: &String| {
+            let found = table.declaration.schema.index_of(name);
+            found.map_err(|_| table.declaration.error(format!("the primary key names the computed column '{name}', which is not written")))
+        };
+        let key = table.primary_key.iter().map(column).collect::<Result<Vec<_>>>()?;
+        let is_wanted = match self.upsert_materialize {
+            UpsertMaterialize::None => false,
+            UpsertMaterialize::Auto => flow.changes && !flow.upsert_keys.are_in(&key),
+            UpsertMaterialize::Force => true,
+        };
+        if key.is_empty() || !is_wanted {
+            return Ok(flow.clone());
+        }
+        let types = flow.schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
+        let operator = SinkMaterialize { key: key.clone(), types, state_ttl: self.state_ttl };
+        let node = self.add_keyed("SinkMaterializer", &[(flow, key.clone())], operator);
+        let shown = format!("SinkMaterializer(primaryKey=[{}])", table.primary_key.join(", "));
+        self.graph.node_mut(node).description = Some(shown);
+        Ok(Flow { node, schema: Arc::clone(&flow.schema), changes: true, upsert_keys: UpsertKeys::of(key) })
     }
 
     /// Ends a relation in a sink.

@@ -39,11 +39,6 @@ impl UpsertKeys {
         self.0.iter().any(|key| key.iter().all(|column| columns.contains(column)))
     }
 
-    /// Whether exactly these columns are a key.
-    pub(crate) fn has(&self, columns: &[usize]) -> bool {
-        self.0.contains(&columns.iter().copied().collect())
-    }
-
     /// The keys of a projection.
     pub(super) fn projected(&self, columns: &[Expr], input: &DFSchema) -> Self {
         let indexes: Vec<_> = columns.iter().map(|column| column_index(column, input)).collect();

@@ -12,6 +12,7 @@ mod joins;
 mod order;
 mod over;
 mod sets;
+mod sinks;
 mod windows;
 
 use arrow_array::{ArrayRef, Int64Array, TimestampMillisecondArray};
@@ -20,7 +21,7 @@ use brisk_core::batch::{Columns, RowKind};
 use brisk_core::job::{JobClient, JobExecutor};
 use brisk_core::job_graph::StreamGraph;
 use brisk_core::operator::OperatorSpec;
-use brisk_core::table::{TableConnector, TableConnectors, TableDeclaration, TableSourceOperator};
+use brisk_core::table::{TableConnector, TableConnectors, TableDeclaration, TableSinkOperator, TableSourceOperator};
 use brisk_table::{Cell, Script, Table, TableSession, fold_changelog};
 use job::{Job, Place};
 use proptest::prelude::*;
@@ -58,7 +59,7 @@ impl Change {
 const DELAY: i64 = 5;
 
 /// Tables `a` and `b` change, `ta` and `tb` have inserts alone and event time, `tv` has event time and versions,
-/// `tp` has inserts and processing time.
+/// `tp` has inserts and processing time; `by_key` is written.
 const TABLES: &str = "
     CREATE TABLE a (k BIGINT, v BIGINT, ts TIMESTAMP(3)) WITH ('connector' = 'changes', 'changes' = 'true');
     CREATE TABLE b (k BIGINT, v BIGINT, ts TIMESTAMP(3)) WITH ('connector' = 'changes', 'changes' = 'true');
@@ -66,7 +67,8 @@ const TABLES: &str = "
     CREATE TABLE tb (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '0.005' SECOND) WITH ('connector' = 'changes');
     CREATE TABLE tp (k BIGINT, v BIGINT, ts TIMESTAMP(3), pt AS PROCTIME()) WITH ('connector' = 'changes');
     CREATE TABLE tv (k BIGINT, v BIGINT, ts TIMESTAMP(3), PRIMARY KEY (k) NOT ENFORCED, WATERMARK FOR ts AS ts - INTERVAL '0.005' SECOND)
-      WITH ('connector' = 'changes', 'changes' = 'true');";
+      WITH ('connector' = 'changes', 'changes' = 'true');
+    CREATE TABLE by_key (k BIGINT, v BIGINT, PRIMARY KEY (k) NOT ENFORCED) WITH ('connector' = 'changes');";
 
 /// Everything about a run that is left to chance.
 #[derive(Clone, Debug)]
@@ -247,6 +249,11 @@ impl TableConnector for Changes {
     fn source(&self, table: &TableDeclaration) -> brisk_base::Result<TableSourceOperator> {
         let operator = OperatorSpec::Registered { name: table.name.clone(), config: Vec::new() };
         Ok(TableSourceOperator { operator, bounded: true, gives_changes: table.options.contains_key("changes"), parallelism: Some(1) })
+    }
+
+    fn sink(&self, table: &TableDeclaration) -> brisk_base::Result<TableSinkOperator> {
+        let operator = OperatorSpec::Registered { name: table.name.clone(), config: Vec::new() };
+        Ok(TableSinkOperator { operator, takes_changes: true, parallelism: None })
     }
 }
 
