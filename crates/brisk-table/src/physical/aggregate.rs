@@ -102,11 +102,17 @@ impl GraphBuilder<'_> {
             columns => GroupKey::Row { columns: columns.to_vec() },
         };
         let results: Vec<_> = calls.iter().map(|call| call.result).collect();
+        let keeps_values = calls.iter().any(AggregateCall::keeps_values);
         let config = GroupAggregateConfig { key, aggregates: calls, row_exact: self.row_exact, state_ttl: self.state_ttl };
         let columns: Vec<usize> = keys.iter().map(|key| *key as usize).collect();
         let node = self.add_keyed("GroupAggregate", &[(input, columns.clone())], GroupAggregate::new(config)?);
         self.graph.node_mut(node).description = Some(format!("Group{}", LogicalPlan::Aggregate(aggregate.clone()).display()));
         let given = given_fields(&input.schema, &columns, &results);
+        if !aggregate.group_expr.is_empty() {
+            self.grows(node, "the results of each group");
+        } else if keeps_values {
+            self.grows(node, "all values of DISTINCT, MIN or MAX");
+        }
         let upsert_keys = UpsertKeys::of(if aggregate.group_expr.is_empty() { 0..0 } else { 0..columns.len() });
         let output = Flow { node, schema: named(given)?, changes: true, upsert_keys };
         let skipped = usize::from(aggregate.group_expr.is_empty());

@@ -64,6 +64,9 @@ impl GraphBuilder<'_> {
             (_, Some(interval)) => ("IntervalJoin", self.add_keyed("IntervalJoin", &keys, IntervalJoin { join: operator, interval })),
             _ => ("Join", self.add_keyed("Join", &keys, operator)),
         };
+        if !expires {
+            self.grows(node, "all rows of both sides");
+        }
         let on: Vec<_> = on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
         let shown_filter = filter.as_ref().map(|filter| format!(", where=[{filter}]")).unwrap_or_default();
         self.graph.node_mut(node).description =

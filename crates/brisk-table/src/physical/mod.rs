@@ -5,6 +5,7 @@
 //! their place in the plan, so that the same statement finds its state again.
 
 mod aggregate;
+mod explain;
 mod expression;
 mod grouping_sets;
 mod interval;
@@ -35,6 +36,7 @@ use brisk_core::operator::{OperatorFactory, OperatorSpec};
 use brisk_core::table::TableConnectors;
 use datafusion_common::DFSchemaRef;
 use datafusion_expr::LogicalPlan;
+use explain::Notes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +70,8 @@ pub(crate) struct GraphBuilder<'a> {
     scans: BTreeMap<String, Flow>,
     /// Whether all sources end.
     pub(crate) bounded: bool,
+    /// What is shown of the graph.
+    notes: Notes,
     /// Whether the next window function leaves it to the aggregation behind it to find windows by the clock.
     windows_by_aggregation: bool,
 }
@@ -87,6 +91,7 @@ impl<'a> GraphBuilder<'a> {
             graph: StreamGraph { name, ..StreamGraph::default() },
             scans: BTreeMap::new(),
             bounded: true,
+            notes: Notes::default(),
             windows_by_aggregation: false,
         })
     }
@@ -123,6 +128,7 @@ impl<'a> GraphBuilder<'a> {
         let node = self.add_keyed("SinkMaterializer", &[(flow, key.clone())], operator);
         let shown = format!("SinkMaterializer(primaryKey=[{}])", table.primary_key.join(", "));
         self.graph.node_mut(node).description = Some(shown);
+        self.grows(node, "all rows, by primary key");
         Ok(Flow { node, schema: Arc::clone(&flow.schema), changes: true, upsert_keys: UpsertKeys::of(key) })
     }
 
@@ -130,7 +136,7 @@ impl<'a> GraphBuilder<'a> {
     pub(crate) fn add_sink(&mut self, flow: &Flow, name: &str, sink: OperatorSpec) -> NodeId {
         let node = self.graph.add_node(name, NodeKind::Sink, 1, sink);
         self.name_uid(node);
-        self.connect(flow.node, node, 0, None);
+        self.connect(flow, node, 0, None);
         node
     }
 
@@ -138,7 +144,7 @@ impl<'a> GraphBuilder<'a> {
     pub(crate) fn add(&mut self, name: &str, input: &Flow, operator: impl OperatorFactory + 'static) -> NodeId {
         let node = self.graph.add_node(name, NodeKind::Operator, 1, OperatorSpec::Factory(Arc::new(operator)));
         self.name_uid(node);
-        self.connect(input.node, node, 0, None);
+        self.connect(input, node, 0, None);
         node
     }
 
@@ -149,13 +155,14 @@ impl<'a> GraphBuilder<'a> {
         self.graph.node_mut(node).keyed = true;
         for (input, (flow, columns)) in (0..).zip(inputs) {
             let hasher = ColumnKeyHasher { columns: columns.clone() };
-            self.connect(flow.node, node, input, Some(Partitioner::Hash(Arc::new(hasher))));
+            self.connect(flow, node, input, Some(Partitioner::Hash(Arc::new(hasher))));
         }
         node
     }
 
-    pub(crate) fn connect(&mut self, from: NodeId, to: NodeId, input: u32, partitioner: Option<Partitioner>) {
-        self.graph.add_edge(StreamEdge { from, tag: None, to, input, partitioner });
+    pub(crate) fn connect(&mut self, flow: &Flow, to: NodeId, input: u32, partitioner: Option<Partitioner>) {
+        self.notes.note(flow);
+        self.graph.add_edge(StreamEdge { from: flow.node, tag: None, to, input, partitioner });
     }
 
     /// The uid is the number and the name of the operator: the same statement gives the same.

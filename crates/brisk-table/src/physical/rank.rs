@@ -176,6 +176,11 @@ impl GraphBuilder<'_> {
         self.graph.node_mut(node).description = Some(format!("Rank({shown}, limit=[{limit}])"));
         let mut fields: Vec<_> = flow.schema.iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field))).collect();
         fields.push(place);
+        if flow.changes {
+            self.grows(node, "all rows");
+        } else if !ranking.partition.is_empty() {
+            self.grows(node, "the first rows of each key");
+        }
         let mut ranked: Vec<usize> = if ranking.partition.is_empty() { Vec::new() } else { key };
         if limit > 1 && with_place {
             ranked.push(flow.schema.fields().len());

@@ -52,6 +52,7 @@ impl GraphBuilder<'_> {
         let upsert_keys = if operation.all { UpsertKeys::default() } else { UpsertKeys::of(all.iter().copied()) };
         let node = self.add_keyed("SetOperation", &[(&left, all.clone()), (&right, all)], operator);
         self.graph.node_mut(node).description = Some(format!("SetOperation({operation})"));
+        self.grows(node, "how often each row is on either side");
         let appends = operation.kind == SetOperationKind::Intersect && !left.changes && !right.changes;
         Ok(Flow { node, schema: Arc::clone(operation.left.schema()), changes: !appends, upsert_keys })
     }
@@ -105,7 +106,7 @@ impl GraphBuilder<'_> {
         let Some((first, others)) = inputs.split_first() else { return Err(Error::bug("a union has no inputs")) };
         let columns: Vec<Expr> = first.schema.columns().into_iter().map(Expr::Column).collect();
         let united = self.calc_always(first, None, &columns, schema)?;
-        others.iter().for_each(|other| self.connect(other.node, united.node, 0, None));
+        others.iter().for_each(|other| self.connect(other, united.node, 0, None));
         let upsert_keys = UpsertKeys::default();
         Ok(Flow { changes: inputs.iter().any(|input| input.changes), upsert_keys, ..united })
     }

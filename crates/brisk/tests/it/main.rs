@@ -4,6 +4,8 @@
 mod embedded;
 #[cfg(test)]
 mod files;
+#[cfg(all(test, feature = "sql"))]
+mod plans;
 #[cfg(all(test, feature = "rest"))]
 mod rest;
 #[cfg(test)]
