@@ -63,6 +63,9 @@ pub struct QueryJob {
     pub bounded: bool,
 }
 
+/// Takes the table that is written, if there is one, the query and its plan.
+type Planned<'p> = dyn FnMut(Option<&str>, &Query, &LogicalPlan) -> Result<()> + 'p;
+
 impl TableSession {
     /// A session whose jobs run on `executor`, with Brisk's functions and its `print` connector besides those given.
     pub fn new(executor: Arc<dyn JobExecutor>, mut connectors: TableConnectors, config: Configuration) -> Self {
@@ -273,7 +276,7 @@ impl TableSession {
         insertions: &[Insert],
         text: &SqlText,
         planner: &'a Planner<'a>,
-        planned: &mut dyn FnMut(Option<&str>, &Query, &LogicalPlan) -> Result<()>,
+        planned: &mut Planned<'_>,
     ) -> Result<GraphBuilder<'a>> {
         let names: Vec<_> = insertions.iter().map(|insert| insert.table.value.as_str()).collect();
         let mut builder = self.builder(&format!("insert-into_{}", names.join("_")), planner)?;

@@ -1,6 +1,6 @@
 //! Joins of tables, and with tables that are looked up.
 
-use super::expression::{batch_schema, named, physical};
+use super::expression::{batch_schema, named, physical, type_of};
 use super::interval::interval;
 use super::temporal_join::is_temporal;
 use super::upsert_keys::UpsertKeys;
@@ -11,7 +11,7 @@ use crate::operators::join::{Join, JoinCondition, JoinKind, JoinSide};
 use crate::operators::lookup_join::LookupJoin;
 use crate::operators::row::ValueType;
 use crate::operators::window_join::WindowJoin;
-use crate::planner::{ScannedTable, looked_up};
+use crate::planner::{ScannedTable, conditions_on, looked_up};
 use brisk_base::{Error, Result};
 use datafusion_common::{DFSchema, DFSchemaRef, JoinType, NullEquality, ScalarValue};
 use datafusion_expr::utils::conjunction;
@@ -95,9 +95,11 @@ impl GraphBuilder<'_> {
 
     /// A join with a table that is looked up.
     fn lookup_join(&mut self, join: &logical_plan::Join) -> Result<Flow> {
-        if join.join_type != JoinType::Inner {
-            return Err(unsupported(&format!("a {} join with a table that is looked up", join.join_type)));
-        }
+        let keep = match join.join_type {
+            JoinType::Inner => false,
+            JoinType::Left => true,
+            other => return Err(Error::user(format!("FOR SYSTEM_TIME AS OF takes an inner or a left join, not a {other} join"))),
+        };
         if join.on.is_empty() || join.null_equality != NullEquality::NullEqualsNothing {
             return Err(unsupported("a look-up without a condition of equality"));
         }
@@ -117,23 +119,50 @@ impl GraphBuilder<'_> {
         }
         let (mut key, mut table_key) = (Vec::new(), Vec::new());
         for (left, right) in &join.on {
-            let Expr::Column(column) = right else { return Err(unsupported(&format!("a look-up by the expression {right}"))) };
+            let Expr::Column(column) = unwidened(right, join.right.schema())? else {
+                return Err(unsupported(&format!("a look-up by the expression {right}")));
+            };
             key.push(physical(left, &input.schema)?);
             table_key.push(physical_column(&column.name)?);
         }
         let lookup = self.connectors.find(&table.declaration)?.lookup(&table.declaration)?;
-        let operator = LookupJoin { input: batch_schema(&input.schema), key, table: lookup, columns, table_key };
+        let error = |error: datafusion_common::DataFusionError| Error::user(error.strip_backtrace());
+        let filter = conjunction(join.filter.iter().cloned().chain(conditions_on(&join.right).map_err(error)?));
+        let pairs = pair_schema(&input.schema, join.right.schema())?;
+        let condition = filter
+            .as_ref()
+            .map(|filter| -> Result<_> { Ok(JoinCondition { schema: batch_schema(&pairs), condition: physical(filter, &pairs)? }) });
+        let operator = LookupJoin {
+            input: batch_schema(&input.schema),
+            key,
+            table: lookup,
+            columns,
+            table_key,
+            condition: condition.transpose()?,
+            keep,
+        };
         let node = self.add("LookupJoin", &input, operator);
         let on: Vec<_> = join.on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
-        self.graph.node_mut(node).description = Some(format!("LookupJoin(table=[{}], on=[{}])", table.declaration.name, on.join(", ")));
+        let shown_filter = filter.map(|filter| format!(", where=[{filter}]")).unwrap_or_default();
+        let (name, kind) = (&table.declaration.name, join.join_type);
+        self.graph.node_mut(node).description =
+            Some(format!("LookupJoin(table=[{name}], type=[{kind}Join], on=[{}]{shown_filter})", on.join(", ")));
         // Of a primary key there is one row.
         let is_compared = |key: &String| join.on.iter().any(|(_, right)| matches!(right, Expr::Column(column) if column.name == *key));
         let one_partner = !table.primary_key.is_empty() && table.primary_key.iter().all(is_compared);
         let upsert_keys = if one_partner { input.upsert_keys.clone() } else { UpsertKeys::default() };
         let joined = Flow { node, schema: Arc::clone(&join.schema), changes: input.changes, upsert_keys };
         let all: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
-        self.calc(&joined, join.filter.as_ref(), &all, &join.schema)
+        self.calc(&joined, None, &all, &join.schema)
     }
+}
+
+/// An expression without a cast to a wider type of whole numbers: as keys these are equal.
+fn unwidened<'e>(expr: &'e Expr, schema: &DFSchema) -> Result<&'e Expr> {
+    let Expr::Cast(cast) = expr else { return Ok(expr) };
+    let [from, to] = [type_of(&cast.expr, schema)?, type_of(expr, schema)?];
+    let widens = from.is_signed_integer() && to.is_signed_integer() && from.primitive_width() <= to.primitive_width();
+    Ok(if widens { &cast.expr } else { expr })
 }
 
 /// What a join of the plan gives.

@@ -171,7 +171,16 @@ impl GraphBuilder<'_> {
         let order = order.map(|(column, sort)| Order { column: *column, descending: !sort.asc, nulls_first: sort.nulls_first }).collect();
         let types = flow.schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
         let Ranking { limit, with_place, place, shown, .. } = ranking;
-        let operator = Rank { key: key.clone(), order, types, limit, with_place, retract: flow.changes, state_ttl: self.state_ttl };
+        let operator = Rank {
+            key: key.clone(),
+            order,
+            types,
+            limit,
+            with_place,
+            retract: flow.changes,
+            row_exact: self.row_exact,
+            state_ttl: self.state_ttl,
+        };
         let node = self.add_keyed("Rank", &[(&flow, key.clone())], operator);
         self.graph.node_mut(node).description = Some(format!("Rank({shown}, limit=[{limit}])"));
         let mut fields: Vec<_> = flow.schema.iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field))).collect();

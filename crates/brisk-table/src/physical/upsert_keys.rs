@@ -39,6 +39,12 @@ impl UpsertKeys {
         self.0.iter().any(|key| key.iter().all(|column| columns.contains(column)))
     }
 
+    /// A key that these columns have among them.
+    pub(super) fn within(&self, columns: &[usize]) -> Option<Vec<usize>> {
+        let key = self.0.iter().find(|key| key.iter().all(|column| columns.contains(column)));
+        key.map(|key| key.iter().copied().collect())
+    }
+
     /// The keys of a projection.
     pub(super) fn projected(&self, columns: &[Expr], input: &DFSchema) -> Self {
         let indexes: Vec<_> = columns.iter().map(|column| column_index(column, input)).collect();

@@ -16,7 +16,7 @@ mod subqueries;
 mod window_table;
 
 pub(crate) use context::{Context, ScannedTable};
-pub(crate) use lookup::looked_up;
+pub(crate) use lookup::{conditions_on, looked_up};
 pub(crate) use marks::Mark;
 pub(crate) use set_operation::{SetOperation, SetOperationKind};
 pub(crate) use window_table::WindowTable;

@@ -14,7 +14,7 @@ use std::time::Duration;
 fn rank(limit: usize, descending: bool, with_place: bool) -> Rank {
     let types = vec![ValueType::Bigint, ValueType::Bigint, ValueType::Text];
     let order = vec![Order { column: 1, descending, nulls_first: !descending }];
-    Rank { key: vec![0], order, types, limit, with_place, retract: false, state_ttl: Duration::ZERO }
+    Rank { key: vec![0], order, types, limit, with_place, retract: false, row_exact: false, state_ttl: Duration::ZERO }
 }
 
 fn expected(rows: &[Change], rank: &Rank) -> Table {

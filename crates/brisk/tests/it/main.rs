@@ -4,7 +4,8 @@
 mod embedded;
 #[cfg(test)]
 mod files;
-#[cfg(all(test, feature = "sql"))]
+#[cfg(test)]
+#[cfg(feature = "sql")]
 mod plans;
 #[cfg(all(test, feature = "rest"))]
 mod rest;

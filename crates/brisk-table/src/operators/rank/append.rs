@@ -42,19 +42,17 @@ impl KeyedFunction for AppendRank {
         ready!(self.first.prefetch(&mut Context::from_waker(cx.waker), &slots))?;
         let (config, input) = (&self.config, &self.input);
         let mut changes = Changes::new(&config.types);
-        let mut replaced = Vec::new();
-        self.first.get_many(&slots, &mut |group, first| {
-            let before = first.map_or(&[][..], Vec::as_slice);
-            let Some(after) = after(before, input, group, config.limit) else { return Ok(()) };
+        for (group, slot) in slots.iter().enumerate() {
+            let before = self.first.get(*slot)?.map_or(&[][..], Vec::as_slice);
+            // What does not become one of the first is not written: it does not let them live on.
+            let Some(after) = after(before, input, group, config.limit) else { continue };
             if config.with_place {
                 changes.by_place(before, &after)?
             } else {
                 changes.by_row(before, &after)?
             }
-            replaced.push((slots[group], after));
-            Ok(())
-        })?;
-        replaced.into_iter().try_for_each(|(slot, after)| self.first.put(slot, after))?;
+            self.first.put(*slot, after)?;
+        }
         emit(changes.finish(batch), cx);
         Poll::Ready(Ok(()))
     }

@@ -14,7 +14,7 @@ pub(super) struct RankInput {
     pub(super) rows: Vec<RowKey>,
     /// Bytes that sort as the rows are ordered.
     pub(super) orders: Vec<Vec<u8>>,
-    /// Rows of equal keys.
+    /// Rows of equal keys; each row alone where changes are those of rows.
     pub(super) grouping: Grouping,
 }
 
@@ -26,7 +26,11 @@ impl RankInput {
         self.keys.read(batch, config.key.iter().copied())?;
         RowKey::read(&batch.columns, batch.rows, &mut self.rows)?;
         read_orders(&config.order, batch, &mut self.orders)?;
-        self.keys.group(&mut self.grouping);
+        if config.row_exact {
+            self.grouping.rows_alone(batch.rows);
+        } else {
+            self.keys.group(&mut self.grouping);
+        }
         Ok(())
     }
 

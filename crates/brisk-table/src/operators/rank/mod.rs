@@ -1,6 +1,6 @@
 //! The first rows of each key in an order: Top-N, and deduplication, which is Top-1.
 //!
-//! The output is a retract stream, with the net change per key and batch. Where rows are never taken back only the first N are kept
+//! The output is a retract stream, with the net change per key and batch, or with what changes with each row (`row_exact`). Where rows are never taken back only the first N are kept
 //! (`append`), else all of them (`retract`).
 
 mod append;
@@ -43,6 +43,8 @@ pub struct Rank {
     pub with_place: bool,
     /// Whether rows may be taken back.
     pub retract: bool,
+    /// Whether to give what changes with each row, instead of the net change of a batch.
+    pub row_exact: bool,
     /// How long state is kept that nobody uses; for ever, if it is 0.
     pub state_ttl: Duration,
 }

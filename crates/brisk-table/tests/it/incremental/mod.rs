@@ -59,7 +59,8 @@ impl Change {
 const DELAY: i64 = 5;
 
 /// Tables `a` and `b` change, `ta` and `tb` have inserts alone and event time, `tv` has event time and versions,
-/// `tp` has inserts and processing time; `by_key` is written.
+/// `tp` has inserts and processing time; `by_key` is written; `last_b` has the latest row
+/// of each key of `tb`.
 const TABLES: &str = "
     CREATE TABLE a (k BIGINT, v BIGINT, ts TIMESTAMP(3)) WITH ('connector' = 'changes', 'changes' = 'true');
     CREATE TABLE b (k BIGINT, v BIGINT, ts TIMESTAMP(3)) WITH ('connector' = 'changes', 'changes' = 'true');
@@ -68,6 +69,7 @@ const TABLES: &str = "
     CREATE TABLE tp (k BIGINT, v BIGINT, ts TIMESTAMP(3), pt AS PROCTIME()) WITH ('connector' = 'changes');
     CREATE TABLE tv (k BIGINT, v BIGINT, ts TIMESTAMP(3), PRIMARY KEY (k) NOT ENFORCED, WATERMARK FOR ts AS ts - INTERVAL '0.005' SECOND)
       WITH ('connector' = 'changes', 'changes' = 'true');
+    CREATE VIEW last_b AS SELECT k, v, ts FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts DESC) AS n FROM tb) WHERE n = 1;
     CREATE TABLE by_key (k BIGINT, v BIGINT, PRIMARY KEY (k) NOT ENFORCED) WITH ('connector' = 'changes');";
 
 /// Everything about a run that is left to chance.
@@ -92,18 +94,23 @@ impl Case {
         Self::of(changes(longest, false), changes(longest, false))
     }
 
+    /// Of tables with inserts alone, in which no row is late.
+    pub(crate) fn punctual(longest: usize) -> impl Strategy<Value = Self> {
+        Self::appending(longest).prop_map(|mut case| {
+            for changes in &mut case.tables {
+                changes.iter_mut().enumerate().for_each(|(at, change)| change.row.2 = 3 * at as i64 + change.row.2.rem_euclid(5));
+            }
+            case
+        })
+    }
+
     /// Of a table with inserts alone, and one with versions; no row is late.
     pub(crate) fn with_versions(longest: usize) -> impl Strategy<Value = Self> {
-        Self::appending(longest).prop_map(|mut case| {
-            for (table, changes) in case.tables.iter_mut().enumerate() {
-                for (at, change) in changes.iter_mut().enumerate() {
-                    let jitter = change.row.2.rem_euclid(5);
-                    change.row.2 = 3 * at as i64 + jitter;
-                    if table == 1 {
-                        let kinds = [RowKind::Insert, RowKind::UpdateBefore, RowKind::UpdateAfter, RowKind::Delete, RowKind::Insert];
-                        change.kind = kinds[(jitter as usize + at) % kinds.len()];
-                    }
-                }
+        Self::punctual(longest).prop_map(|mut case| {
+            for (at, change) in case.tables[1].iter_mut().enumerate() {
+                let jitter = change.row.2 - 3 * at as i64;
+                let kinds = [RowKind::Insert, RowKind::UpdateBefore, RowKind::UpdateAfter, RowKind::Delete, RowKind::Insert];
+                change.kind = kinds[(jitter as usize + at) % kinds.len()];
             }
             case
         })
