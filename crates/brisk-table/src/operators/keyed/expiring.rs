@@ -6,7 +6,7 @@ use brisk_core::state::{AnyTable, Expiring, FrozenTable, KeyRange, KeyedMapTable
 use brisk_core::types::{Key, Record, Schema};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 /// One value per key, which is not seen when it has expired. Each write lets it live on.
 pub(super) struct ExpiringTable<K, V> {
@@ -40,11 +40,12 @@ fn updated<V>(
     done
 }
 
-/// Looks at some keys of a table for each that has been asked for, and drops what has expired.
-fn sweep(table: &mut (impl AnyTable + ?Sized), slots: usize, ttl: &StateTtlConfig, clock: &dyn Clock) -> Result<()> {
-    let Some(cleanup) = ttl.incremental_cleanup() else { return Ok(()) };
-    let now = clock.now();
-    table.sweep(cleanup.keys.saturating_mul(slots), &|at| ttl.is_expired(at, now))
+/// Before so many writes: looks at some keys of a table for each, and drops what has expired.
+fn sweep(table: &mut (impl AnyTable + ?Sized), writes: usize, ttl: &StateTtlConfig, now: Timestamp) -> Result<()> {
+    match ttl.incremental_cleanup() {
+        Some(cleanup) => table.sweep(cleanup.keys.saturating_mul(writes), &|at| ttl.is_expired(at, now)),
+        None => Ok(()),
+    }
 }
 
 /// What a table of any kind does as the one within does it.
@@ -102,8 +103,7 @@ impl<K: Key, UK: Key, UV: Record> AnyTable for ExpiringMapTable<K, UK, UV> {
 
 impl<K: Key, V: Record> KeyedTable<K, (), V> for ExpiringTable<K, V> {
     fn prefetch(&mut self, cx: &mut Context<'_>, slots: &[Slot<'_, K, ()>]) -> Poll<Result<()>> {
-        ready!(self.table.prefetch(cx, slots))?;
-        Poll::Ready(sweep(&mut *self.table, slots.len(), &self.ttl, &*self.clock))
+        self.table.prefetch(cx, slots)
     }
 
     fn get(&mut self, slot: Slot<'_, K, ()>) -> Result<Option<&V>> {
@@ -118,6 +118,7 @@ impl<K: Key, V: Record> KeyedTable<K, (), V> for ExpiringTable<K, V> {
 
     fn put(&mut self, slot: Slot<'_, K, ()>, value: V) -> Result<()> {
         let at = self.clock.now();
+        sweep(&mut *self.table, 1, &self.ttl, at)?;
         self.table.put(slot, Expiring { at, value })
     }
 
@@ -128,6 +129,7 @@ impl<K: Key, V: Record> KeyedTable<K, (), V> for ExpiringTable<K, V> {
 
     fn update_many(&mut self, slots: &[Slot<'_, K, ()>], update: &mut dyn FnMut(usize, &mut Option<V>) -> Result<()>) -> Result<()> {
         let (ttl, now) = (&self.ttl, self.clock.now());
+        sweep(&mut *self.table, slots.len(), ttl, now)?;
         self.table.update_many(slots, &mut |index, state| updated(state, ttl, now, |value| update(index, value)))
     }
 
@@ -177,8 +179,7 @@ impl<K: Key, V: Record> KeyedTable<K, (), V> for ExpiringTable<K, V> {
 
 impl<K: Key, UK: Key, UV: Record> KeyedMapTable<K, (), UK, UV> for ExpiringMapTable<K, UK, UV> {
     fn prefetch(&mut self, cx: &mut Context<'_>, slots: &[Slot<'_, K, ()>]) -> Poll<Result<()>> {
-        ready!(self.table.prefetch(cx, slots))?;
-        Poll::Ready(sweep(&mut *self.table, slots.len(), &self.ttl, &*self.clock))
+        self.table.prefetch(cx, slots)
     }
 
     fn get(&mut self, slot: Slot<'_, K, ()>, key: &UK) -> Result<Option<&UV>> {
@@ -188,6 +189,7 @@ impl<K: Key, UK: Key, UV: Record> KeyedMapTable<K, (), UK, UV> for ExpiringMapTa
 
     fn put(&mut self, slot: Slot<'_, K, ()>, key: UK, value: UV) -> Result<()> {
         let at = self.clock.now();
+        sweep(&mut *self.table, 1, &self.ttl, at)?;
         self.table.put(slot, key, Expiring { at, value })
     }
 
@@ -198,6 +200,7 @@ impl<K: Key, UK: Key, UV: Record> KeyedMapTable<K, (), UK, UV> for ExpiringMapTa
 
     fn update(&mut self, slot: Slot<'_, K, ()>, key: &UK, update: &mut dyn FnMut(&mut Option<UV>) -> Result<()>) -> Result<()> {
         let (ttl, now) = (&self.ttl, self.clock.now());
+        sweep(&mut *self.table, 1, ttl, now)?;
         self.table.update(slot, key, &mut |state| updated(state, ttl, now, &mut *update))
     }
 
@@ -237,5 +240,55 @@ impl<K: Key, UK: Key, UV: Record> KeyedMapTable<K, (), UK, UV> for ExpiringMapTa
             Some(value) => visit(key, namespace, entry, value),
             None => Ok(()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brisk_base::world::MonoTime;
+    use brisk_core::state::{KeyGroups, Layout, StateBackendContext, StateDeclarations};
+    use brisk_state::{HashMapStateBackend, KeyedStateStore};
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::time::Duration;
+
+    #[derive(Default)]
+    struct Hand(AtomicI64);
+
+    impl Clock for Hand {
+        fn now(&self) -> Timestamp {
+            Timestamp(self.0.load(Ordering::SeqCst))
+        }
+
+        fn mono(&self) -> MonoTime {
+            MonoTime(0)
+        }
+    }
+
+    #[test]
+    fn writes_drop_what_has_expired_elsewhere() {
+        let (clock, ttl) = (Arc::new(Hand::default()), StateTtlConfig::builder(Duration::from_millis(10)).build());
+        let mut declared = StateDeclarations::new("test");
+        let value = declared.with_ttl(ttl.clone()).engine_value::<i64>("value", Layout::KeyMajor);
+        let map = declared.with_ttl(ttl.clone()).engine_map::<i64, i64>("map", Layout::KeyMajor);
+        let groups = KeyGroups::of_subtask(128, 1, 0).expect("one subtask");
+        let mut store =
+            KeyedStateStore::<i64>::open(&HashMapStateBackend, StateBackendContext::new("test", groups), declared).expect("opens");
+        let of_store = Arc::<Hand>::clone(&clock);
+        let mut values = ExpiringTable { table: store.take_value(value).expect("declared"), ttl: ttl.clone(), clock: of_store.clone() };
+        let mut maps = ExpiringMapTable { table: store.take_map(map).expect("declared"), ttl, clock: of_store };
+        for key in 0..1000_i64 {
+            values.put(Slot::new(&key, &()), key).expect("writes");
+            maps.put(Slot::new(&key, &()), 1_i64, key).expect("writes");
+        }
+        assert_eq!((values.len().expect("counts"), maps.len().expect("counts")), (1000, 1000));
+        clock.0.store(10, Ordering::SeqCst);
+        assert_eq!(values.get(Slot::new(&7, &())).expect("reads"), None, "it is there, but is not seen");
+        for _ in 0..2000 {
+            values.put(Slot::new(&0, &()), 0).expect("writes");
+            maps.put(Slot::new(&0, &()), 1, 0).expect("writes");
+        }
+        assert!(values.len().expect("counts") < 100 && maps.len().expect("counts") < 100);
+        assert_eq!(values.get(Slot::new(&0, &())).expect("reads"), Some(&0));
     }
 }

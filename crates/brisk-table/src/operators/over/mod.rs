@@ -14,6 +14,7 @@ use super::row::ValueType;
 use brisk_base::Result;
 use brisk_core::operator::{Operator, OperatorFactory, RuntimeContext};
 use operator::OverFunction;
+use std::time::Duration;
 
 /// The rows that an aggregate is over, the current one always among them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +43,8 @@ pub(crate) struct Over {
     /// Types of all columns.
     pub(crate) types: Vec<ValueType>,
     pub(crate) aggregates: Vec<AggregateCall>,
+    /// How long the aggregates of a key are kept that nobody uses, where no row leaves the frame; for ever, if it is 0.
+    pub(crate) state_ttl: Duration,
 }
 
 impl OperatorFactory for Over {

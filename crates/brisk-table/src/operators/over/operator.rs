@@ -4,7 +4,7 @@ use super::Over;
 use super::frame::{History, Steps, advance, next_number};
 use crate::operators::calc::emit;
 use crate::operators::group_aggregate::{AggregateCall, DistinctValues, GroupState, Inputs, NoValues, TableValues, ValueTable};
-use crate::operators::keyed::{KeyedFunction, KeyedOperator, open_store};
+use crate::operators::keyed::{KeyedFunction, KeyedOperator, StateRetention, open_store};
 use crate::operators::row::{ColumnKey, KeyedRows, RowBuilder, RowKey, ValueBuilder};
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
@@ -17,6 +17,7 @@ use brisk_core::state::{AnyTable, KeyedListTable, KeyedTable, Layout, Slot, Stat
 use brisk_core::types::Key;
 use std::collections::BTreeMap;
 use std::task::Poll;
+use std::time::Duration;
 
 /// See the module.
 pub(super) struct OverFunction {
@@ -40,17 +41,19 @@ type Ready = BTreeMap<RowKey, Vec<(i64, Vec<Vec<u8>>)>>;
 
 impl OverFunction {
     pub(super) fn create(config: Over, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
+        // What is kept of a bounded frame belongs together, and goes when its rows leave.
+        let retention = StateRetention::of(if config.frame.is_unbounded() { config.state_ttl } else { Duration::ZERO }, cx);
         let mut declared = StateDeclarations::new(cx.place());
         let waiting = declared.engine_list::<Vec<u8>>("waiting", Layout::NamespaceMajor);
-        let groups = declared.engine_value::<GroupState>("groups", Layout::KeyMajor);
+        let groups = retention.declare_value::<GroupState>(&mut declared, "groups");
         let keeps_values = config.aggregates.iter().any(AggregateCall::keeps_values);
-        let values = keeps_values.then(|| declared.engine_map::<RowKey, i64>("values", Layout::KeyMajor));
+        let values = keeps_values.then(|| retention.declare_map::<RowKey, i64>(&mut declared, "values"));
         let history = (!config.frame.is_unbounded()).then(|| declared.engine_map::<RowKey, Vec<u8>>("history", Layout::KeyMajor));
         let mut store = open_store::<RowKey>(cx, declared)?;
         let function = Self {
             waiting: store.take_list(waiting)?,
-            groups: store.take_value(groups)?,
-            values: values.map(|values| store.take_map(values)).transpose()?,
+            groups: retention.take_value(&mut store, groups)?,
+            values: values.map(|values| retention.take_map(&mut store, values)).transpose()?,
             history: history.map(|history| store.take_map(history)).transpose()?,
             watermark: Timestamp::MIN,
             late: cx.metrics.counter("numLateRecordsDropped"),

@@ -165,6 +165,21 @@ proptest! {
     }
 
     #[test]
+    fn frames_without_a_beginning_begin_anew(case in Case::appending(40), steps in steps()) {
+        let over = "OVER (PARTITION BY k ORDER BY pt ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)";
+        check(&case, &steps, &format!("SELECT k, v, COUNT(*) {over}, SUM(v) {over} FROM tp"), |changes, _, all| {
+            let mut groups: BTreeMap<Option<i64>, Kept<(i64, Option<i64>)>> = BTreeMap::new();
+            for change in changes {
+                let (key, value) = pair(change);
+                let (count, sum) = live(&groups, &key, change.now).unwrap_or_default();
+                let after = (count + 1, value.map(|value| sum.unwrap_or(0) + value).or(sum));
+                groups.insert(key, Kept { at: change.now, value: after });
+                all.add(cells([key, value, Some(after.0), after.1]), 1);
+            }
+        });
+    }
+
+    #[test]
     fn the_first_row_comes_again(case in Case::appending(40), steps in steps()) {
         let numbered = "SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v DESC) AS n FROM ta";
         check(&case, &steps, &format!("SELECT k, v FROM ({numbered}) WHERE n <= 1"), |changes, _, all| {
