@@ -52,7 +52,7 @@ fn aggregation(job: &ColumnarSum) -> GroupAggregateConfig {
     let key = if job.source.text_keys { GroupKey::Row { columns: vec![0] } } else { GroupKey::Number { column: 0 } };
     let aggregates = vec![Aggregate::SumBigint { column: 1 }, Aggregate::SumDouble { column: 2 }, Aggregate::CountAll];
     let aggregates = aggregates.into_iter().map(Into::into).collect();
-    GroupAggregateConfig { key, aggregates, row_exact: job.row_exact }
+    GroupAggregateConfig { key, aggregates, row_exact: job.row_exact, state_ttl: std::time::Duration::ZERO }
 }
 
 /// The table that the results of the job fold to, computed row by row without the engine.

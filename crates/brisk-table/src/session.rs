@@ -6,10 +6,9 @@ use crate::catalog::{Catalog, Object, Table, View};
 use crate::cell::Cell;
 use crate::functions::{Functions, PROCTIME};
 use crate::operators::collect::Collected;
-use crate::options::ROW_EXACT;
-use crate::physical::{Flow, GraphBuilder};
+use crate::physical::GraphBuilder;
 use crate::planner::{Mark, Planner};
-use crate::sql::{ColumnKind, CreateTable, CreateView, Insert, Script, Show, SqlText, Statement, arrow_type, sql_type};
+use crate::sql::{ColumnKind, CreateTable, CreateView, ExplainDetail, Insert, Script, Show, SqlText, Statement, arrow_type, sql_type};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use brisk_base::options::Configuration;
 use brisk_base::options::core_options::PIPELINE_NAME;
@@ -64,6 +63,9 @@ pub struct QueryJob {
     pub bounded: bool,
 }
 
+/// Takes the table that is written, if there is one, the query and its plan.
+type Planned<'p> = dyn FnMut(Option<&str>, &Query, &LogicalPlan) -> Result<()> + 'p;
+
 impl TableSession {
     /// A session whose jobs run on `executor`, with Brisk's functions and its `print` connector besides those given.
     pub fn new(executor: Arc<dyn JobExecutor>, mut connectors: TableConnectors, config: Configuration) -> Self {
@@ -93,7 +95,7 @@ impl TableSession {
             Statement::Insert(insert) => self.insert(&[insert], text),
             Statement::Insertions(insertions) => self.insert(&insertions, text),
             Statement::Query(query) => self.query(&query, text),
-            Statement::Explain(statement) => self.explain(&statement, text).map(StatementResult::Text),
+            Statement::Explain(details, statement) => self.explain(&details, &statement, text).map(StatementResult::Text),
             Statement::Set(Some((key, value))) => {
                 self.config.set_text(key, value);
                 Ok(StatementResult::Done)
@@ -242,7 +244,7 @@ impl TableSession {
 
     fn builder<'a>(&'a self, name: &str, planner: &'a Planner<'a>) -> Result<GraphBuilder<'a>> {
         let name = self.config.get(&PIPELINE_NAME)?.unwrap_or_else(|| name.to_owned());
-        Ok(GraphBuilder::new(name, planner, &self.connectors, self.config.get(&ROW_EXACT)?))
+        GraphBuilder::new(name, planner, &self.connectors, &self.config)
     }
 
     fn query(&self, query: &Query, text: &SqlText) -> Result<StatementResult> {
@@ -265,23 +267,30 @@ impl TableSession {
 
     fn insertion_graph(&self, insertions: &[Insert], text: &SqlText) -> Result<StreamGraph> {
         let planner = self.planner();
-        let names: Vec<_> = insertions.iter().map(|insert| insert.table.value.as_str()).collect();
-        let mut builder = self.builder(&format!("insert-into_{}", names.join("_")), &planner)?;
-        for insert in insertions {
-            let (flow, table) = self.insertion(insert, text, &planner, &mut builder)?;
-            builder.write(&flow, &table)?;
-        }
-        Ok(builder.graph)
+        Ok(self.insertions(insertions, text, &planner, &mut |_, _, _| Ok(()))?.graph)
     }
 
-    /// The rows of an insertion with the columns of its table.
-    fn insertion(
-        &self,
-        insert: &Insert,
+    /// The graph of some insertions; `planned` gets table, query and plan of each.
+    fn insertions<'a>(
+        &'a self,
+        insertions: &[Insert],
         text: &SqlText,
-        planner: &Planner<'_>,
-        builder: &mut GraphBuilder<'_>,
-    ) -> Result<(Flow, Arc<Table>)> {
+        planner: &'a Planner<'a>,
+        planned: &mut Planned<'_>,
+    ) -> Result<GraphBuilder<'a>> {
+        let names: Vec<_> = insertions.iter().map(|insert| insert.table.value.as_str()).collect();
+        let mut builder = self.builder(&format!("insert-into_{}", names.join("_")), planner)?;
+        for insert in insertions {
+            let (plan, table) = self.insertion(insert, text, planner)?;
+            planned(Some(&table.declaration.name), &insert.query, &plan)?;
+            let flow = builder.relation(&plan)?;
+            builder.write(&flow, &table)?;
+        }
+        Ok(builder)
+    }
+
+    /// The plan of an insertion with the columns of its table.
+    fn insertion(&self, insert: &Insert, text: &SqlText, planner: &Planner<'_>) -> Result<(LogicalPlan, Arc<Table>)> {
         let place = insert.table.span.start;
         let table = Arc::clone(
             self.catalog.table(&insert.table.value).map_err(|error| text.error_at(place.line, place.column, &error.to_string()))?,
@@ -289,24 +298,58 @@ impl TableSession {
         let plan = planner.query(&insert.query, text)?;
         let plan = into_columns(plan, &table, insert).map_err(|what| text.error_at(place.line, place.column, &what))?;
         let plan = planner.optimize(plan).map_err(|error| text.planning_error(&error))?;
-        Ok((builder.relation(&plan)?, table))
+        Ok((plan, table))
     }
 
-    fn explain(&self, statement: &Statement, text: &SqlText) -> Result<String> {
+    fn explain(&self, details: &[ExplainDetail], statement: &Statement, text: &SqlText) -> Result<String> {
         let planner = self.planner();
-        let (plan, graph) = match statement {
+        let (mut written, mut optimized) = (Vec::new(), Vec::new());
+        let mut add = |sink: Option<&str>, query: &Query, plan: &LogicalPlan| -> Result<()> {
+            let shown = |plan: &LogicalPlan| match sink {
+                Some(table) => format!("Sink({table})\n{}", indented(&plan.display_indent().to_string())),
+                None => plan.display_indent().to_string(),
+            };
+            written.push(shown(&planner.written(query, text)?));
+            optimized.push(shown(plan));
+            Ok(())
+        };
+        let builder = match statement {
             Statement::Query(query) => {
                 let plan = planner.query(query, text)?;
+                add(None, query, &plan)?;
                 let mut builder = self.builder("explain", &planner)?;
                 let flow = builder.relation(&plan)?;
                 builder.add_sink(&flow, "Collect", OperatorSpec::Factory(Arc::new(Collected::default())));
-                (plan, builder.graph)
+                builder
             }
-            Statement::Insert(insert) => (planner.query(&insert.query, text)?, self.insertion_graph(std::slice::from_ref(insert), text)?),
-            _ => return Err(Error::user("EXPLAIN takes a query or an INSERT")),
+            Statement::Insert(insert) => self.insertions(std::slice::from_ref(insert), text, &planner, &mut add)?,
+            Statement::Insertions(insertions) => self.insertions(insertions, text, &planner, &mut add)?,
+            _ => return Err(Error::user("EXPLAIN takes a query, an INSERT or a STATEMENT SET")),
         };
-        Ok(format!("== Optimized Logical Plan ==\n{}\n\n== Operators ==\n{}", plan.display_indent(), shown_graph(&graph)))
+        let is_asked = |detail: ExplainDetail| details.contains(&detail);
+        let mut sections = vec![
+            ("Abstract Syntax Tree", written.join("\n\n")),
+            ("Optimized Logical Plan", optimized.join("\n\n")),
+            ("Optimized Execution Plan", builder.operators(is_asked(ExplainDetail::ChangelogMode))),
+        ];
+        if is_asked(ExplainDetail::EstimatedCost) {
+            sections.push(("Estimated Cost", "none: plans are chosen by rules, not by costs".to_owned()));
+        }
+        let advice = builder.advice();
+        if !advice.is_empty() {
+            sections.push(("Advice", advice.join("\n")));
+        } else if is_asked(ExplainDetail::PlanAdvice) {
+            sections.push(("Advice", "none".to_owned()));
+        }
+        if is_asked(ExplainDetail::JsonExecutionPlan) {
+            sections.push(("Physical Execution Plan", builder.json(&self.config)?));
+        }
+        Ok(sections.iter().map(|(title, section)| format!("== {title} ==\n{section}")).collect::<Vec<_>>().join("\n\n"))
     }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Names of the columns of a result; those without a name of their own are called as Flink calls them.
@@ -314,19 +357,6 @@ fn shown_names(schema: &SchemaRef) -> Vec<String> {
     let plain = |name: &str| name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ' ');
     let name = |(index, field): (usize, &Arc<Field>)| if plain(field.name()) { field.name().clone() } else { format!("EXPR${index}") };
     schema.fields().iter().enumerate().map(name).collect()
-}
-
-/// One line per operator: what it does, and where its rows come from.
-fn shown_graph(graph: &StreamGraph) -> String {
-    let line = |node: &brisk_core::job_graph::StreamNode| {
-        let from: Vec<_> = graph
-            .inputs(node.id)
-            .map(|edge| format!("{} by {}", edge.from.0, edge.partitioner.as_ref().map_or("FORWARD", |partitioner| partitioner.name())))
-            .collect();
-        let from = if from.is_empty() { String::new() } else { format!("  <- {}", from.join(", ")) };
-        format!("{}: {}{from}", node.id.0, node.description.as_ref().unwrap_or(&node.name))
-    };
-    graph.nodes.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether a computed column is `PROCTIME()`.

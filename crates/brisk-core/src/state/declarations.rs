@@ -207,8 +207,24 @@ impl ExpiringDeclarations<'_> {
         AggregatingState::new(id, Arc::new(aggregate), Some(Arc::clone(&self.ttl)))
     }
 
+    /// For operators: a table of the engine's own with one [`Expiring`] value per key and namespace.
+    pub fn engine_value<V: Record>(&mut self, name: &str, layout: Layout) -> StateId {
+        let id = self.declarations.engine(name, StateKind::Value, layout, Expiring::schema_of(V::schema()), None);
+        self.expiring(id)
+    }
+
+    /// For operators: a table of the engine's own with one map of [`Expiring`] values per key and namespace.
+    pub fn engine_map<UK: Key, UV: Record>(&mut self, name: &str, layout: Layout) -> StateId {
+        let id = self.declarations.engine(name, StateKind::Map, layout, Expiring::schema_of(UV::schema()), Some(UK::schema()));
+        self.expiring(id)
+    }
+
     fn declare(&mut self, name: Arc<str>, kind: StateKind, value: Schema, map_key: Option<Schema>) -> StateId {
         let id = self.declarations.user(name, kind, Expiring::schema_of(value), map_key);
+        self.expiring(id)
+    }
+
+    fn expiring(&mut self, id: StateId) -> StateId {
         if let Some(state) = self.declarations.states.get_mut(usize::from(id.0)) {
             state.ttl = Some(Arc::clone(&self.ttl));
         }

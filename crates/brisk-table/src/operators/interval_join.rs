@@ -6,22 +6,19 @@
 
 use super::calc::emit;
 use super::join::{Candidates, Join, JoinKind, JoinOutput};
-use super::row::{ColumnKey, RowBuilder, RowKey};
+use super::keyed::{KeyedFunction, KeyedOperator, open_store};
+use super::row::{ColumnKey, KeyedRows, RowBuilder, RowKey};
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{Array, ArrayRef};
-use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result, Timestamp};
-use brisk_core::batch::{AnyBatch, BatchType, Columns, RowKind};
-use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, Progress, Rest, RuntimeContext, SnapshotContext};
-use brisk_core::state::{
-    EventTimeStanding, KeyedMapTable, KeyedTable, Layout, OperatorSnapshot, Slot, StateBackendContext, StateDeclarations,
-};
-use brisk_core::types::{Key, hash, hash_columns};
-use brisk_state::{HashMapStateBackend, KeyedStateStore};
+use brisk_core::batch::{Columns, RowKind};
+use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, RuntimeContext};
+use brisk_core::state::{AnyTable, KeyedMapTable, KeyedTable, Layout, Slot, StateDeclarations};
+use brisk_core::types::Key;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
 /// Which rows may be partners.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,36 +70,36 @@ type Expiries = Box<dyn KeyedTable<RowKey, i64, bool>>;
 
 impl OperatorFactory for IntervalJoin {
     fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
-        let backend = cx.state.backend.as_deref().unwrap_or(&HashMapStateBackend);
+        if !matches!(self.join.kind, JoinKind::Pairs { .. }) {
+            return Err(Error::bug("an interval join gives pairs"));
+        }
         let mut declared = StateDeclarations::new(cx.place());
         let rows = ["left", "right"].map(|name| declared.engine_map::<RowKey, Kept>(name, Layout::KeyMajor));
         let expiries = ["left-expiry", "right-expiry"].map(|name| declared.engine_value::<bool>(name, Layout::NamespaceMajor));
-        let mut store = KeyedStateStore::open(backend, StateBackendContext::of(cx)?, declared)?;
-        Ok(Box::new(IntervalJoinOperator {
+        let mut store = open_store::<RowKey>(cx, declared)?;
+        let function = IntervalJoinFunction {
             config: self.clone(),
             rows: [store.take_map(rows[0])?, store.take_map(rows[1])?],
             expiries: [store.take_value(expiries[0])?, store.take_value(expiries[1])?],
-            store,
             watermark: Timestamp::MIN,
             input: Input::default(),
-        }))
+        };
+        Ok(KeyedOperator::boxed(store, function))
     }
 }
 
 /// The batch at hand.
 #[derive(Default)]
 struct Input {
-    keys: Vec<RowKey>,
-    hashes: Vec<u64>,
+    keys: KeyedRows,
     /// Time and columns of each row.
     rows: Vec<RowKey>,
     /// Times; none of rows that have no partner, since time or key are null.
     times: Vec<Option<i64>>,
 }
 
-struct IntervalJoinOperator {
+struct IntervalJoinFunction {
     config: IntervalJoin,
-    store: KeyedStateStore<RowKey>,
     rows: [RowTable; 2],
     expiries: [Expiries; 2],
     watermark: Timestamp,
@@ -119,22 +116,13 @@ fn from_time(time: i64) -> RowKey {
 impl Input {
     fn read(&mut self, config: &IntervalJoin, side: usize, batch: &Columns) -> Result<()> {
         let join_side = &config.join.sides[side];
-        let key: Vec<ArrayRef> = join_side.key.iter().map(|column| Arc::clone(&batch.columns[*column])).collect();
+        let key = self.keys.read(batch, join_side.key.iter().copied())?;
         let Some(times) = batch.columns[config.interval.times[side]].as_primitive_opt::<TimestampMillisecondType>() else {
             return Err(Error::bug("an interval join has no time in milliseconds"));
         };
-        RowKey::read(&key, batch.rows, &mut self.keys)?;
         let mut columns: Vec<ArrayRef> = vec![Arc::new(times.clone())];
         columns.extend(batch.columns.iter().cloned());
         RowKey::read(&columns, batch.rows, &mut self.rows)?;
-        self.hashes.clear();
-        if batch.hashes.len() == batch.rows {
-            self.hashes.extend_from_slice(&batch.hashes);
-        } else if key.is_empty() {
-            self.hashes.resize(batch.rows, hash::hash_null());
-        } else {
-            hash_columns(&key, &mut self.hashes)?;
-        }
         let nulls_are_equal = config.join.nulls_are_equal;
         let time = |row: usize| (nulls_are_equal || key.iter().all(|column| column.is_valid(row))).then(|| times.value(row));
         self.times.clear();
@@ -143,21 +131,13 @@ impl Input {
     }
 
     fn slot(&self, row: usize) -> Slot<'_, RowKey, ()> {
-        Slot { hash: self.hashes[row], key: &self.keys[row], namespace: &() }
+        self.keys.slot(row)
     }
 }
 
-impl IntervalJoinOperator {
-    /// Joins a batch; `None` when the state is not near yet.
-    fn join(&mut self, side: usize, batch: &Columns, waker: &Waker, done: &mut dyn FnMut(Columns)) -> Result<Option<()>> {
-        self.input.read(&self.config, side, batch)?;
-        let slots: Vec<_> = (0..batch.rows).map(|row| self.input.slot(row)).collect();
-        for table in &mut self.rows {
-            match table.prefetch(&mut Context::from_waker(waker), &slots) {
-                Poll::Pending => return Ok(None),
-                Poll::Ready(ready) => ready?,
-            }
-        }
+impl IntervalJoinFunction {
+    /// Joins a batch whose state is near.
+    fn join(&mut self, side: usize, batch: &Columns, cx: &mut OperatorContext<'_>) -> Result<()> {
         let mut output = JoinOutput::new(&self.config.join, side);
         let mut marks = batch.marks.iter().peekable();
         let mut from = 0;
@@ -167,7 +147,7 @@ impl IntervalJoinOperator {
             let mut others = candidates.others.into_iter().enumerate();
             for (row, count) in (from..).zip(&candidates.counts) {
                 while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
-                    self.advance(mark.watermark, batch, &mut output, done)?;
+                    self.advance(mark.watermark, batch, &mut output, cx)?;
                 }
                 let is_partner = |at: usize| partners.as_ref().is_none_or(|partners| partners.value(at));
                 let of_row = others.by_ref().take(*count).filter(|(at, _)| is_partner(*at)).map(|(_, other)| other);
@@ -175,14 +155,14 @@ impl IntervalJoinOperator {
             }
             from += candidates.counts.len();
             if output.batch.rows >= Columns::MAX_ROWS {
-                done(output.finish(batch)?);
+                emit(output.finish(batch)?, cx);
             }
         }
         for mark in marks {
-            self.advance(mark.watermark, batch, &mut output, done)?;
+            self.advance(mark.watermark, batch, &mut output, cx)?;
         }
-        done(output.finish(batch)?);
-        Ok(Some(()))
+        emit(output.finish(batch)?, cx);
+        Ok(())
     }
 
     /// The rows of the other side that are kept when a row comes: of about a batch.
@@ -256,12 +236,12 @@ impl IntervalJoinOperator {
     }
 
     /// The watermark advances.
-    fn advance(&mut self, watermark: Timestamp, batch: &Columns, output: &mut JoinOutput, done: &mut dyn FnMut(Columns)) -> Result<()> {
+    fn advance(&mut self, watermark: Timestamp, batch: &Columns, output: &mut JoinOutput, cx: &mut OperatorContext<'_>) -> Result<()> {
         self.watermark = self.watermark.max(watermark);
         for side in 0..2 {
             if let Some(alone) = self.expire(side)? {
-                done(output.finish(batch)?);
-                done(alone);
+                emit(output.finish(batch)?, cx);
+                emit(alone, cx);
             }
         }
         output.batch.mark(self.passed_on(watermark));
@@ -317,30 +297,17 @@ fn time_of(row: &RowKey) -> Result<i64> {
     }
 }
 
-impl Operator for IntervalJoinOperator {
-    fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
-        if !matches!(self.config.join.kind, JoinKind::Pairs { .. }) {
-            return Err(Error::bug("an interval join gives pairs"));
+impl KeyedFunction for IntervalJoinFunction {
+    fn process(&mut self, input: usize, batch: &Columns, cx: &mut OperatorContext<'_>) -> Poll<Result<()>> {
+        self.input.read(&self.config, input, batch)?;
+        let slots: Vec<_> = (0..batch.rows).map(|row| self.input.slot(row)).collect();
+        for table in &mut self.rows {
+            ready!(table.prefetch(&mut Context::from_waker(cx.waker), &slots))?;
         }
-        if let Some(standing) = EventTimeStanding::restored(cx.runtime)? {
-            self.watermark = standing.watermark;
-        }
-        Ok(())
+        Poll::Ready(self.join(input, batch, cx))
     }
 
-    fn process_batch(&mut self, input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
-        let batch = Columns::from_any(batch)?;
-        let mut finished = Vec::new();
-        let waker = cx.waker;
-        if self.join(input, &batch, waker, &mut |joined| finished.push(joined))?.is_none() {
-            return Ok(Rest::Blocked(Box::new(batch)));
-        }
-        finished.into_iter().for_each(|joined| emit(joined, cx));
-        cx.budget.check();
-        Ok(Rest::Consumed)
-    }
-
-    fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
+    fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<()> {
         self.watermark = self.watermark.max(watermark);
         for side in 0..2 {
             if let Some(alone) = self.expire(side)? {
@@ -348,26 +315,15 @@ impl Operator for IntervalJoinOperator {
             }
         }
         cx.emit_watermark(self.passed_on(watermark));
-        Ok(Progress::Done)
-    }
-
-    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
-        Some(Columns::batch_type())
-    }
-
-    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
-        self.store.snapshot(snapshot, cx)?;
-        self.rows.iter_mut().try_for_each(|table| snapshot.freeze(&mut **table))?;
-        self.expiries.iter_mut().try_for_each(|table| snapshot.freeze(&mut **table))?;
-        EventTimeStanding { watermark: self.watermark, generator: None, idle: false }.snapshot(cx.runtime, snapshot);
         Ok(())
     }
 
-    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.store.checkpoint_complete(checkpoint)
+    fn time(&mut self) -> Option<&mut Timestamp> {
+        Some(&mut self.watermark)
     }
 
-    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.store.checkpoint_aborted(checkpoint)
+    fn tables(&mut self) -> Vec<&mut dyn AnyTable> {
+        let rows = self.rows.iter_mut().map(|table| &mut **table as &mut dyn AnyTable);
+        rows.chain(self.expiries.iter_mut().map(|table| &mut **table as &mut dyn AnyTable)).collect()
     }
 }

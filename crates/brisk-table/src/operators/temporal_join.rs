@@ -6,21 +6,18 @@
 
 use super::calc::{emit, evaluate, record_batch};
 use super::join::{JoinCondition, JoinSide};
-use super::row::{ColumnKey, RowBuilder, RowKey};
+use super::keyed::{KeyedFunction, KeyedOperator, open_store};
+use super::row::{ColumnKey, KeyedRows, RowBuilder, RowKey};
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{Array, ArrayRef};
-use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result, Timestamp};
-use brisk_core::batch::{AnyBatch, BatchType, Columns, RowKind};
-use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, Progress, Rest, RuntimeContext, SnapshotContext};
-use brisk_core::state::{
-    KeyedListTable, KeyedMapTable, KeyedTable, Layout, OperatorSnapshot, Slot, StateBackendContext, StateDeclarations,
-};
-use brisk_core::types::{Key, hash_columns};
-use brisk_state::{HashMapStateBackend, KeyedStateStore};
+use brisk_core::batch::{Columns, RowKind};
+use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, RuntimeContext};
+use brisk_core::state::{AnyTable, KeyedListTable, KeyedMapTable, KeyedTable, Layout, Slot, StateDeclarations};
+use brisk_core::types::Key;
 use std::ops::{Bound, ControlFlow};
-use std::sync::Arc;
+use std::task::Poll;
 
 /// Makes the operator. Its output has the columns of the left side, then those of the right.
 #[derive(Clone, Debug)]
@@ -40,25 +37,23 @@ type Versions = Box<dyn KeyedMapTable<RowKey, (), i64, Option<Vec<u8>>>>;
 
 impl OperatorFactory for TemporalJoin {
     fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
-        let backend = cx.state.backend.as_deref().unwrap_or(&HashMapStateBackend);
         let mut declared = StateDeclarations::new(cx.place());
         let waiting = declared.engine_list::<Vec<u8>>("waiting", Layout::NamespaceMajor);
         let versions = declared.engine_map::<i64, Option<Vec<u8>>>("versions", Layout::KeyMajor);
         let superseded = declared.engine_value::<bool>("superseded", Layout::NamespaceMajor);
-        let mut store = KeyedStateStore::open(backend, StateBackendContext::of(cx)?, declared)?;
-        Ok(Box::new(TemporalJoinOperator {
+        let mut store = open_store::<RowKey>(cx, declared)?;
+        let function = TemporalJoinFunction {
             config: self.clone(),
             waiting: store.take_list(waiting)?,
             versions: store.take_map(versions)?,
             superseded: store.take_value(superseded)?,
-            store,
-        }))
+        };
+        Ok(KeyedOperator::boxed(store, function))
     }
 }
 
-struct TemporalJoinOperator {
+struct TemporalJoinFunction {
     config: TemporalJoin,
-    store: KeyedStateStore<RowKey>,
     /// Rows of the left side, by their time.
     waiting: Box<dyn KeyedListTable<RowKey, i64, Vec<u8>>>,
     versions: Versions,
@@ -72,28 +67,26 @@ type Version = (i64, Option<Vec<u8>>);
 /// A row of the left side, and its version.
 type Joined = (Vec<u8>, Option<Vec<u8>>);
 
-impl TemporalJoinOperator {
-    fn process(&mut self, side: usize, batch: &Columns) -> Result<Vec<Columns>> {
-        let (mut keys, mut rows, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
-        let key: Vec<ArrayRef> = self.config.sides[side].key.iter().map(|column| Arc::clone(&batch.columns[*column])).collect();
-        RowKey::read(&key, batch.rows, &mut keys)?;
+impl TemporalJoinFunction {
+    fn rows(&mut self, side: usize, batch: &Columns) -> Result<Vec<Columns>> {
+        let (mut keys, mut rows) = (KeyedRows::<RowKey>::default(), Vec::new());
+        let key = keys.read(batch, self.config.sides[side].key.iter().copied())?;
         RowKey::read(&batch.columns, batch.rows, &mut rows)?;
-        hash_columns(&key, &mut hashes)?;
         let Some(times) = batch.columns[self.config.times[side]].as_primitive_opt::<TimestampMillisecondType>() else {
             return Err(Error::bug("a temporal join has no time in milliseconds"));
         };
         let mut given = Vec::new();
         let mut marks = batch.marks.iter().peekable();
-        for (row, (key_of_row, columns)) in keys.iter().zip(rows).take(batch.rows).enumerate() {
+        for (row, columns) in rows.iter().take(batch.rows).enumerate() {
             while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
                 given.push(self.fire(mark.watermark)?);
             }
             if times.is_null(row) {
                 continue;
             }
-            let (hash, time) = (hashes[row], times.value(row));
+            let (slot, time) = (keys.slot(row), times.value(row));
             if side == 0 {
-                self.waiting.append(Slot { hash, key: key_of_row, namespace: &time }, columns.as_bytes().to_vec())?;
+                self.waiting.append(slot.at(&time), columns.as_bytes().to_vec())?;
                 continue;
             }
             // What a row was before does not matter: the row behind it says what it is.
@@ -101,8 +94,8 @@ impl TemporalJoinOperator {
                 continue;
             }
             let version = (batch.kind(row) != RowKind::Delete).then(|| columns.as_bytes().to_vec());
-            self.versions.put(Slot { hash, key: key_of_row, namespace: &() }, time, version)?;
-            self.superseded.put(Slot { hash, key: key_of_row, namespace: &time }, true)?;
+            self.versions.put(slot, time, version)?;
+            self.superseded.put(slot.at(&time), true)?;
         }
         for mark in marks {
             given.push(self.fire(mark.watermark)?);
@@ -182,34 +175,19 @@ fn version_at(versions: &mut Versions, slot: Slot<'_, RowKey, ()>, time: i64) ->
     Ok(last)
 }
 
-impl Operator for TemporalJoinOperator {
-    fn process_batch(&mut self, input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
-        self.process(input, &Columns::from_any(batch)?)?.into_iter().for_each(|joined| emit(joined, cx));
-        cx.budget.check();
-        Ok(Rest::Consumed)
+impl KeyedFunction for TemporalJoinFunction {
+    fn process(&mut self, input: usize, batch: &Columns, cx: &mut OperatorContext<'_>) -> Poll<Result<()>> {
+        self.rows(input, batch)?.into_iter().for_each(|given| emit(given, cx));
+        Poll::Ready(Ok(()))
     }
 
-    fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
-        emit(self.fire(watermark)?, cx);
-        Ok(Progress::Done)
+    fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<()> {
+        let given = self.fire(watermark)?;
+        emit(given, cx);
+        Ok(())
     }
 
-    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
-        Some(Columns::batch_type())
-    }
-
-    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
-        self.store.snapshot(snapshot, cx)?;
-        snapshot.freeze(&mut *self.waiting)?;
-        snapshot.freeze(&mut *self.versions)?;
-        snapshot.freeze(&mut *self.superseded)
-    }
-
-    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.store.checkpoint_complete(checkpoint)
-    }
-
-    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.store.checkpoint_aborted(checkpoint)
+    fn tables(&mut self) -> Vec<&mut dyn AnyTable> {
+        vec![&mut *self.waiting, &mut *self.versions, &mut *self.superseded]
     }
 }

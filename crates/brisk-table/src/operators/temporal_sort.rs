@@ -4,22 +4,20 @@
 //! subtask sorts. A batch is split at its marks.
 
 use super::calc::emit;
+use super::keyed::{KeyedFunction, KeyedOperator, open_store};
 use super::rank::{Order, read_orders};
 use super::row::{ColumnKey, RowBuilder, RowKey, ValueType};
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
-use brisk_base::ids::CheckpointId;
 use brisk_base::metrics::Counter;
 use brisk_base::{Error, Result, Timestamp};
-use brisk_core::batch::{AnyBatch, BatchType, Columns};
-use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, Progress, Rest, RuntimeContext, SnapshotContext};
-use brisk_core::state::{EventTimeStanding, KeyedMapTable, Layout, OperatorSnapshot, Slot, StateBackendContext, StateDeclarations};
+use brisk_core::batch::Columns;
+use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, RuntimeContext};
+use brisk_core::state::{AnyTable, KeyedMapTable, Layout, Slot, StateDeclarations};
 use brisk_core::types::Key;
-use brisk_state::{HashMapStateBackend, KeyedStateStore};
 use std::ops::{Bound, ControlFlow, Range};
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 /// Makes the operator.
 #[derive(Clone, Debug)]
@@ -40,36 +38,31 @@ const KEY: i64 = 0;
 
 impl OperatorFactory for TemporalSort {
     fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
-        let backend = cx.state.backend.as_deref().unwrap_or(&HashMapStateBackend);
         let mut declared = StateDeclarations::new(cx.place());
         let rows = declared.engine_map::<RowKey, i64>("rows", Layout::NamespaceMajor);
-        let mut store = KeyedStateStore::open(backend, StateBackendContext::of(cx)?, declared)?;
+        let mut store = open_store::<i64>(cx, declared)?;
         let (rows, late) = (store.take_map(rows)?, cx.metrics.counter("numLateRecordsDropped"));
-        Ok(Box::new(TemporalSortOperator { config: self.clone(), store, rows, watermark: Timestamp::MIN, late }))
+        Ok(KeyedOperator::boxed(store, TemporalSortFunction { config: self.clone(), rows, watermark: Timestamp::MIN, late }))
     }
 }
 
-struct TemporalSortOperator {
+struct TemporalSortFunction {
     config: TemporalSort,
-    store: KeyedStateStore<i64>,
     rows: Rows,
     watermark: Timestamp,
     /// Rows that came too late (Flink's `numLateRecordsDropped`).
     late: Counter,
 }
 
-impl TemporalSortOperator {
-    /// Adds a batch, giving the rows whose time comes on the way; `None` when the state is not near yet.
-    fn sort(&mut self, batch: &Columns, waker: &Waker) -> Result<Option<Columns>> {
+impl TemporalSortFunction {
+    /// Adds a batch, giving the rows whose time comes on the way.
+    fn sort(&mut self, batch: &Columns, waker: &Waker) -> Poll<Result<Columns>> {
         let Some(times) = batch.columns[self.config.time].as_primitive_opt::<TimestampMillisecondType>() else {
-            return Err(Error::bug("a sort by time has no time in milliseconds"));
+            return Poll::Ready(Err(Error::bug("a sort by time has no time in milliseconds")));
         };
         let hash = KEY.key_hash();
         let slots: Vec<_> = times.values().iter().map(|time| Slot { hash, key: &KEY, namespace: time }).collect();
-        match self.rows.prefetch(&mut Context::from_waker(waker), &slots) {
-            Poll::Pending => return Ok(None),
-            Poll::Ready(ready) => ready?,
-        }
+        ready!(self.rows.prefetch(&mut Context::from_waker(waker), &slots))?;
         let (mut rows, mut orders) = (Vec::new(), Vec::new());
         RowKey::read(&batch.columns, batch.rows, &mut rows)?;
         read_orders(&self.config.order, batch, &mut orders)?;
@@ -96,7 +89,7 @@ impl TemporalSortOperator {
             self.fire(mark.watermark, &mut sorted)?;
         }
         add(self, from..batch.rows)?;
-        Ok(Some(sorted.finish()))
+        Poll::Ready(Ok(sorted.finish()))
     }
 
     /// Gives the rows up to a time.
@@ -136,45 +129,25 @@ impl Sorted {
     }
 }
 
-impl Operator for TemporalSortOperator {
-    fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
-        if let Some(standing) = EventTimeStanding::restored(cx.runtime)? {
-            self.watermark = standing.watermark;
-        }
-        Ok(())
-    }
-
-    fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
-        let batch = Columns::from_any(batch)?;
-        let Some(sorted) = self.sort(&batch, cx.waker)? else { return Ok(Rest::Blocked(Box::new(batch))) };
+impl KeyedFunction for TemporalSortFunction {
+    fn process(&mut self, _input: usize, batch: &Columns, cx: &mut OperatorContext<'_>) -> Poll<Result<()>> {
+        let sorted = ready!(self.sort(batch, cx.waker))?;
         emit(sorted, cx);
-        cx.budget.check();
-        Ok(Rest::Consumed)
+        Poll::Ready(Ok(()))
     }
 
-    fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
+    fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<()> {
         let mut sorted = Sorted::new(&self.config);
         self.fire(watermark, &mut sorted)?;
         emit(sorted.finish(), cx);
-        Ok(Progress::Done)
-    }
-
-    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
-        Some(Columns::batch_type())
-    }
-
-    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
-        self.store.snapshot(snapshot, cx)?;
-        snapshot.freeze(&mut *self.rows)?;
-        EventTimeStanding { watermark: self.watermark, generator: None, idle: false }.snapshot(cx.runtime, snapshot);
         Ok(())
     }
 
-    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.store.checkpoint_complete(checkpoint)
+    fn time(&mut self) -> Option<&mut Timestamp> {
+        Some(&mut self.watermark)
     }
 
-    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.store.checkpoint_aborted(checkpoint)
+    fn tables(&mut self) -> Vec<&mut dyn AnyTable> {
+        vec![&mut *self.rows]
     }
 }

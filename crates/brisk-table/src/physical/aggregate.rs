@@ -1,6 +1,7 @@
 //! Aggregations: of groups, and of groups within windows.
 
 use super::expression::{column_index, named, type_of};
+use super::upsert_keys::UpsertKeys;
 use super::window::{clock_windows, looks_at_windows};
 use super::{Flow, GraphBuilder, unsupported};
 use crate::functions::AggregateKind;
@@ -101,12 +102,19 @@ impl GraphBuilder<'_> {
             columns => GroupKey::Row { columns: columns.to_vec() },
         };
         let results: Vec<_> = calls.iter().map(|call| call.result).collect();
-        let config = GroupAggregateConfig { key, aggregates: calls, row_exact: self.row_exact };
+        let keeps_values = calls.iter().any(AggregateCall::keeps_values);
+        let config = GroupAggregateConfig { key, aggregates: calls, row_exact: self.row_exact, state_ttl: self.state_ttl };
         let columns: Vec<usize> = keys.iter().map(|key| *key as usize).collect();
         let node = self.add_keyed("GroupAggregate", &[(input, columns.clone())], GroupAggregate::new(config)?);
         self.graph.node_mut(node).description = Some(format!("Group{}", LogicalPlan::Aggregate(aggregate.clone()).display()));
         let given = given_fields(&input.schema, &columns, &results);
-        let output = Flow { node, schema: named(given)?, changes: true };
+        if !aggregate.group_expr.is_empty() {
+            self.grows(node, "the results of each group");
+        } else if keeps_values {
+            self.grows(node, "all values of DISTINCT, MIN or MAX");
+        }
+        let upsert_keys = UpsertKeys::of(if aggregate.group_expr.is_empty() { 0..0 } else { 0..columns.len() });
+        let output = Flow { node, schema: named(given)?, changes: true, upsert_keys };
         let skipped = usize::from(aggregate.group_expr.is_empty());
         self.in_order(&output, (skipped..output.schema.fields().len()).collect(), aggregate)
     }
@@ -145,7 +153,10 @@ impl GraphBuilder<'_> {
         };
         let node = self.add_keyed("WindowAggregate", &[(input, columns.clone())], WindowAggregate::new(config));
         self.graph.node_mut(node).description = Some(format!("Window{}", LogicalPlan::Aggregate(aggregate.clone()).display()));
-        let output = Flow { node, schema: named(given_fields(&input.schema, &columns, &results))?, changes: false };
+        // The constant key of all rows of a window tells nothing apart.
+        let first = usize::from(aggregate.group_expr.len() == 2);
+        let upsert_keys = UpsertKeys::of(first..columns.len() + 2);
+        let output = Flow { node, schema: named(given_fields(&input.schema, &columns, &results))?, changes: false, upsert_keys };
         // Keys, start, end, results: as the plan has them.
         let width = columns.len();
         let place = |column: usize| match columns.iter().position(|key| *key == column) {
@@ -180,7 +191,9 @@ impl GraphBuilder<'_> {
 /// Which of the groups are start and end of a window, if both are there.
 fn window_columns(aggregate: &datafusion_expr::logical_plan::Aggregate, input: &DFSchema, marks: [Mark; 2]) -> Option<(usize, usize)> {
     let marked = |mark: Mark| {
-        aggregate.group_expr.iter().position(|expr| column_index(expr, input).is_some_and(|column| mark.is_on(input.field(column))))
+        // What stands on the side of an outer join that may be missing is no window.
+        let is_window = |column: usize| mark.is_on(input.field(column)) && !input.field(column).is_nullable();
+        aggregate.group_expr.iter().position(|expr| column_index(expr, input).is_some_and(is_window))
     };
     Some((marked(marks[0])?, marked(marks[1])?))
 }
@@ -193,7 +206,7 @@ fn given_fields(input: &DFSchema, keys: &[usize], results: &[ValueType]) -> Vec<
 }
 
 /// Whether rows come from sessions, which merge.
-fn session_below(plan: &LogicalPlan) -> bool {
+pub(super) fn session_below(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Extension(extension) => {
             super::window::as_window_table(extension).is_some_and(|window| matches!(window.kind, WindowKind::Session { .. }))

@@ -53,7 +53,8 @@ impl GraphBuilder<'_> {
         let shown = columns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let shown_filter = filter.map(|filter| format!(", where=[{filter}]")).unwrap_or_default();
         self.graph.node_mut(node).description = Some(format!("Calc(select=[{shown}]{shown_filter})"));
-        Ok(Flow { node, schema: Arc::clone(schema), changes: input.changes })
+        let upsert_keys = input.upsert_keys.projected(columns, &input.schema);
+        Ok(Flow { node, schema: Arc::clone(schema), changes: input.changes, upsert_keys })
     }
 
     /// The columns of the input, and more behind them.

@@ -1,19 +1,23 @@
 //! Joins of tables, and with tables that are looked up.
 
-use super::expression::{batch_schema, named, physical};
+use super::expression::{batch_schema, named, physical, type_of};
 use super::interval::interval;
 use super::temporal_join::is_temporal;
+use super::upsert_keys::UpsertKeys;
+use super::window_join::same_window;
 use super::{Flow, GraphBuilder, unsupported};
 use crate::operators::interval_join::IntervalJoin;
 use crate::operators::join::{Join, JoinCondition, JoinKind, JoinSide};
 use crate::operators::lookup_join::LookupJoin;
 use crate::operators::row::ValueType;
-use crate::planner::{ScannedTable, looked_up};
+use crate::operators::window_join::WindowJoin;
+use crate::planner::{ScannedTable, conditions_on, looked_up};
 use brisk_base::{Error, Result};
 use datafusion_common::{DFSchema, DFSchemaRef, JoinType, NullEquality, ScalarValue};
 use datafusion_expr::utils::conjunction;
 use datafusion_expr::{Expr, LogicalPlan, lit, logical_plan};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl GraphBuilder<'_> {
     pub(super) fn join(&mut self, join: &logical_plan::Join) -> Result<Flow> {
@@ -36,24 +40,33 @@ impl GraphBuilder<'_> {
         let (left, left_key) = self.with_key(&left, &left_keys)?;
         let (right, right_key) = self.with_key(&right, &right_keys)?;
         let pairs = pair_schema(&left.schema, &right.schema)?;
-        let interval = interval(join, &left, &right);
+        let windows = same_window(join, &on, &left, &right)?;
+        let interval = interval(join, &left, &right).filter(|_| windows.is_none());
         // An inner join is filtered behind it, a batch at a time.
         let behind = filter.as_ref().filter(|_| kind == JoinKind::INNER && interval.is_none());
         let within = filter.as_ref().filter(|_| behind.is_none());
         let condition =
             within.map(|filter| -> Result<_> { Ok(JoinCondition { schema: batch_schema(&pairs), condition: physical(filter, &pairs)? }) });
+        // Rows of windows and intervals expire by themselves.
+        let expires = windows.is_some() || interval.is_some();
+        let state_ttl = if expires { Duration::ZERO } else { self.state_ttl };
+        let sides = [side(&left, &left_key)?, side(&right, &right_key)?];
+        let one_row = sides.each_ref().map(|side| side.one_row);
         let operator = Join {
-            sides: [side(&left.schema, &left_key)?, side(&right.schema, &right_key)?],
+            sides: sides.map(|side| JoinSide { state_ttl, ..side }),
             kind,
             condition: condition.transpose()?,
             nulls_are_equal: join.null_equality == NullEquality::NullEqualsNull,
         };
-        let name = if interval.is_some() { "IntervalJoin" } else { "Join" };
         let keys = [(&left, left_key), (&right, right_key)];
-        let node = match interval {
-            Some(interval) => self.add_keyed(name, &keys, IntervalJoin { join: operator, interval }),
-            None => self.add_keyed(name, &keys, operator),
+        let (name, node) = match (windows, interval) {
+            (Some(windows), _) => ("WindowJoin", self.add_keyed("WindowJoin", &keys, WindowJoin { join: operator, windows })),
+            (_, Some(interval)) => ("IntervalJoin", self.add_keyed("IntervalJoin", &keys, IntervalJoin { join: operator, interval })),
+            _ => ("Join", self.add_keyed("Join", &keys, operator)),
         };
+        if !expires {
+            self.grows(node, "all rows of both sides");
+        }
         let on: Vec<_> = on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
         let shown_filter = filter.as_ref().map(|filter| format!(", where=[{filter}]")).unwrap_or_default();
         self.graph.node_mut(node).description =
@@ -67,17 +80,26 @@ impl GraphBuilder<'_> {
                 named(fields.chain([(qualifier.cloned(), Arc::clone(mark))]).collect())?
             }
         };
-        let appends = interval.is_some() || matches!(kind, JoinKind::INNER | JoinKind::Semi);
-        let joined = Flow { node, schema, changes: !appends || left.changes || right.changes };
+        let appends = expires || matches!(kind, JoinKind::INNER | JoinKind::Semi);
+        let upsert_keys = match kind {
+            JoinKind::Pairs { keep } => {
+                let sides = [&left.upsert_keys, &right.upsert_keys];
+                UpsertKeys::of_pairs(sides, left.schema.fields().len(), [one_row[1], one_row[0]], [keep[1], keep[0]])
+            }
+            JoinKind::Semi | JoinKind::Anti | JoinKind::Mark => left.upsert_keys.clone(),
+        };
+        let joined = Flow { node, schema, changes: !appends || left.changes || right.changes, upsert_keys };
         let columns: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
         self.calc(&joined, behind, &columns, &join.schema)
     }
 
     /// A join with a table that is looked up.
     fn lookup_join(&mut self, join: &logical_plan::Join) -> Result<Flow> {
-        if join.join_type != JoinType::Inner {
-            return Err(unsupported(&format!("a {} join with a table that is looked up", join.join_type)));
-        }
+        let keep = match join.join_type {
+            JoinType::Inner => false,
+            JoinType::Left => true,
+            other => return Err(Error::user(format!("FOR SYSTEM_TIME AS OF takes an inner or a left join, not a {other} join"))),
+        };
         if join.on.is_empty() || join.null_equality != NullEquality::NullEqualsNothing {
             return Err(unsupported("a look-up without a condition of equality"));
         }
@@ -97,19 +119,50 @@ impl GraphBuilder<'_> {
         }
         let (mut key, mut table_key) = (Vec::new(), Vec::new());
         for (left, right) in &join.on {
-            let Expr::Column(column) = right else { return Err(unsupported(&format!("a look-up by the expression {right}"))) };
+            let Expr::Column(column) = unwidened(right, join.right.schema())? else {
+                return Err(unsupported(&format!("a look-up by the expression {right}")));
+            };
             key.push(physical(left, &input.schema)?);
             table_key.push(physical_column(&column.name)?);
         }
         let lookup = self.connectors.find(&table.declaration)?.lookup(&table.declaration)?;
-        let operator = LookupJoin { input: batch_schema(&input.schema), key, table: lookup, columns, table_key };
+        let error = |error: datafusion_common::DataFusionError| Error::user(error.strip_backtrace());
+        let filter = conjunction(join.filter.iter().cloned().chain(conditions_on(&join.right).map_err(error)?));
+        let pairs = pair_schema(&input.schema, join.right.schema())?;
+        let condition = filter
+            .as_ref()
+            .map(|filter| -> Result<_> { Ok(JoinCondition { schema: batch_schema(&pairs), condition: physical(filter, &pairs)? }) });
+        let operator = LookupJoin {
+            input: batch_schema(&input.schema),
+            key,
+            table: lookup,
+            columns,
+            table_key,
+            condition: condition.transpose()?,
+            keep,
+        };
         let node = self.add("LookupJoin", &input, operator);
         let on: Vec<_> = join.on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
-        self.graph.node_mut(node).description = Some(format!("LookupJoin(table=[{}], on=[{}])", table.declaration.name, on.join(", ")));
-        let joined = Flow { node, schema: Arc::clone(&join.schema), changes: input.changes };
+        let shown_filter = filter.map(|filter| format!(", where=[{filter}]")).unwrap_or_default();
+        let (name, kind) = (&table.declaration.name, join.join_type);
+        self.graph.node_mut(node).description =
+            Some(format!("LookupJoin(table=[{name}], type=[{kind}Join], on=[{}]{shown_filter})", on.join(", ")));
+        // Of a primary key there is one row.
+        let is_compared = |key: &String| join.on.iter().any(|(_, right)| matches!(right, Expr::Column(column) if column.name == *key));
+        let one_partner = !table.primary_key.is_empty() && table.primary_key.iter().all(is_compared);
+        let upsert_keys = if one_partner { input.upsert_keys.clone() } else { UpsertKeys::default() };
+        let joined = Flow { node, schema: Arc::clone(&join.schema), changes: input.changes, upsert_keys };
         let all: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
-        self.calc(&joined, join.filter.as_ref(), &all, &join.schema)
+        self.calc(&joined, None, &all, &join.schema)
     }
+}
+
+/// An expression without a cast to a wider type of whole numbers: as keys these are equal.
+fn unwidened<'e>(expr: &'e Expr, schema: &DFSchema) -> Result<&'e Expr> {
+    let Expr::Cast(cast) = expr else { return Ok(expr) };
+    let [from, to] = [type_of(&cast.expr, schema)?, type_of(expr, schema)?];
+    let widens = from.is_signed_integer() && to.is_signed_integer() && from.primitive_width() <= to.primitive_width();
+    Ok(if widens { &cast.expr } else { expr })
 }
 
 /// What a join of the plan gives.
@@ -162,7 +215,7 @@ pub(super) fn pair_schema(left: &DFSchema, right: &DFSchema) -> Result<DFSchemaR
     named(fields.collect())
 }
 
-pub(super) fn side(schema: &DFSchemaRef, key: &[usize]) -> Result<JoinSide> {
-    let types = schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
-    Ok(JoinSide { key: key.to_vec(), types })
+pub(super) fn side(flow: &Flow, key: &[usize]) -> Result<JoinSide> {
+    let types = flow.schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
+    Ok(JoinSide { key: key.to_vec(), types, one_row: flow.upsert_keys.are_in(key), state_ttl: Duration::ZERO })
 }

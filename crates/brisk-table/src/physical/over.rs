@@ -53,14 +53,17 @@ impl GraphBuilder<'_> {
         let calls: Vec<AggregateCall> = calls.into_iter().map(|call| call.with_columns(|column| columns[column as usize] as u32)).collect();
         let (flow, key) = self.with_key(&flow, &partition)?;
         let types = flow.schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
-        let node =
-            self.add_keyed("OverAggregate", &[(&flow, key.clone())], Over { key, time: event_time, frame, types, aggregates: calls });
+        let over = Over { key: key.clone(), time: event_time, frame, types, aggregates: calls, state_ttl: self.state_ttl };
+        let node = self.add_keyed("OverAggregate", &[(&flow, key)], over);
+        if frame.is_unbounded() && !first.params.partition_by.is_empty() {
+            self.grows(node, "the aggregates of each key");
+        }
         let shown: Vec<_> = window.window_expr.iter().map(ToString::to_string).collect();
         self.graph.node_mut(node).description = Some(format!("OverAggregate({})", shown.join(", ")));
         let width = input.schema.fields().len();
         let results = window.schema.iter().skip(width).map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)));
         let fields = flow.schema.iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field))).chain(results);
-        let given = Flow { node, schema: named(fields.collect())?, changes: false };
+        let given = Flow { node, schema: named(fields.collect())?, changes: false, upsert_keys: flow.upsert_keys };
         let columns: Vec<Expr> = window.schema.columns().into_iter().map(Expr::Column).collect();
         self.calc(&given, None, &columns, &window.schema)
     }

@@ -171,11 +171,30 @@ impl GraphBuilder<'_> {
         let order = order.map(|(column, sort)| Order { column: *column, descending: !sort.asc, nulls_first: sort.nulls_first }).collect();
         let types = flow.schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
         let Ranking { limit, with_place, place, shown, .. } = ranking;
-        let operator = Rank { key: key.clone(), order, types, limit, with_place, retract: flow.changes };
-        let node = self.add_keyed("Rank", &[(&flow, key)], operator);
+        let operator = Rank {
+            key: key.clone(),
+            order,
+            types,
+            limit,
+            with_place,
+            retract: flow.changes,
+            row_exact: self.row_exact,
+            state_ttl: self.state_ttl,
+        };
+        let node = self.add_keyed("Rank", &[(&flow, key.clone())], operator);
         self.graph.node_mut(node).description = Some(format!("Rank({shown}, limit=[{limit}])"));
         let mut fields: Vec<_> = flow.schema.iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field))).collect();
         fields.push(place);
-        Ok(Flow { node, schema: named(fields)?, changes: true })
+        if flow.changes {
+            self.grows(node, "all rows");
+        } else if !ranking.partition.is_empty() {
+            self.grows(node, "the first rows of each key");
+        }
+        let mut ranked: Vec<usize> = if ranking.partition.is_empty() { Vec::new() } else { key };
+        if limit > 1 && with_place {
+            ranked.push(flow.schema.fields().len());
+        }
+        let upsert_keys = if limit <= 1 || with_place { flow.upsert_keys.and(ranked) } else { flow.upsert_keys };
+        Ok(Flow { node, schema: named(fields)?, changes: true, upsert_keys })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::rank::top_n;
 use super::scan::projected;
+use super::upsert_keys::UpsertKeys;
 use super::{Flow, GraphBuilder, plan_name, unsupported};
 use crate::operators::set_operation::SetOperator;
 use crate::planner::{ScannedTable, SetOperation, SetOperationKind};
@@ -46,12 +47,14 @@ impl GraphBuilder<'_> {
     fn set_operation(&mut self, operation: &SetOperation) -> Result<Flow> {
         let left = self.relation(&operation.left)?;
         let right = self.relation(&operation.right)?;
-        let operator = SetOperator { kind: operation.kind, all: operation.all };
+        let operator = SetOperator { kind: operation.kind, all: operation.all, state_ttl: self.state_ttl };
         let all: Vec<usize> = (0..left.schema.fields().len()).collect();
+        let upsert_keys = if operation.all { UpsertKeys::default() } else { UpsertKeys::of(all.iter().copied()) };
         let node = self.add_keyed("SetOperation", &[(&left, all.clone()), (&right, all)], operator);
         self.graph.node_mut(node).description = Some(format!("SetOperation({operation})"));
+        self.grows(node, "how often each row is on either side");
         let appends = operation.kind == SetOperationKind::Intersect && !left.changes && !right.changes;
-        Ok(Flow { node, schema: Arc::clone(operation.left.schema()), changes: !appends })
+        Ok(Flow { node, schema: Arc::clone(operation.left.schema()), changes: !appends, upsert_keys })
     }
 
     fn table_scan(&mut self, scan: &TableScan) -> Result<Flow> {
@@ -103,7 +106,8 @@ impl GraphBuilder<'_> {
         let Some((first, others)) = inputs.split_first() else { return Err(Error::bug("a union has no inputs")) };
         let columns: Vec<Expr> = first.schema.columns().into_iter().map(Expr::Column).collect();
         let united = self.calc_always(first, None, &columns, schema)?;
-        others.iter().for_each(|other| self.connect(other.node, united.node, 0, None));
-        Ok(Flow { changes: inputs.iter().any(|input| input.changes), ..united })
+        others.iter().for_each(|other| self.connect(other, united.node, 0, None));
+        let upsert_keys = UpsertKeys::default();
+        Ok(Flow { changes: inputs.iter().any(|input| input.changes), upsert_keys, ..united })
     }
 }

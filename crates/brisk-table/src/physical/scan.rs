@@ -1,6 +1,7 @@
 //! Tables that are read: source, computed columns, watermarks.
 
 use super::expression::{batch_schema, physical};
+use super::upsert_keys::UpsertKeys;
 use super::{Flow, GraphBuilder};
 use crate::catalog::Table;
 use crate::operators::watermark_assigner::WatermarkAssigner;
@@ -23,9 +24,15 @@ impl GraphBuilder<'_> {
         self.name_uid(node);
         self.graph.node_mut(node).event_time = true;
         self.graph.node_mut(node).parallelism = source.parallelism;
-        let physical_columns = Flow { node, schema: schema_of(&table.declaration.schema)?, changes: source.gives_changes };
+        let schema = schema_of(&table.declaration.schema)?;
+        let physical_columns = Flow { node, schema, changes: source.gives_changes, upsert_keys: UpsertKeys::default() };
         let computed = self.computed(table, physical_columns)?;
-        let scanned = self.watermarks(table, computed)?;
+        let mut scanned = self.watermarks(table, computed)?;
+        if !table.primary_key.is_empty() {
+            let columns = table.primary_key.iter().map(|name| table.schema.index_of(name));
+            let columns: Vec<usize> = columns.collect::<std::result::Result<_, _>>().map_err(|error| Error::bug(error.to_string()))?;
+            scanned.upsert_keys = UpsertKeys::of(columns);
+        }
         self.scans.insert(name.clone(), scanned.clone());
         Ok(scanned)
     }

@@ -102,7 +102,7 @@ impl GraphBuilder<'_> {
         let node = self.add_keyed("TemporalSort", &[(&flow, key)], TemporalSort { time, order, types });
         let shown: Vec<_> = sort.expr.iter().map(ToString::to_string).collect();
         self.graph.node_mut(node).description = Some(format!("TemporalSort(orderBy=[{}])", shown.join(", ")));
-        let sorted = Flow { node, schema: Arc::clone(&flow.schema), changes: false };
+        let sorted = Flow { node, schema: Arc::clone(&flow.schema), changes: false, upsert_keys: flow.upsert_keys.clone() };
         let columns: Vec<Expr> = input.schema.columns().into_iter().map(Expr::Column).collect();
         self.calc(&sorted, None, &columns, &input.schema)
     }

@@ -1,11 +1,11 @@
 //! Joins with the versions of a table: `FOR SYSTEM_TIME AS OF` an event time.
 
-use super::expression::{batch_schema, physical};
+use super::expression::{batch_schema, column_index, physical};
 use super::join::{pair_schema, side};
 use super::{Flow, GraphBuilder, unsupported};
 use crate::operators::join::JoinCondition;
 use crate::operators::temporal_join::TemporalJoin;
-use crate::planner::{Mark, ScannedTable, looked_up};
+use crate::planner::{Mark, ScannedTable, conditions_on, looked_up};
 use brisk_base::{Error, Result};
 use datafusion_common::{DFSchema, JoinType};
 use datafusion_expr::utils::conjunction;
@@ -26,9 +26,13 @@ impl GraphBuilder<'_> {
             other => return Err(Error::user(format!("FOR SYSTEM_TIME AS OF takes an inner or a left join, not a {other} join"))),
         };
         let Some(lookup) = looked_up(&join.right) else { return Err(Error::bug("a table with versions is lost")) };
-        let primary_key = primary_key(&lookup.input)?;
+        check_primary_key(&lookup.input)?;
         let left = self.relation(&join.left)?;
-        let right = self.relation(&lookup.input)?;
+        // Each change is a version, also one that the next row of its batch ends.
+        let row_exact = std::mem::replace(&mut self.row_exact, true);
+        let right = self.relation(&lookup.input);
+        self.row_exact = row_exact;
+        let right = right?;
         let right = Flow { schema: Arc::clone(join.right.schema()), ..right };
         if left.changes {
             return Err(unsupported("FOR SYSTEM_TIME AS OF an event time, from rows that are updated"));
@@ -43,18 +47,27 @@ impl GraphBuilder<'_> {
         let Some(right_time) = event_time(&right.schema, &|_| true) else {
             return Err(Error::user("FOR SYSTEM_TIME AS OF an event time needs a table with versions: declare WATERMARK FOR its time"));
         };
-        // Versions are those of the primary key; what else has to be equal is asked of them.
-        let is_key = |right: &Expr| matches!(right, Expr::Column(column) if primary_key.contains(&column.name));
-        let (on, others): (Vec<_>, Vec<_>) = join.on.iter().cloned().partition(|(_, right)| is_key(right));
-        if let Some(missing) =
-            primary_key.iter().find(|name| !on.iter().any(|(_, right)| matches!(right, Expr::Column(column) if column.name == **name)))
-        {
+        // Versions are those of a key; what else has to be equal is asked of them.
+        let compared: Vec<usize> = join.on.iter().filter_map(|(_, expr)| column_index(expr, &right.schema)).collect();
+        let Some(key) = right.upsert_keys.within(&compared) else {
+            let keys = right.upsert_keys.shown(&right.schema);
+            let missing = keys.map_or_else(
+                || {
+                    "it has no key: declare a PRIMARY KEY, or take the last row of each key, ROW_NUMBER() ... ORDER BY time DESC with = 1"
+                        .to_owned()
+                },
+                |keys| format!("not all columns of its key are compared ({keys})"),
+            );
             return Err(Error::user(format!(
-                "FOR SYSTEM_TIME AS OF needs a condition of equality for each column of the primary key, but there is none for '{missing}'"
+                "FOR SYSTEM_TIME AS OF needs a condition of equality for each column of the key that it tells versions of, but {missing}"
             )));
-        }
+        };
+        let is_key = |expr: &Expr| column_index(expr, &right.schema).is_some_and(|column| key.contains(&column));
+        let (on, others): (Vec<_>, Vec<_>) = join.on.iter().cloned().partition(|(_, right)| is_key(right));
         let (left_keys, right_keys): (Vec<_>, Vec<_>) = on.iter().cloned().unzip();
-        let filter = conjunction(others.into_iter().map(|(left, right)| left.eq(right)).chain(join.filter.iter().cloned()));
+        let error = |error: datafusion_common::DataFusionError| Error::user(error.strip_backtrace());
+        let moved = conditions_on(&join.right).map_err(error)?;
+        let filter = conjunction(others.into_iter().map(|(left, right)| left.eq(right)).chain(join.filter.iter().cloned()).chain(moved));
         let (left, left_key) = self.with_key(&left, &left_keys)?;
         let (right, right_key) = self.with_key(&right, &right_keys)?;
         let pairs = pair_schema(&left.schema, &right.schema)?;
@@ -62,7 +75,7 @@ impl GraphBuilder<'_> {
             .as_ref()
             .map(|filter| -> Result<_> { Ok(JoinCondition { schema: batch_schema(&pairs), condition: physical(filter, &pairs)? }) });
         let operator = TemporalJoin {
-            sides: [side(&left.schema, &left_key)?, side(&right.schema, &right_key)?],
+            sides: [side(&left, &left_key)?, side(&right, &right_key)?],
             times: [left_time, right_time],
             condition: condition.transpose()?,
             keep,
@@ -73,24 +86,22 @@ impl GraphBuilder<'_> {
         let time = &lookup.time;
         self.graph.node_mut(node).description =
             Some(format!("TemporalJoin(type=[{}Join], on=[{}], as of=[{time}]{shown_filter})", join.join_type, on.join(", ")));
-        let joined = Flow { node, schema: pairs, changes: false };
+        let joined = Flow { node, schema: pairs, changes: false, upsert_keys: left.upsert_keys };
         let columns: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
         self.calc(&joined, None, &columns, &join.schema)
     }
 }
 
-/// The primary key of a table with versions.
-fn primary_key(plan: &LogicalPlan) -> Result<Vec<String>> {
-    let LogicalPlan::TableScan(scan) = plan else {
-        return Err(unsupported("FOR SYSTEM_TIME AS OF an event time, of something else than a table"));
-    };
+/// A table itself has to have a primary key.
+fn check_primary_key(plan: &LogicalPlan) -> Result<()> {
+    let LogicalPlan::TableScan(scan) = plan else { return Ok(()) };
     let Some(ScannedTable(table)) = scan.source.downcast_ref::<ScannedTable>() else {
         return Err(Error::bug(format!("the table '{}' is not one of the catalog", scan.table_name)));
     };
-    if table.primary_key.is_empty() {
-        return Err(table
-            .declaration
-            .error("FOR SYSTEM_TIME AS OF an event time needs a PRIMARY KEY, of which it tells versions: declare it"));
+    match table.primary_key.is_empty() {
+        true => {
+            Err(table.declaration.error("FOR SYSTEM_TIME AS OF an event time needs a PRIMARY KEY, of which it tells versions: declare it"))
+        }
+        false => Ok(()),
     }
-    Ok(table.primary_key.clone())
 }

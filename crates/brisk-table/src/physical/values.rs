@@ -1,6 +1,7 @@
 //! Rows that the query itself brings: VALUES, and queries without FROM.
 
 use super::expression::{physical, type_of};
+use super::upsert_keys::UpsertKeys;
 use super::{Flow, GraphBuilder};
 use crate::operators::calc::{evaluate, record_batch};
 use crate::operators::row_values::RowValues;
@@ -43,11 +44,12 @@ impl GraphBuilder<'_> {
     }
 
     fn row_values(&mut self, rows: Columns, schema: &DFSchemaRef) -> Result<Flow> {
+        let upsert_keys = if rows.rows <= 1 { UpsertKeys::of([]) } else { UpsertKeys::default() };
         let spec = OperatorSpec::Factory(Arc::new(RowValues { rows }));
         let node = self.graph.add_node("Values", NodeKind::Source { bounded: true }, 0, spec);
         self.name_uid(node);
         self.graph.node_mut(node).parallelism = Some(1);
         self.graph.node_mut(node).event_time = true;
-        Ok(Flow { node, schema: Arc::clone(schema), changes: false })
+        Ok(Flow { node, schema: Arc::clone(schema), changes: false, upsert_keys })
     }
 }

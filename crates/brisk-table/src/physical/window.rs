@@ -53,6 +53,11 @@ impl GraphBuilder<'_> {
         let node = self.add("WindowTableFunction", &input, WindowTableOperator { times, kind: window.kind });
         self.graph.node_mut(node).description = Some(format!("WindowTableFunction({})", window.kind));
         let schema = Arc::clone(datafusion_expr::UserDefinedLogicalNodeCore::schema(window));
-        Ok(Flow { node, schema, changes: input.changes })
+        let width = input.schema.fields().len();
+        let upsert_keys = match window.kind {
+            WindowKind::Hop { .. } | WindowKind::Cumulate { .. } => input.upsert_keys.extended(&[width, width + 1]),
+            WindowKind::Tumble { .. } | WindowKind::Session { .. } => input.upsert_keys,
+        };
+        Ok(Flow { node, schema, changes: input.changes, upsert_keys })
     }
 }

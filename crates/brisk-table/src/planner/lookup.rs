@@ -75,12 +75,35 @@ pub(super) fn plan_lookup(relation: TableFactor, context: &mut dyn RelationPlann
     Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
 }
 
-/// The node, if a relation is a table that is looked up, perhaps under another name.
+/// The node, if a relation is a table that is looked up, perhaps under another name and with conditions that rules have moved there.
 pub(crate) fn looked_up(plan: &LogicalPlan) -> Option<&LookupTableNode> {
     match plan {
         LogicalPlan::SubqueryAlias(alias) => looked_up(&alias.input),
+        LogicalPlan::Filter(filter) => looked_up(&filter.input),
         LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref(),
         _ => None,
+    }
+}
+
+/// The conditions above the node, over the columns that the relation has.
+pub(crate) fn conditions_on(plan: &LogicalPlan) -> Result<Vec<Expr>> {
+    let mut conditions = Vec::new();
+    let mut below = plan;
+    loop {
+        below = match below {
+            LogicalPlan::SubqueryAlias(alias) => &alias.input,
+            LogicalPlan::Filter(filter) => {
+                let (inner, outer) = (filter.input.schema(), plan.schema());
+                let renamed = filter.predicate.clone().transform(|expr| {
+                    let Expr::Column(column) = &expr else { return Ok(Transformed::no(expr)) };
+                    let (qualifier, field) = outer.qualified_field(inner.index_of_column(column)?);
+                    Ok(Transformed::yes(Expr::Column(Column::new(qualifier.cloned(), field.name()))))
+                });
+                conditions.push(renamed?.data);
+                &filter.input
+            }
+            _ => return Ok(conditions),
+        };
     }
 }
 
@@ -89,7 +112,9 @@ pub(super) fn check_lookups(plan: &LogicalPlan) -> Result<()> {
     let mut found = Ok(());
     plan.apply(|node| {
         for (index, input) in node.inputs().into_iter().enumerate() {
-            let Some(lookup) = looked_up(input).filter(|_| !matches!(node, LogicalPlan::SubqueryAlias(_))) else { continue };
+            let Some(lookup) = looked_up(input).filter(|_| !matches!(node, LogicalPlan::SubqueryAlias(_) | LogicalPlan::Filter(_))) else {
+                continue;
+            };
             let time = match node {
                 LogicalPlan::Join(join) if index == 1 => join.left.schema().qualified_fields_with_unqualified_name(&lookup.time),
                 _ => Vec::new(),

@@ -18,7 +18,7 @@ mod syntax;
 mod window_table;
 
 pub(crate) use context::{Context, ScannedTable};
-pub(crate) use lookup::looked_up;
+pub(crate) use lookup::{conditions_on, looked_up};
 pub(crate) use marks::Mark;
 pub(crate) use set_operation::{SetOperation, SetOperationKind};
 pub(crate) use window_table::WindowTable;
@@ -59,13 +59,18 @@ impl<'a> Planner<'a> {
 
     /// The optimized plan of a query.
     pub(crate) fn query(&self, query: &Query, text: &SqlText) -> Result<LogicalPlan> {
-        let plan = self.context.plan(query).map_err(|error| text.planning_error(&error))?;
+        let plan = self.written(query, text)?;
         self.optimize(plan).map_err(|error| text.planning_error(&error))
+    }
+
+    /// The plan of a query as it was written.
+    pub(crate) fn written(&self, query: &Query, text: &SqlText) -> Result<LogicalPlan> {
+        self.context.plan(query).map_err(|error| text.planning_error(&error))
     }
 
     /// The plan of a query with types coerced, before it is optimized.
     pub(crate) fn analyzed(&self, query: &Query, text: &SqlText) -> Result<LogicalPlan> {
-        let plan = self.context.plan(query).map_err(|error| text.planning_error(&error))?;
+        let plan = self.written(query, text)?;
         self.analyze(plan).map_err(|error| text.planning_error(&error))
     }
 

@@ -13,6 +13,6 @@ mod types;
 
 pub(crate) use parser::nearest;
 pub use script::Script;
-pub(crate) use statement::{ColumnKind, CreateTable, CreateView, Insert, ObjectKind, Show, Statement};
+pub(crate) use statement::{ColumnKind, CreateTable, CreateView, ExplainDetail, Insert, ObjectKind, Show, Statement};
 pub use text::SqlText;
 pub(crate) use types::{arrow_type, sql_type};

@@ -1,7 +1,9 @@
 //! Reads one statement from its tokens. Queries and expressions are left to `sqlparser`; the rest is Flink's own.
 
 use super::dialect::FlinkDialect;
-use super::statement::{ColumnDefinition, ColumnKind, CreateTable, CreateView, Insert, ObjectKind, Show, Statement, WatermarkDefinition};
+use super::statement::{
+    ColumnDefinition, ColumnKind, CreateTable, CreateView, ExplainDetail, Insert, ObjectKind, Show, Statement, WatermarkDefinition,
+};
 use super::text::SqlText;
 use brisk_base::{Error, Result};
 use datafusion_sql::sqlparser::ast::{Ident, Query};
@@ -48,8 +50,9 @@ impl<'a> StatementReader<'a> {
             "EXECUTE" => self.statement(),
             "BEGIN" if self.word("STATEMENT") => self.statement_set(),
             "EXPLAIN" => {
-                let _ = self.word("PLAN") && self.word("FOR");
-                self.statement().map(|statement| Statement::Explain(Box::new(statement)))
+                let details = self.explain_details()?;
+                let statement = if self.word("STATEMENT") { self.statement_set()? } else { self.statement()? };
+                Ok(Statement::Explain(details, Box::new(statement)))
             }
             "SET" => self.set(),
             "RESET" => Ok(Statement::Reset(if self.is_end() { None } else { Some(self.option_text()?) })),
@@ -58,6 +61,34 @@ impl<'a> StatementReader<'a> {
             _ => {
                 let near = nearest(&word, STATEMENTS).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
                 Err(self.at(&first, &format!("'{word}' begins no statement{near}")))
+            }
+        }
+    }
+
+    /// `PLAN FOR`, or a list of details; perhaps nothing.
+    fn explain_details(&mut self) -> Result<Vec<ExplainDetail>> {
+        if self.word("PLAN") {
+            return self.expect_word("FOR").map(|()| Vec::new());
+        }
+        let mut details = Vec::new();
+        loop {
+            match ExplainDetail::ALL.into_iter().find(|(word, _)| self.word(word)) {
+                Some((_, detail)) => details.push(detail),
+                None => {
+                    let next = self.parser.peek_token();
+                    let begins = || STATEMENTS.into_iter().chain(["STATEMENT", "VALUES"]);
+                    let is_statement = |word: &str| begins().any(|known| known.eq_ignore_ascii_case(word));
+                    let word = match &next.token {
+                        Token::Word(word) if !is_statement(&word.value) || !details.is_empty() => word.value.to_ascii_uppercase(),
+                        _ => return Ok(details),
+                    };
+                    let near = nearest(&word, ExplainDetail::ALL.map(|(word, _)| word).into_iter().chain(begins()));
+                    let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                    return Err(self.at(&next, &format!("'{word}' is neither a detail of EXPLAIN nor a statement{near}")));
+                }
+            }
+            if !self.parser.consume_token(&Token::Comma) {
+                return Ok(details);
             }
         }
     }
@@ -407,7 +438,12 @@ mod tests {
     fn statements_of_all_kinds() {
         assert!(matches!(parse("SET 'a.b' = 'c'").unwrap(), Statement::Set(Some((key, value))) if key == "a.b" && value == "c"));
         assert!(matches!(parse("RESET").unwrap(), Statement::Reset(None)));
-        assert!(matches!(parse("EXPLAIN SELECT 1").unwrap(), Statement::Explain(_)));
+        assert!(matches!(parse("EXPLAIN SELECT 1").unwrap(), Statement::Explain(..)));
+        let details = "EXPLAIN CHANGELOG_MODE, json_execution_plan INSERT INTO a SELECT 1";
+        assert!(matches!(parse(details).unwrap(), Statement::Explain(details, _) if details.len() == 2));
+        assert!(matches!(parse("EXPLAIN PLAN FOR SELECT 1").unwrap(), Statement::Explain(details, _) if details.is_empty()));
+        let set = parse("EXPLAIN STATEMENT SET BEGIN INSERT INTO a SELECT 1; INSERT INTO b SELECT 2; END").unwrap();
+        assert!(matches!(set, Statement::Explain(_, set) if matches!(&*set, Statement::Insertions(all) if all.len() == 2)));
         assert!(matches!(parse("DESC t").unwrap(), Statement::Describe(_)));
         assert!(matches!(parse("INSERT INTO t (a) SELECT 1").unwrap(), Statement::Insert(insert) if insert.columns.len() == 1));
         let set = "EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT 1; INSERT INTO b SELECT 2; END";
@@ -419,6 +455,10 @@ mod tests {
     fn errors_point_at_their_place() {
         assert!(error("SELEKT 1").starts_with("line 1, column 1: 'SELEKT' begins no statement; did you mean SELECT?"));
         assert!(error("CREATE TABLE t (\n a INT,\n a INT)").starts_with("line 3, column 2: there are two columns named 'a'"));
+        let wrong = error("EXPLAIN CHANGELOG_MODES SELECT 1");
+        assert!(wrong.starts_with("line 1, column 9: 'CHANGELOG_MODES' is neither") && wrong.contains("mean CHANGELOG_MODE?"), "{wrong}");
+        assert!(error("EXPLAIN PLAN SELECT 1").starts_with("line 1, column 14: expected FOR"));
+        assert!(error("EXPLAIN SELEKT 1").contains("did you mean SELECT?"));
         assert!(error("CREATE TABLE t (a INT").starts_with("line 1, column 22: expected ), found the end"));
         assert!(error("SELECT 1 FROM").contains("line 1"), "{}", error("SELECT 1 FROM"));
         assert!(error("SELECT a b c FROM t").starts_with("line 1, column 12"), "{}", error("SELECT a b c FROM t"));

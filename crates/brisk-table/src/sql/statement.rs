@@ -23,8 +23,8 @@ pub enum Statement {
     Insertions(Vec<Insert>),
     /// `SELECT`, `WITH`, `VALUES`.
     Query(Box<Query>),
-    /// `EXPLAIN`.
-    Explain(Box<Statement>),
+    /// `EXPLAIN`, with what else is to be shown.
+    Explain(Vec<ExplainDetail>, Box<Statement>),
     /// `SET 'key' = 'value'`; without a key, shows all.
     Set(Option<(String, String)>),
     /// `RESET 'key'`; without a key, resets all.
@@ -34,6 +34,29 @@ pub enum Statement {
     Show(Show),
     /// `DESCRIBE table`.
     Describe(String),
+}
+
+/// What `EXPLAIN` shows besides the plans.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExplainDetail {
+    /// What plans are chosen by.
+    EstimatedCost,
+    /// What each operator gives: inserts alone, or updates and deletes, and by which key.
+    ChangelogMode,
+    /// The job as JSON.
+    JsonExecutionPlan,
+    /// What to look after, also when there is nothing.
+    PlanAdvice,
+}
+
+impl ExplainDetail {
+    /// All of them, by their words.
+    pub(crate) const ALL: [(&'static str, Self); 4] = [
+        ("CHANGELOG_MODE", Self::ChangelogMode),
+        ("ESTIMATED_COST", Self::EstimatedCost),
+        ("JSON_EXECUTION_PLAN", Self::JsonExecutionPlan),
+        ("PLAN_ADVICE", Self::PlanAdvice),
+    ];
 }
 
 /// What a `SHOW` shows.

@@ -1,10 +1,9 @@
 //! Windows of processing time, under a clock that the test moves.
 
-use crate::driver::{Driver, runtime, shown};
+use crate::driver::{Driver, Hand, runtime, shown};
 use arrow_array::{ArrayRef, Int64Array, TimestampMillisecondArray};
 use brisk_base::Timestamp;
 use brisk_base::ids::CheckpointId;
-use brisk_base::world::{Clock, MonoTime, Spawner, World};
 use brisk_core::batch::Columns;
 use brisk_core::operator::Operator;
 use brisk_table::operators::group_aggregate::{Aggregate, AggregateCall};
@@ -12,29 +11,6 @@ use brisk_table::operators::row::ValueType;
 use brisk_table::operators::window_aggregate::{WindowAggregate, WindowAggregateConfig};
 use brisk_table::operators::window_table::WindowKind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-
-/// Time as the test says it.
-#[derive(Default)]
-struct Hand(AtomicI64);
-
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-
-    fn mono(&self) -> MonoTime {
-        MonoTime(self.0.load(Ordering::SeqCst) as u64 * 1_000_000)
-    }
-}
-
-struct NoThreads;
-
-impl Spawner for NoThreads {
-    fn spawn(&self, name: &str, _body: Box<dyn FnOnce() + Send>) -> std::io::Result<std::thread::JoinHandle<()>> {
-        Err(std::io::Error::other(format!("'{name}' asked for a thread")))
-    }
-}
 
 fn operator(kind: WindowKind) -> WindowAggregate {
     let count = AggregateCall { aggregate: Aggregate::CountAll, filter: None, distinct: false, retract: false, result: ValueType::Bigint };
@@ -66,13 +42,13 @@ impl Run {
     fn of(kind: WindowKind) -> Self {
         let clock = Arc::new(Hand::default());
         let mut runtime = runtime();
-        runtime.world = World::new(Arc::<Hand>::clone(&clock), Arc::new(NoThreads), 1);
+        runtime.world = clock.world();
         Self { driver: Driver::in_runtime(runtime, &operator(kind)), clock }
     }
 
     /// Moves the clock, and fires what is due.
     fn at(&mut self, now: i64) -> &mut Self {
-        self.clock.0.store(now, Ordering::SeqCst);
+        self.clock.set(now);
         let fire = |operator: &mut dyn Operator, cx: &mut brisk_core::operator::OperatorContext<'_>| {
             let due = operator.next_processing_time().is_some_and(|due| due.0 <= now);
             if due { operator.on_processing_time(Timestamp(now), cx).map(drop) } else { Ok(()) }
@@ -104,7 +80,7 @@ fn a_window_is_given_when_the_clock_has_reached_its_end() {
     assert_eq!(run.at(10).given(), [window(1, 0, 10, 3), window(2, 0, 10, 1)]);
     // What comes after the end lies in the next window, although no timer has run.
     run.at(15).rows(&[5]);
-    run.clock.0.store(27, Ordering::SeqCst);
+    run.clock.set(27);
     assert_eq!(run.rows(&[5]).given(), [window(5, 10, 20, 1)]);
     // Open at the end of the input: dropped, as in Flink.
     run.driver.end();

@@ -3,7 +3,7 @@
 use brisk_base::ids::{AttemptId, CheckpointId, JobId, OperatorId, VertexId};
 use brisk_base::metrics::MetricGroup;
 use brisk_base::options::Configuration;
-use brisk_base::world::World;
+use brisk_base::world::{Clock, MonoTime, Spawner, World};
 use brisk_base::{Result, Timestamp};
 use brisk_core::accumulator::Accumulators;
 use brisk_core::batch::Columns;
@@ -20,6 +20,7 @@ use brisk_core::state::{
 use brisk_core::types::{KeyGroup, KeyGroupRange};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Waker;
 
 /// What an operator has emitted.
@@ -59,6 +60,39 @@ pub(crate) fn runtime() -> RuntimeContext {
         accumulators: Accumulators::default(),
         program_elsewhere: false,
         state: Default::default(),
+    }
+}
+
+/// Time as the test says it.
+#[derive(Default)]
+pub(crate) struct Hand(AtomicI64);
+
+impl Hand {
+    pub(crate) fn set(&self, now: i64) {
+        self.0.store(now, Ordering::SeqCst);
+    }
+
+    /// A world with this clock and without threads.
+    pub(crate) fn world(self: &Arc<Self>) -> World {
+        World::new(Arc::<Self>::clone(self), Arc::new(NoThreads), 1)
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+
+    fn mono(&self) -> MonoTime {
+        MonoTime(self.0.load(Ordering::SeqCst) as u64 * 1_000_000)
+    }
+}
+
+struct NoThreads;
+
+impl Spawner for NoThreads {
+    fn spawn(&self, name: &str, _body: Box<dyn FnOnce() + Send>) -> std::io::Result<std::thread::JoinHandle<()>> {
+        Err(std::io::Error::other(format!("'{name}' asked for a thread")))
     }
 }
 
@@ -109,6 +143,12 @@ impl Driver {
         driver.output.0.splice(0..0, output.0);
         driver.waited = waited;
         driver
+    }
+
+    /// Goes on from a checkpoint in another backend.
+    pub(crate) fn restored_in(mut self, backend: Arc<dyn StateBackend>, left: OperatorRestore, factory: &dyn OperatorFactory) -> Self {
+        self.runtime.state.backend = Some(backend);
+        self.restored(left, factory)
     }
 
     pub(crate) fn in_runtime(runtime: RuntimeContext, factory: &dyn OperatorFactory) -> Self {

@@ -14,6 +14,7 @@ use brisk_table::{Cell, Table, fold_changelog};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One row of the input: kind, key, quantity, price in quarters.
 type Row = (RowKind, Option<i64>, Option<i64>, Option<i64>);
@@ -35,7 +36,7 @@ fn config(text_keys: bool, row_exact: bool) -> GroupAggregateConfig {
     let aggregates =
         vec![Aggregate::SumBigint { column: 0 }, Aggregate::SumDouble { column: 2 }, Aggregate::CountAll, Aggregate::Count { column: 0 }];
     let aggregates = aggregates.into_iter().map(Into::into).collect();
-    GroupAggregateConfig { key, aggregates, row_exact }
+    GroupAggregateConfig { key, aggregates, row_exact, state_ttl: Duration::ZERO }
 }
 
 /// The result for an input, from sums of plain numbers.
@@ -112,7 +113,7 @@ proptest! {
     ) {
         for (name, backend) in backends() {
             let aggregate = GroupAggregate::new(config(text_keys, row_exact)).expect("a good configuration");
-            let mut driver = Driver::new(&aggregate.with_backend(backend));
+            let mut driver = Driver::with_backend(&aggregate, backend);
             let (mut output, mut seen) = (Vec::new(), 0);
             for piece in pieces(&rows, &cuts) {
                 let mut batch = columns(piece, text_keys);
@@ -141,16 +142,14 @@ proptest! {
     ) {
         // A checkpoint of one backend is restored in the next.
         let backends: Vec<_> = backends().into_iter().filter(|(name, _)| *name != "delayed").map(|(_, backend)| backend).collect();
-        let made = |number: usize| {
-            let aggregate = GroupAggregate::new(config(text_keys, row_exact)).expect("a good configuration");
-            aggregate.with_backend(Arc::clone(&backends[number % backends.len()]))
-        };
-        let (mut driver, mut undisturbed) = (Driver::new(&made(0)), driver(config(text_keys, row_exact)));
+        let aggregate = GroupAggregate::new(config(text_keys, row_exact)).expect("a good configuration");
+        let backend = |number: usize| Arc::clone(&backends[number % backends.len()]);
+        let (mut driver, mut undisturbed) = (Driver::with_backend(&aggregate, backend(0)), driver(config(text_keys, row_exact)));
         for (number, piece) in rows.chunks(cut).enumerate() {
             driver.batch(columns(piece, text_keys)).expect("consumed");
             undisturbed.batch(columns(piece, text_keys)).expect("consumed");
             let left = driver.snapshot(brisk_base::ids::CheckpointId(number as u64 + 1));
-            driver = driver.restored(left, &made(number + 1));
+            driver = driver.restored_in(backend(number + 1), left, &aggregate);
         }
         prop_assert_eq!(shown(driver.elements()), shown(undisturbed.elements()));
     }

@@ -9,9 +9,15 @@ use brisk_table::operators::join::{Join, JoinKind, JoinSide};
 use brisk_table::operators::row::ValueType;
 use brisk_table::{Cell, Table, fold_changelog};
 use proptest::prelude::*;
+use std::time::Duration;
 
 fn join() -> Join {
-    let side = || JoinSide { key: vec![0], types: vec![ValueType::Bigint, ValueType::Bigint, ValueType::Text] };
+    let side = || JoinSide {
+        key: vec![0],
+        types: vec![ValueType::Bigint, ValueType::Bigint, ValueType::Text],
+        one_row: false,
+        state_ttl: Duration::ZERO,
+    };
     Join { sides: [side(), side()], kind: JoinKind::INNER, condition: None, nulls_are_equal: false }
 }
 

@@ -9,10 +9,12 @@ use brisk_table::operators::row::ValueType;
 use brisk_table::{Cell, Table, fold_changelog};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 fn rank(limit: usize, descending: bool, with_place: bool) -> Rank {
     let types = vec![ValueType::Bigint, ValueType::Bigint, ValueType::Text];
-    Rank { key: vec![0], order: vec![Order { column: 1, descending, nulls_first: !descending }], types, limit, with_place, retract: false }
+    let order = vec![Order { column: 1, descending, nulls_first: !descending }];
+    Rank { key: vec![0], order, types, limit, with_place, retract: false, row_exact: false, state_ttl: Duration::ZERO }
 }
 
 fn expected(rows: &[Change], rank: &Rank) -> Table {

@@ -45,5 +45,15 @@ pub(crate) fn changelog(longest: usize) -> impl Strategy<Value = Vec<Change>> {
 pub(crate) fn backends() -> Vec<Arc<dyn StateBackend>> {
     let mut all: Vec<Arc<dyn StateBackend>> = vec![Arc::new(HashMapStateBackend)];
     all.extend(mock::backends().into_iter().filter(|(name, _)| *name != "delayed").map(|(_, backend)| Arc::from(backend)));
+    #[cfg(feature = "rocksdb")]
+    all.push(rocksdb());
     all
+}
+
+/// The real database, its files in memory.
+#[cfg(feature = "rocksdb")]
+fn rocksdb() -> Arc<dyn StateBackend> {
+    use brisk_state::rocksdb::{RocksDbConfig, RocksDbPlace, RocksDbStateBackend};
+    let config = RocksDbConfig { place: RocksDbPlace::Memory, memory_bytes: 1 << 20, ..RocksDbConfig::in_folder("") };
+    Arc::new(RocksDbStateBackend::new(config))
 }

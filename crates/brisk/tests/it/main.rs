@@ -7,6 +7,9 @@ mod files;
 #[cfg(test)]
 #[cfg(feature = "sql")]
 mod logic;
+#[cfg(test)]
+#[cfg(feature = "sql")]
+mod plans;
 #[cfg(all(test, feature = "rest"))]
 mod rest;
 #[cfg(test)]

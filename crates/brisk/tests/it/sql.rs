@@ -253,3 +253,30 @@ fn tables_are_written_to_files_and_read_again() {
     let total = run(&mut session, "SELECT SUM(bids) FROM changes").unwrap();
     assert_eq!(total, [numbers(&[46_000])]);
 }
+
+#[test]
+fn rows_are_looked_up_in_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("side.csv");
+    std::fs::write(&path, "1,a\n2,b\n2,c\n").unwrap();
+    let mut session = session(1);
+    let side = "CREATE TABLE side (k INT, v STRING) WITH ('connector' = 'filesystem', 'format' = 'csv', 'lookup.cache' = 'FULL', 'path' = ";
+    run(
+        &mut session,
+        &format!("{side} '{}'); CREATE VIEW t AS SELECT x, PROCTIME() AS pt FROM (VALUES (1), (2), (3)) AS v (x)", path.display()),
+    )
+    .unwrap();
+    let mut looked_up = |join: &str, condition: &str| -> Vec<String> {
+        let query = format!("SELECT t.x, s.v FROM t {join} JOIN side FOR SYSTEM_TIME AS OF t.pt AS s ON t.x = s.k{condition}");
+        let rows = run(&mut session, &query).unwrap();
+        rows.into_iter().map(|row| format!("{} {}", row[0], row[1])).collect()
+    };
+    assert_eq!(looked_up("", ""), ["1 a", "2 b", "2 c"]);
+    assert_eq!(looked_up("LEFT", ""), ["1 a", "2 b", "2 c", "3 null"]);
+    // Conditions on the table alone, and on both.
+    assert_eq!(looked_up("LEFT", " AND s.v <> 'a' AND s.v <> 'c'"), ["1 null", "2 b", "3 null"]);
+    assert_eq!(looked_up("", " AND s.v > 'b'"), ["2 c"]);
+    assert_eq!(looked_up("LEFT", " AND (t.x = 1 OR s.v = 'c')"), ["1 a", "2 c", "3 null"]);
+    let wrong = "SELECT 1 FROM t RIGHT JOIN side FOR SYSTEM_TIME AS OF t.pt AS s ON t.x = s.k";
+    assert!(run(&mut session, wrong).unwrap_err().to_string().contains("an inner or a left join"));
+}

@@ -10,6 +10,7 @@
 //! * State is read and written once per key and batch.
 //! * A sum over no value is null. Integers wrap around, so that taking back is exact.
 //!
+//! * State that expires (`state_ttl`) is not seen any more; a row that is taken back from it is ignored, as in Flink.
 //! * DISTINCT counts how often each value is there; so do MIN and MAX, if rows may be taken back.
 //!
 //! `accumulator` adds, `distinct` keeps values, `output` builds the result, `operator` drives.
@@ -27,11 +28,9 @@ pub(crate) use distinct::{DistinctValues, NoValues, TableValues, ValueTable};
 use super::row::ValueType;
 use brisk_base::{Error, Result};
 use brisk_core::operator::{Operator, OperatorFactory, RuntimeContext};
-use brisk_core::state::StateBackend;
 use brisk_core::types::Record;
-use brisk_state::HashMapStateBackend;
-use operator::GroupAggregateOperator;
-use std::sync::Arc;
+use operator::GroupFunction;
+use std::time::Duration;
 
 /// Its name in the registry.
 pub const NAME: &str = "group-aggregate";
@@ -260,17 +259,15 @@ pub struct GroupAggregateConfig {
     pub aggregates: Vec<AggregateCall>,
     /// Whether to emit a change per input row instead of the net change per batch.
     pub row_exact: bool,
+    /// How long state is kept that nobody uses; for ever, if it is 0.
+    pub state_ttl: Duration,
 }
 
 /// Makes the operator.
-pub struct GroupAggregate {
-    config: GroupAggregateConfig,
-    /// Takes the place of the worker's backend.
-    backend: Option<Arc<dyn StateBackend>>,
-}
+pub struct GroupAggregate(GroupAggregateConfig);
 
 impl GroupAggregate {
-    /// An aggregation with this configuration, state in the worker's backend.
+    /// An aggregation with this configuration.
     ///
     /// # Errors
     /// When there is nothing to compute.
@@ -278,23 +275,15 @@ impl GroupAggregate {
         if config.aggregates.is_empty() && config.key.columns().is_empty() {
             return Err(Error::user(format!("{NAME}: neither key nor aggregates are given")));
         }
-        Ok(Self { config, backend: None })
-    }
-
-    /// The same aggregation with its state in another backend.
-    #[must_use]
-    pub fn with_backend(mut self, backend: Arc<dyn StateBackend>) -> Self {
-        self.backend = Some(backend);
-        self
+        Ok(Self(config))
     }
 }
 
 impl OperatorFactory for GroupAggregate {
     fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
-        let backend = self.backend.as_deref().or(cx.state.backend.as_deref()).unwrap_or(&HashMapStateBackend);
-        Ok(match self.config.key {
-            GroupKey::Number { .. } => Box::new(GroupAggregateOperator::<Option<i64>>::new(&self.config, backend, cx)?),
-            GroupKey::Row { .. } => Box::new(GroupAggregateOperator::<RowKey>::new(&self.config, backend, cx)?),
-        })
+        match self.0.key {
+            GroupKey::Number { .. } => GroupFunction::<Option<i64>>::create(&self.0, cx),
+            GroupKey::Row { .. } => GroupFunction::<RowKey>::create(&self.0, cx),
+        }
     }
 }

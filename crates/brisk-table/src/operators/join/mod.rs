@@ -8,11 +8,15 @@
 //! Where a row shows that it has no partner (outer, anti, mark), the number of its partners is kept with it. Rows whose key has a null
 //! never have one: they are passed on at once, and not kept.
 //!
-//! `operator` drives, `candidates` finds partners, `output` builds the joined rows.
+//! State that expires (`state_ttl`) is not seen any more: as in Flink a row lives on when it comes again, and when the number of its partners
+//! changes that is kept with it.
+//!
+//! `operator` drives, `side_rows` keeps rows, `candidates` finds partners, `output` builds the joined rows.
 
 mod candidates;
 mod operator;
 mod output;
+mod side_rows;
 
 pub(crate) use candidates::Candidates;
 pub(crate) use output::JoinOutput;
@@ -21,10 +25,10 @@ use super::row::ValueType;
 use arrow_schema::SchemaRef;
 use brisk_base::Result;
 use brisk_core::operator::{Operator, OperatorFactory, RuntimeContext};
-use brisk_state::HashMapStateBackend;
 use datafusion_physical_expr::PhysicalExpr;
-use operator::JoinOperator;
+use operator::JoinFunction;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One side of a join.
 #[derive(Clone, Debug)]
@@ -33,6 +37,10 @@ pub struct JoinSide {
     pub key: Vec<usize>,
     /// Types of all columns.
     pub types: Vec<ValueType>,
+    /// Whether a key has one row at most, but for moments: then its state is cheaper. Others are taken, too.
+    pub one_row: bool,
+    /// How long a row is kept that nobody uses; for ever, if it is 0.
+    pub state_ttl: Duration,
 }
 
 /// What a join gives.
@@ -89,7 +97,6 @@ pub struct Join {
 
 impl OperatorFactory for Join {
     fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
-        let backend = cx.state.backend.as_deref().unwrap_or(&HashMapStateBackend);
-        Ok(Box::new(JoinOperator::new(self.clone(), backend, cx)?))
+        JoinFunction::create(self.clone(), cx)
     }
 }

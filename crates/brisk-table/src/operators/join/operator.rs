@@ -2,92 +2,62 @@
 
 use super::candidates::Candidates;
 use super::output::JoinOutput;
+use super::side_rows::SideRows;
 use super::{Join, JoinKind};
 use crate::operators::calc::emit;
-use crate::operators::row::{ColumnKey, RowKey};
-use arrow_array::{Array, ArrayRef};
-use brisk_base::ids::CheckpointId;
+use crate::operators::keyed::{KeyedFunction, KeyedOperator, StateRetention, counted, open_store};
+use crate::operators::row::{ColumnKey, KeyedRows, RowKey};
+use arrow_array::Array;
 use brisk_base::{Error, Result};
-use brisk_core::batch::{AnyBatch, BatchType, Columns, RowKind};
-use brisk_core::operator::{Operator, OperatorContext, Rest, RuntimeContext, SnapshotContext};
-use brisk_core::state::{KeyedMapTable, Layout, OperatorSnapshot, Slot, StateBackend, StateBackendContext, StateDeclarations};
-use brisk_core::types::{hash, hash_columns};
-use brisk_state::KeyedStateStore;
-use std::ops::{Bound, ControlFlow};
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-
-/// How often a row is there, and how many partners it has, where that is counted.
-type Times = (i64, i64);
-
-/// Rows of a side.
-type RowTable = Box<dyn KeyedMapTable<RowKey, (), RowKey, Times>>;
+use brisk_core::batch::{Columns, RowKind};
+use brisk_core::operator::{Operator, OperatorContext, RuntimeContext};
+use brisk_core::state::{AnyTable, StateDeclarations};
+use std::task::{Context, Poll, ready};
 
 /// See the module.
-pub(super) struct JoinOperator {
+pub(super) struct JoinFunction {
     join: Join,
-    store: KeyedStateStore<RowKey>,
     /// Rows of both sides by key.
-    tables: [RowTable; 2],
-    /// Keys and hashes of the batch at hand, its rows, and which of them have a key that can be equal to another.
-    keys: Vec<RowKey>,
-    hashes: Vec<u64>,
+    tables: [SideRows; 2],
+    /// Whether rows of a side may have expired that are taken back.
+    may_expire: [bool; 2],
+    /// Keys of the batch at hand, its rows, and which of them have a key that can be equal to another.
+    keys: KeyedRows,
     rows: Vec<RowKey>,
     valid: Vec<bool>,
 }
 
-impl JoinOperator {
-    pub(super) fn new(join: Join, backend: &dyn StateBackend, cx: &RuntimeContext) -> Result<Self> {
+impl JoinFunction {
+    pub(super) fn create(join: Join, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
+        let [left, right] = [0, 1].map(|side: usize| StateRetention::of(join.sides[side].state_ttl, cx));
         let mut declared = StateDeclarations::new(cx.place());
-        let ids = ["left", "right"].map(|name| declared.engine_map::<RowKey, Times>(name, Layout::KeyMajor));
-        let mut store = KeyedStateStore::open(backend, StateBackendContext::of(cx)?, declared)?;
-        let tables = [store.take_map(ids[0])?, store.take_map(ids[1])?];
-        Ok(Self { join, store, tables, keys: Vec::new(), hashes: Vec::new(), rows: Vec::new(), valid: Vec::new() })
+        let [one_left, one_right] = [0, 1].map(|side: usize| join.sides[side].one_row);
+        let left_id = SideRows::declare(one_left, &left, &mut declared, "left");
+        let right_id = SideRows::declare(one_right, &right, &mut declared, "right");
+        let mut store = open_store::<RowKey>(cx, declared)?;
+        let tables = [SideRows::take(one_left, &left, &mut store, left_id)?, SideRows::take(one_right, &right, &mut store, right_id)?];
+        let may_expire = [left.is_limited(), right.is_limited()];
+        let function = Self { join, tables, may_expire, keys: KeyedRows::default(), rows: Vec::new(), valid: Vec::new() };
+        Ok(KeyedOperator::boxed(store, function))
     }
 
-    /// Reads keys, hashes and rows of a batch.
+    /// Reads keys and rows of a batch.
     fn read(&mut self, input: usize, batch: &Columns) -> Result<()> {
         let side = &self.join.sides[input];
         if batch.columns.len() != side.types.len() {
             let (expected, given) = (side.types.len(), batch.columns.len());
             return Err(Error::bug(format!("a side of a join has {expected} columns, but its batch has {given}")));
         }
-        let key: Vec<ArrayRef> = side.key.iter().map(|column| Arc::clone(&batch.columns[*column])).collect();
-        RowKey::read(&key, batch.rows, &mut self.keys)?;
+        let key = self.keys.read(batch, side.key.iter().copied())?;
         RowKey::read(&batch.columns, batch.rows, &mut self.rows)?;
-        self.hashes.clear();
-        if batch.hashes.len() == batch.rows {
-            self.hashes.extend_from_slice(&batch.hashes);
-        } else if key.is_empty() {
-            self.hashes.resize(batch.rows, hash::hash_null());
-        } else {
-            hash_columns(&key, &mut self.hashes)?;
-        }
         self.valid.clear();
         let nulls_are_equal = self.join.nulls_are_equal;
         self.valid.extend((0..batch.rows).map(|row| nulls_are_equal || key.iter().all(|column| column.is_valid(row))));
         Ok(())
     }
 
-    /// Whether the state of the rows is near.
-    fn fetch(&mut self, waker: &Waker) -> Result<bool> {
-        let rows = (0..self.hashes.len()).filter(|row| self.valid[*row]);
-        let slots: Vec<_> = rows.map(|row| Slot { hash: self.hashes[row], key: &self.keys[row], namespace: &() }).collect();
-        for table in &mut self.tables {
-            match table.prefetch(&mut Context::from_waker(waker), &slots) {
-                Poll::Pending => return Ok(false),
-                Poll::Ready(ready) => ready?,
-            }
-        }
-        Ok(true)
-    }
-
-    /// Joins a batch; `None` when the state is not near yet.
-    fn join(&mut self, input: usize, batch: &Columns, waker: &Waker, done: &mut dyn FnMut(Columns)) -> Result<Option<()>> {
-        self.read(input, batch)?;
-        if !self.fetch(waker)? {
-            return Ok(None);
-        }
+    /// Joins a batch whose state is near.
+    fn join(&mut self, input: usize, batch: &Columns, cx: &mut OperatorContext<'_>) -> Result<()> {
         let mut output = JoinOutput::new(&self.join, input);
         let mut marks = batch.marks.iter().peekable();
         let mut from = 0;
@@ -102,7 +72,7 @@ impl JoinOperator {
                 }
                 self.join_plainly(input, row, batch.kind(row), &mut output)?;
                 if output.batch.rows >= Columns::MAX_ROWS {
-                    done(output.finish(batch)?);
+                    emit(output.finish(batch)?, cx);
                 }
             }
         }
@@ -121,24 +91,22 @@ impl JoinOperator {
             }
             from += candidates.counts.len();
             if output.batch.rows >= Columns::MAX_ROWS {
-                done(output.finish(batch)?);
+                emit(output.finish(batch)?, cx);
             }
         }
         marks.for_each(|mark| output.batch.mark(mark.watermark));
-        done(output.finish(batch)?);
-        Ok(Some(()))
+        emit(output.finish(batch)?, cx);
+        Ok(())
     }
 
     /// Joins one row with all that have its key, of which nothing else is asked, and keeps it.
     fn join_plainly(&mut self, input: usize, row: usize, kind: RowKind, output: &mut JoinOutput) -> Result<()> {
-        let slot = Slot { hash: self.hashes[row], key: &self.keys[row], namespace: &() };
-        self.tables[1 - input].range(slot, (Bound::Unbounded, Bound::Unbounded), &mut |other, (times, _)| {
-            output.pair(row as u32, kind, other.as_bytes(), times * kind.sign())?;
-            Ok(ControlFlow::Continue(()))
-        })?;
+        let slot = self.keys.slot(row);
+        self.tables[1 - input]
+            .for_each(slot, &mut |other, (times, _)| output.pair(row as u32, kind, other.as_bytes(), times * kind.sign()))?;
+        let may_expire = self.may_expire[input];
         self.tables[input].update(slot, &self.rows[row], &mut |state| {
-            let times = state.map_or(0, |(times, _)| times) + kind.sign();
-            *state = (times != 0).then_some((times, 0));
+            *state = counted(state.map(|(times, _)| times), kind.sign(), may_expire).map(|times| (times, 0));
             Ok(())
         })
     }
@@ -150,10 +118,10 @@ impl JoinOperator {
         for row in rows {
             let before = candidates.others.len();
             if self.valid[row] {
-                let slot = Slot { hash: self.hashes[row], key: &self.keys[row], namespace: &() };
-                self.tables[other].range(slot, (Bound::Unbounded, Bound::Unbounded), &mut |other, (count, _)| {
-                    candidates.others.push((other.clone(), *count));
-                    Ok(ControlFlow::Continue(()))
+                let slot = self.keys.slot(row);
+                self.tables[other].for_each(slot, &mut |other, (count, _)| {
+                    candidates.others.push((other.clone(), count));
+                    Ok(())
                 })?;
             }
             candidates.counts.push(candidates.others.len() - before);
@@ -176,7 +144,7 @@ impl JoinOperator {
         let (kind, own_row) = (batch.kind(row), row as u32);
         let sign = kind.sign();
         let [counts_own, counts_other] = [input, 1 - input].map(|side| self.join.kind.counts_partners(side));
-        let slot = Slot { hash: self.hashes[row], key: &self.keys[row], namespace: &() };
+        let slot = self.keys.slot(row);
         let [left, right] = &mut self.tables;
         let (own, other) = if input == 0 { (left, right) } else { (right, left) };
         let mut number = 0;
@@ -207,42 +175,26 @@ impl JoinOperator {
         if !self.valid[row] {
             return Ok(());
         }
+        let may_expire = self.may_expire[input];
         own.update(slot, &self.rows[row], &mut |state| {
-            // A row that is taken back before it is added is kept in mind as a debt.
-            let times = state.map_or(0, |(times, _)| times) + sign;
-            *state = (times != 0).then_some((times, if counts_own { number } else { 0 }));
+            let partners = if counts_own { number } else { 0 };
+            *state = counted(state.map(|(times, _)| times), sign, may_expire).map(|times| (times, partners));
             Ok(())
         })
     }
 }
 
-impl Operator for JoinOperator {
-    fn process_batch(&mut self, input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
-        let batch = Columns::from_any(batch)?;
-        let mut finished = Vec::new();
-        let waker = cx.waker;
-        if self.join(input, &batch, waker, &mut |joined| finished.push(joined))?.is_none() {
-            return Ok(Rest::Blocked(Box::new(batch)));
+impl KeyedFunction for JoinFunction {
+    fn process(&mut self, input: usize, batch: &Columns, cx: &mut OperatorContext<'_>) -> Poll<Result<()>> {
+        self.read(input, batch)?;
+        let slots: Vec<_> = (0..batch.rows).filter(|row| self.valid[*row]).map(|row| self.keys.slot(row)).collect();
+        for table in &mut self.tables {
+            ready!(table.prefetch(&mut Context::from_waker(cx.waker), &slots))?;
         }
-        finished.into_iter().for_each(|joined| emit(joined, cx));
-        cx.budget.check();
-        Ok(Rest::Consumed)
+        Poll::Ready(self.join(input, batch, cx))
     }
 
-    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
-        Some(Columns::batch_type())
-    }
-
-    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
-        self.store.snapshot(snapshot, cx)?;
-        self.tables.iter_mut().try_for_each(|table| snapshot.freeze(&mut **table))
-    }
-
-    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.store.checkpoint_complete(checkpoint)
-    }
-
-    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.store.checkpoint_aborted(checkpoint)
+    fn tables(&mut self) -> Vec<&mut dyn AnyTable> {
+        self.tables.iter_mut().map(SideRows::table).collect()
     }
 }

@@ -3,8 +3,10 @@
 //! Nothing of it is part of a checkpoint: after a restart the table is read again, as it is then.
 
 use super::calc::{emit, evaluate, record_batch};
+use super::join::JoinCondition;
 use super::row::{ColumnKey, RowBuilder, RowKey, ValueType};
-use arrow_array::{Array, ArrayRef};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array};
 use arrow_schema::SchemaRef;
 use brisk_base::{Error, Result};
 use brisk_core::batch::{AnyBatch, BatchType, Columns, Mark, take_rows};
@@ -27,6 +29,10 @@ pub(crate) struct LookupJoin {
     pub(crate) columns: Vec<(usize, ValueType)>,
     /// Which of its columns are compared with the key.
     pub(crate) table_key: Vec<usize>,
+    /// What else a row of the table has to meet.
+    pub(crate) condition: Option<JoinCondition>,
+    /// Whether rows that find nothing are given, with nulls (LEFT JOIN).
+    pub(crate) keep: bool,
 }
 
 impl OperatorFactory for LookupJoin {
@@ -69,30 +75,57 @@ impl LookupJoinOperator {
         let mut keys = Vec::new();
         RowKey::read(&key, batch.rows, &mut keys)?;
         let types: Vec<_> = self.config.columns.iter().map(|(_, value_type)| *value_type).collect();
-        let (mut own, mut found, mut marks) = (Vec::new(), RowBuilder::new(&types), Vec::new());
-        let mut coming = batch.marks.iter().peekable();
+        let (mut own, mut found) = (Vec::new(), RowBuilder::new(&types));
         for (row, looked_up) in keys.iter().enumerate().take(batch.rows) {
-            while let Some(mark) = coming.next_if(|mark| mark.row as usize <= row) {
-                marks.push(Mark { row: own.len() as u32, ..*mark });
-            }
             for other in self.rows.get(looked_up).into_iter().flatten() {
                 own.push(row as u32);
                 found.push(other.as_bytes())?;
             }
         }
-        marks.extend(coming.map(|mark| Mark { row: own.len() as u32, ..*mark }));
-        let mut columns = batch.columns.iter().map(|column| take_rows(column, &own)).collect::<Result<Vec<_>>>()?;
-        columns.extend(found.finish());
-        let kinds = if batch.kinds.is_empty() { Vec::new() } else { own.iter().map(|row| batch.kinds[*row as usize]).collect() };
-        let mut joined = Columns { columns, rows: own.len(), kinds, ..Columns::default() };
-        // Rows that find nothing leave several marks at one place: the last of them counts.
-        for mark in marks {
-            match joined.marks.last_mut() {
-                Some(last) if last.row == mark.row => *last = mark,
-                _ => joined.marks.push(mark),
+        let found = found.finish();
+        let met = self.condition_met(batch, &own, &found)?;
+        // Of each row that is given: its own row and what it has found, if anything.
+        let (mut given, mut partners, mut marks) = (Vec::new(), Vec::new(), Vec::<Mark>::new());
+        let mut pairs = (0..).zip(own).filter(|(pair, _)| met.as_ref().is_none_or(|met| met.value(*pair as usize))).peekable();
+        let mut coming = batch.marks.iter().peekable();
+        let mut mark_up_to = |row: u32, given: usize| {
+            while let Some(mark) = coming.next_if(|mark| mark.row <= row) {
+                // Rows that find nothing leave several marks at one place: the last of them counts.
+                marks.pop_if(|last| last.row == given as u32);
+                marks.push(Mark { row: given as u32, ..*mark });
+            }
+        };
+        for row in 0..batch.rows as u32 {
+            mark_up_to(row, given.len());
+            let before = given.len();
+            while let Some((pair, _)) = pairs.next_if(|(_, own)| *own == row) {
+                given.push(row);
+                partners.push(Some(pair));
+            }
+            if self.config.keep && given.len() == before {
+                given.push(row);
+                partners.push(None);
             }
         }
-        Ok(joined)
+        mark_up_to(u32::MAX, given.len());
+        let partners = UInt32Array::from(partners);
+        let mut columns = batch.columns.iter().map(|column| take_rows(column, &given)).collect::<Result<Vec<_>>>()?;
+        for column in &found {
+            let taken = arrow_select::take::take(column, &partners, None);
+            columns.push(taken.map_err(|error| Error::bug(format!("rows of a join cannot be taken: {error}")))?);
+        }
+        let kinds = if batch.kinds.is_empty() { Vec::new() } else { given.iter().map(|row| batch.kinds[*row as usize]).collect() };
+        Ok(Columns { columns, rows: given.len(), kinds, marks, ..Columns::default() })
+    }
+
+    /// Which pairs of own rows and rows of the table meet the condition, if there is one.
+    fn condition_met(&self, batch: &Columns, own: &[u32], found: &[ArrayRef]) -> Result<Option<BooleanArray>> {
+        let Some(condition) = &self.config.condition else { return Ok(None) };
+        let mut columns = batch.columns.iter().map(|column| take_rows(column, own)).collect::<Result<Vec<_>>>()?;
+        columns.extend(found.iter().cloned());
+        let met = evaluate(&condition.condition, &record_batch(&condition.schema, columns, own.len())?)?;
+        let met = met.as_boolean_opt().ok_or_else(|| Error::bug("the condition of a join is no truth value"))?;
+        Ok(Some(if met.null_count() == 0 { met.clone() } else { arrow_select::filter::prep_null_mask_filter(met) }))
     }
 }
 

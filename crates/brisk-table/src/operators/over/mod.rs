@@ -13,8 +13,8 @@ use super::group_aggregate::AggregateCall;
 use super::row::ValueType;
 use brisk_base::Result;
 use brisk_core::operator::{Operator, OperatorFactory, RuntimeContext};
-use brisk_state::HashMapStateBackend;
-use operator::OverOperator;
+use operator::OverFunction;
+use std::time::Duration;
 
 /// The rows that an aggregate is over, the current one always among them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,11 +43,12 @@ pub(crate) struct Over {
     /// Types of all columns.
     pub(crate) types: Vec<ValueType>,
     pub(crate) aggregates: Vec<AggregateCall>,
+    /// How long the aggregates of a key are kept that nobody uses, where no row leaves the frame; for ever, if it is 0.
+    pub(crate) state_ttl: Duration,
 }
 
 impl OperatorFactory for Over {
     fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
-        let backend = cx.state.backend.as_deref().unwrap_or(&HashMapStateBackend);
-        Ok(Box::new(OverOperator::new(self.clone(), backend, cx)?))
+        OverFunction::create(self.clone(), cx)
     }
 }

@@ -4,27 +4,24 @@ use super::Over;
 use super::frame::{History, Steps, advance, next_number};
 use crate::operators::calc::emit;
 use crate::operators::group_aggregate::{AggregateCall, DistinctValues, GroupState, Inputs, NoValues, TableValues, ValueTable};
-use crate::operators::row::{ColumnKey, RowBuilder, RowKey, ValueBuilder};
+use crate::operators::keyed::{KeyedFunction, KeyedOperator, StateRetention, open_store};
+use crate::operators::row::{ColumnKey, KeyedRows, RowBuilder, RowKey, ValueBuilder};
+use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
-use arrow_array::{Array, ArrayRef};
-use brisk_base::ids::CheckpointId;
 use brisk_base::metrics::Counter;
 use brisk_base::{Error, Result, Timestamp};
-use brisk_core::batch::{AnyBatch, BatchType, Columns};
-use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext, SnapshotContext};
-use brisk_core::state::{
-    EventTimeStanding, KeyedListTable, KeyedTable, Layout, OperatorSnapshot, Slot, StateBackend, StateBackendContext, StateDeclarations,
-};
-use brisk_core::types::{Key, hash_columns};
-use brisk_state::KeyedStateStore;
+use brisk_core::batch::Columns;
+use brisk_core::operator::{Operator, OperatorContext, RuntimeContext};
+use brisk_core::state::{AnyTable, KeyedListTable, KeyedTable, Layout, Slot, StateDeclarations};
+use brisk_core::types::Key;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 /// See the module.
-pub(super) struct OverOperator {
+pub(super) struct OverFunction {
     config: Over,
-    store: KeyedStateStore<RowKey>,
     /// Rows that wait for the watermark, by time.
     waiting: Box<dyn KeyedListTable<RowKey, i64, Vec<u8>>>,
     /// The aggregates of each key.
@@ -42,42 +39,42 @@ pub(super) struct OverOperator {
 /// Rows of keys, by time. Keys are in their order, so that a restored job does the same.
 type Ready = BTreeMap<RowKey, Vec<(i64, Vec<Vec<u8>>)>>;
 
-impl OverOperator {
-    pub(super) fn new(config: Over, backend: &dyn StateBackend, cx: &RuntimeContext) -> Result<Self> {
+impl OverFunction {
+    pub(super) fn create(config: Over, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
+        // What is kept of a bounded frame belongs together, and goes when its rows leave.
+        let retention = StateRetention::of(if config.frame.is_unbounded() { config.state_ttl } else { Duration::ZERO }, cx);
         let mut declared = StateDeclarations::new(cx.place());
         let waiting = declared.engine_list::<Vec<u8>>("waiting", Layout::NamespaceMajor);
-        let groups = declared.engine_value::<GroupState>("groups", Layout::KeyMajor);
+        let groups = retention.declare_value::<GroupState>(&mut declared, "groups");
         let keeps_values = config.aggregates.iter().any(AggregateCall::keeps_values);
-        let values = keeps_values.then(|| declared.engine_map::<RowKey, i64>("values", Layout::KeyMajor));
+        let values = keeps_values.then(|| retention.declare_map::<RowKey, i64>(&mut declared, "values"));
         let history = (!config.frame.is_unbounded()).then(|| declared.engine_map::<RowKey, Vec<u8>>("history", Layout::KeyMajor));
-        let mut store = KeyedStateStore::open(backend, StateBackendContext::of(cx)?, declared)?;
-        Ok(Self {
+        let mut store = open_store::<RowKey>(cx, declared)?;
+        let function = Self {
             waiting: store.take_list(waiting)?,
-            groups: store.take_value(groups)?,
-            values: values.map(|values| store.take_map(values)).transpose()?,
+            groups: retention.take_value(&mut store, groups)?,
+            values: values.map(|values| retention.take_map(&mut store, values)).transpose()?,
             history: history.map(|history| store.take_map(history)).transpose()?,
-            store,
             watermark: Timestamp::MIN,
             late: cx.metrics.counter("numLateRecordsDropped"),
             config,
-        })
+        };
+        Ok(KeyedOperator::boxed(store, function))
     }
 
     /// Adds a batch, giving the rows whose time comes on the way.
-    fn process(&mut self, batch: &Columns, now: Timestamp) -> Result<Columns> {
-        let (mut keys, mut rows, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
-        let key: Vec<ArrayRef> = self.config.key.iter().map(|column| Arc::clone(&batch.columns[*column])).collect();
-        RowKey::read(&key, batch.rows, &mut keys)?;
+    fn rows(&mut self, batch: &Columns, now: Timestamp) -> Result<Columns> {
+        let (mut keys, mut rows) = (KeyedRows::<RowKey>::default(), Vec::new());
+        keys.read(batch, self.config.key.iter().copied())?;
         RowKey::read(&batch.columns, batch.rows, &mut rows)?;
-        hash_columns(&key, &mut hashes)?;
         let mut output = OverOutput::new(&self.config);
         let Some(time) = self.config.time else {
             // A clock that is set back does not bring times back.
             let now = now.0.max(self.watermark.0);
             self.watermark = Timestamp(now);
             let mut ready = Ready::new();
-            for (key, row) in keys.into_iter().zip(rows).take(batch.rows) {
-                ready.entry(key).or_default().push((now, vec![row.as_bytes().to_vec()]));
+            for (at, row) in rows.iter().take(batch.rows).enumerate() {
+                ready.entry(keys.key(at).clone()).or_default().push((now, vec![row.as_bytes().to_vec()]));
             }
             self.give(ready, &mut output)?;
             batch.marks.iter().for_each(|mark| output.batch.mark(mark.watermark));
@@ -87,7 +84,7 @@ impl OverOperator {
             return Err(Error::bug("an OVER aggregation has no time in milliseconds"));
         };
         let mut marks = batch.marks.iter().peekable();
-        for (row, (key, columns)) in keys.iter().zip(rows).take(batch.rows).enumerate() {
+        for (row, columns) in rows.iter().take(batch.rows).enumerate() {
             while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
                 self.fire(mark.watermark, &mut output)?;
             }
@@ -95,7 +92,7 @@ impl OverOperator {
                 self.late.inc();
                 continue;
             }
-            self.waiting.append(Slot { hash: hashes[row], key, namespace: &times.value(row) }, columns.as_bytes().to_vec())?;
+            self.waiting.append(keys.slot(row).at(&times.value(row)), columns.as_bytes().to_vec())?;
         }
         marks.try_for_each(|mark| self.fire(mark.watermark, &mut output))?;
         output.finish()
@@ -194,55 +191,32 @@ impl OverOutput {
     }
 }
 
-impl Operator for OverOperator {
-    fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
-        if let Some(standing) = EventTimeStanding::restored(cx.runtime)? {
-            self.watermark = standing.watermark;
-        }
-        Ok(())
-    }
-
-    fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
-        let given = self.process(&Columns::from_any(batch)?, cx.runtime.world.now())?;
+impl KeyedFunction for OverFunction {
+    fn process(&mut self, _input: usize, batch: &Columns, cx: &mut OperatorContext<'_>) -> Poll<Result<()>> {
+        let given = self.rows(batch, cx.runtime.world.now())?;
         emit(given, cx);
-        cx.budget.check();
-        Ok(Rest::Consumed)
+        Poll::Ready(Ok(()))
     }
 
-    fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
+    fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<()> {
         if self.config.time.is_none() {
             cx.emit_watermark(watermark);
-            return Ok(Progress::Done);
+            return Ok(());
         }
         let mut output = OverOutput::new(&self.config);
         self.fire(watermark, &mut output)?;
         emit(output.finish()?, cx);
-        Ok(Progress::Done)
-    }
-
-    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
-        Some(Columns::batch_type())
-    }
-
-    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
-        self.store.snapshot(snapshot, cx)?;
-        snapshot.freeze(&mut *self.waiting)?;
-        snapshot.freeze(&mut *self.groups)?;
-        if let Some(values) = &mut self.values {
-            snapshot.freeze(&mut **values)?;
-        }
-        if let Some(history) = &mut self.history {
-            snapshot.freeze(&mut **history)?;
-        }
-        EventTimeStanding { watermark: self.watermark, generator: None, idle: false }.snapshot(cx.runtime, snapshot);
         Ok(())
     }
 
-    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.store.checkpoint_complete(checkpoint)
+    fn time(&mut self) -> Option<&mut Timestamp> {
+        Some(&mut self.watermark)
     }
 
-    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.store.checkpoint_aborted(checkpoint)
+    fn tables(&mut self) -> Vec<&mut dyn AnyTable> {
+        let mut tables: Vec<&mut dyn AnyTable> = vec![&mut *self.waiting, &mut *self.groups];
+        tables.extend(self.values.as_mut().map(|values| &mut **values as &mut dyn AnyTable));
+        tables.extend(self.history.as_mut().map(|history| &mut **history as &mut dyn AnyTable));
+        tables
     }
 }

@@ -42,7 +42,7 @@ impl Changes {
     }
 
     /// What has changed where each row has its place.
-    pub(super) fn by_place(&mut self, before: &First, after: &First) -> Result<()> {
+    pub(super) fn by_place(&mut self, before: &[Ranked], after: &[Ranked]) -> Result<()> {
         for place in 0..before.len().max(after.len()) {
             match (before.get(place), after.get(place)) {
                 (Some((_, old)), Some((_, new))) if old == new => {}
@@ -59,7 +59,7 @@ impl Changes {
     }
 
     /// What has changed where places are not shown: rows that are gone, and rows that are new.
-    pub(super) fn by_row(&mut self, before: &First, after: &First) -> Result<()> {
+    pub(super) fn by_row(&mut self, before: &[Ranked], after: &[Ranked]) -> Result<()> {
         // What is the same at both ends is quickly passed over.
         let same = |(one, two): &(&Ranked, &Ranked)| one.1 == two.1;
         let front = before.iter().zip(after).take_while(same).count();

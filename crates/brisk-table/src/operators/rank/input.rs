@@ -1,23 +1,20 @@
 //! What a Top-N reads of a batch.
 
 use super::{Order, Rank};
-use crate::operators::row::{ColumnKey, Grouping, RowKey};
-use arrow_array::{Array, ArrayRef};
+use crate::operators::row::{ColumnKey, Grouping, KeyedRows, RowKey};
+use arrow_array::Array;
 use brisk_base::{Error, Result};
 use brisk_core::batch::Columns;
 use brisk_core::state::Slot;
-use brisk_core::types::hash_columns;
-use std::sync::Arc;
 
-/// Keys and hashes of the batch at hand, its rows, and what orders them.
+/// Keys of the batch at hand, its rows, and what orders them.
 #[derive(Default)]
 pub(super) struct RankInput {
-    keys: Vec<RowKey>,
-    hashes: Vec<u64>,
+    keys: KeyedRows,
     pub(super) rows: Vec<RowKey>,
     /// Bytes that sort as the rows are ordered.
     pub(super) orders: Vec<Vec<u8>>,
-    /// Rows of equal keys.
+    /// Rows of equal keys; each row alone where changes are those of rows.
     pub(super) grouping: Grouping,
 }
 
@@ -26,24 +23,20 @@ impl RankInput {
         if batch.columns.len() != config.types.len() {
             return Err(Error::bug(format!("a batch has {} columns, but {} are expected", batch.columns.len(), config.types.len())));
         }
-        let key: Vec<ArrayRef> = config.key.iter().map(|column| Arc::clone(&batch.columns[*column])).collect();
-        RowKey::read(&key, batch.rows, &mut self.keys)?;
+        self.keys.read(batch, config.key.iter().copied())?;
         RowKey::read(&batch.columns, batch.rows, &mut self.rows)?;
-        self.hashes.clear();
-        if batch.hashes.len() == batch.rows {
-            self.hashes.extend_from_slice(&batch.hashes);
-        } else {
-            hash_columns(&key, &mut self.hashes)?;
-        }
         read_orders(&config.order, batch, &mut self.orders)?;
-        self.grouping.by_key(&self.keys[..batch.rows], &self.hashes);
+        if config.row_exact {
+            self.grouping.rows_alone(batch.rows);
+        } else {
+            self.keys.group(&mut self.grouping);
+        }
         Ok(())
     }
 
     /// The slots of the groups.
     pub(super) fn slots(&self) -> Vec<Slot<'_, RowKey, ()>> {
-        let slot = |row: &u32| Slot { hash: self.hashes[*row as usize], key: &self.keys[*row as usize], namespace: &() };
-        self.grouping.first_rows().iter().map(slot).collect()
+        self.keys.slots_of(&self.grouping)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The first rows of each key in an order: Top-N, and deduplication, which is Top-1.
 //!
-//! The output is a retract stream, with the net change per key and batch. Where rows are never taken back only the first N are kept
+//! The output is a retract stream, with the net change per key and batch, or with what changes with each row (`row_exact`). Where rows are never taken back only the first N are kept
 //! (`append`), else all of them (`retract`).
 
 mod append;
@@ -11,11 +11,11 @@ mod retract;
 pub(crate) use input::read_orders;
 
 use super::row::ValueType;
-use append::RankOperator;
+use append::AppendRank;
 use brisk_base::Result;
 use brisk_core::operator::{Operator, OperatorFactory, RuntimeContext};
-use brisk_state::HashMapStateBackend;
-use retract::RetractRankOperator;
+use retract::RetractRank;
+use std::time::Duration;
 
 /// A column that rows are ordered by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,15 +43,14 @@ pub struct Rank {
     pub with_place: bool,
     /// Whether rows may be taken back.
     pub retract: bool,
+    /// Whether to give what changes with each row, instead of the net change of a batch.
+    pub row_exact: bool,
+    /// How long state is kept that nobody uses; for ever, if it is 0.
+    pub state_ttl: Duration,
 }
 
 impl OperatorFactory for Rank {
     fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
-        let backend = cx.state.backend.as_deref().unwrap_or(&HashMapStateBackend);
-        Ok(if self.retract {
-            Box::new(RetractRankOperator::new(self.clone(), backend, cx)?)
-        } else {
-            Box::new(RankOperator::new(self.clone(), backend, cx)?)
-        })
+        if self.retract { RetractRank::create(self.clone(), cx) } else { AppendRank::create(self.clone(), cx) }
     }
 }

@@ -5,45 +5,45 @@ use super::Rank;
 use super::changes::{Changes, First};
 use super::input::RankInput;
 use crate::operators::calc::emit;
+use crate::operators::keyed::{KeyedFunction, KeyedOperator, StateRetention, counted, open_store};
 use crate::operators::row::RowKey;
 use brisk_base::Result;
-use brisk_base::ids::CheckpointId;
-use brisk_core::batch::{AnyBatch, BatchType, Columns};
-use brisk_core::operator::{Operator, OperatorContext, Rest, RuntimeContext, SnapshotContext};
-use brisk_core::state::{KeyedMapTable, Layout, OperatorSnapshot, Slot, StateBackend, StateBackendContext, StateDeclarations};
-use brisk_state::KeyedStateStore;
+use brisk_core::batch::Columns;
+use brisk_core::operator::{Operator, OperatorContext, RuntimeContext};
+use brisk_core::state::{AnyTable, KeyedMapTable, Slot, StateDeclarations};
 use std::ops::{Bound, ControlFlow};
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
 /// Rows of keys.
 type Rows = Box<dyn KeyedMapTable<RowKey, (), RowKey, i64>>;
 
 /// See the module.
-pub(super) struct RetractRankOperator {
+pub(super) struct RetractRank {
     config: Rank,
-    store: KeyedStateStore<RowKey>,
     /// The rows of each key by what orders them and their columns, and how often each is there.
     rows: Rows,
+    /// Whether rows may have expired that are taken back.
+    may_expire: bool,
     input: RankInput,
 }
 
-impl RetractRankOperator {
-    pub(super) fn new(config: Rank, backend: &dyn StateBackend, cx: &RuntimeContext) -> Result<Self> {
+impl RetractRank {
+    pub(super) fn create(config: Rank, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
+        let retention = StateRetention::of(config.state_ttl, cx);
         let mut declared = StateDeclarations::new(cx.place());
-        let rows = declared.engine_map::<RowKey, i64>("rows", Layout::KeyMajor);
-        let mut store = KeyedStateStore::open(backend, StateBackendContext::of(cx)?, declared)?;
-        Ok(Self { config, rows: store.take_map(rows)?, store, input: RankInput::default() })
+        let rows = retention.declare_map::<RowKey, i64>(&mut declared, "rows");
+        let mut store = open_store::<RowKey>(cx, declared)?;
+        let rows = retention.take_map(&mut store, rows)?;
+        let may_expire = retention.is_limited();
+        Ok(KeyedOperator::boxed(store, Self { config, rows, may_expire, input: RankInput::default() }))
     }
+}
 
-    /// Adds a batch and gives its changes; `None` when the state is not near yet.
-    fn rank(&mut self, batch: &Columns, waker: &Waker) -> Result<Option<Columns>> {
+impl KeyedFunction for RetractRank {
+    fn process(&mut self, _input: usize, batch: &Columns, cx: &mut OperatorContext<'_>) -> Poll<Result<()>> {
         self.input.read(&self.config, batch)?;
         let slots = self.input.slots();
-        match self.rows.prefetch(&mut Context::from_waker(waker), &slots) {
-            Poll::Pending => return Ok(None),
-            Poll::Ready(ready) => ready?,
-        }
+        ready!(self.rows.prefetch(&mut Context::from_waker(cx.waker), &slots))?;
         let (config, RankInput { grouping, orders, rows, .. }) = (&self.config, &self.input);
         let mut changes = Changes::new(&config.types);
         for (group, slot) in slots.iter().enumerate() {
@@ -52,16 +52,21 @@ impl RetractRankOperator {
                 let mut place = RowKey::new();
                 place.push_bytes(&orders[row]);
                 place.push_fields(rows[row].as_bytes());
+                let (sign, may_expire) = (batch.kind(row).sign(), self.may_expire);
                 self.rows.update(*slot, &place, &mut |times| {
-                    // A row that is taken back before it is added is kept in mind as a debt.
-                    *times = Some(times.unwrap_or(0) + batch.kind(row).sign()).filter(|times| *times != 0);
+                    *times = counted(*times, sign, may_expire);
                     Ok(())
                 })?;
             }
             let after = first(&mut self.rows, *slot, config.limit)?;
             if config.with_place { changes.by_place(&before, &after)? } else { changes.by_row(&before, &after)? }
         }
-        Ok(Some(changes.finish(batch)))
+        emit(changes.finish(batch), cx);
+        Poll::Ready(Ok(()))
+    }
+
+    fn tables(&mut self) -> Vec<&mut dyn AnyTable> {
+        vec![&mut *self.rows]
     }
 }
 
@@ -82,31 +87,4 @@ fn first(rows: &mut Rows, slot: Slot<'_, RowKey, ()>, limit: usize) -> Result<Fi
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(first)
-}
-
-impl Operator for RetractRankOperator {
-    fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
-        let batch = Columns::from_any(batch)?;
-        let Some(changes) = self.rank(&batch, cx.waker)? else { return Ok(Rest::Blocked(Box::new(batch))) };
-        emit(changes, cx);
-        cx.budget.check();
-        Ok(Rest::Consumed)
-    }
-
-    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
-        Some(Columns::batch_type())
-    }
-
-    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
-        self.store.snapshot(snapshot, cx)?;
-        snapshot.freeze(&mut *self.rows)
-    }
-
-    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.store.checkpoint_complete(checkpoint)
-    }
-
-    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.store.checkpoint_aborted(checkpoint)
-    }
 }

@@ -13,8 +13,7 @@ use super::row::ValueType;
 use super::window_table::WindowKind;
 use brisk_base::Result;
 use brisk_core::operator::{Operator, OperatorFactory, RuntimeContext};
-use brisk_state::HashMapStateBackend;
-use operator::WindowAggregateOperator;
+use operator::WindowAggregateFunction;
 
 /// What an aggregation of windows computes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,7 +46,6 @@ impl WindowAggregate {
 
 impl OperatorFactory for WindowAggregate {
     fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
-        let backend = cx.state.backend.as_deref().unwrap_or(&HashMapStateBackend);
-        Ok(Box::new(WindowAggregateOperator::new(&self.0, backend, cx)?))
+        WindowAggregateFunction::create(&self.0, cx)
     }
 }

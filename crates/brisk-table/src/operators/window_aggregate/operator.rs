@@ -4,32 +4,27 @@ use super::WindowAggregateConfig;
 use super::sessions::Sessions;
 use crate::operators::calc::emit;
 use crate::operators::group_aggregate::{DistinctValues, GroupState, Inputs, NoValues, RowKey, TableValues, ValueTable};
-use crate::operators::row::{ColumnKey, Grouping, RowBuilder, ValueBuilder};
+use crate::operators::keyed::{KeyedFunction, KeyedOperator, open_store};
+use crate::operators::row::{Grouping, KeyedRows, RowBuilder, ValueBuilder};
 use crate::operators::window_table::WindowKind;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{ArrayRef, TimestampMillisecondArray};
-use brisk_base::ids::CheckpointId;
 use brisk_base::metrics::Counter;
 use brisk_base::{Error, Result, Timestamp};
-use brisk_core::batch::{AnyBatch, BatchType, Columns};
-use brisk_core::operator::{Operator, OperatorContext, Progress, Rest, RuntimeContext, SnapshotContext};
-use brisk_core::state::{
-    EventTimeStanding, KeyedTable, Layout, OperatorSnapshot, Slot, StateBackend, StateBackendContext, StateDeclarations,
-};
-use brisk_core::types::hash_columns;
-use brisk_state::KeyedStateStore;
+use brisk_core::batch::Columns;
+use brisk_core::operator::{Operator, OperatorContext, RuntimeContext};
+use brisk_core::state::{AnyTable, KeyedTable, Layout, Slot, StateDeclarations};
 use std::ops::Range;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 /// A window by its end and its start: those that are over first come first.
 pub(super) type Window = (i64, i64);
 
 /// See the module.
-pub(super) struct WindowAggregateOperator {
+pub(super) struct WindowAggregateFunction {
     config: WindowAggregateConfig,
-    store: KeyedStateStore<RowKey>,
     /// State of each key and window.
     groups: Box<dyn KeyedTable<RowKey, Window, GroupState>>,
     /// Values of each key and window, where an aggregate keeps them.
@@ -42,9 +37,8 @@ pub(super) struct WindowAggregateOperator {
     due: Option<Timestamp>,
     /// Rows that came too late (Flink's `numLateRecordsDropped`).
     late: Counter,
-    /// Keys of the rows at hand, and their hashes.
-    keys: Vec<RowKey>,
-    hashes: Vec<u64>,
+    /// Keys of the rows at hand.
+    keys: KeyedRows,
     grouping: Grouping,
 }
 
@@ -52,36 +46,32 @@ pub(super) struct WindowAggregateOperator {
 #[derive(PartialEq, Eq)]
 struct Windowed<'a>(&'a RowKey, Window);
 
-impl WindowAggregateOperator {
-    pub(super) fn new(config: &WindowAggregateConfig, backend: &dyn StateBackend, cx: &RuntimeContext) -> Result<Self> {
+impl WindowAggregateFunction {
+    pub(super) fn create(config: &WindowAggregateConfig, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
         let mut declared = StateDeclarations::new(cx.place());
         let groups = declared.engine_value::<GroupState>("windows", Layout::NamespaceMajor);
         let keeps_values = config.aggregates.iter().any(|call| call.keeps_values());
         let values = keeps_values.then(|| declared.engine_map::<RowKey, i64>("values", Layout::NamespaceMajor));
         let sessions = config.merge.then(|| Sessions::declare(&mut declared));
-        let mut store = KeyedStateStore::open(backend, StateBackendContext::of(cx)?, declared)?;
-        Ok(Self {
+        let mut store = open_store::<RowKey>(cx, declared)?;
+        let function = Self {
             config: config.clone(),
             groups: store.take_value(groups)?,
             values: values.map(|values| store.take_map(values)).transpose()?,
             sessions: sessions.map(|sessions| Sessions::take(sessions, &mut store)).transpose()?,
-            store,
             watermark: Timestamp::MIN,
             due: None,
             late: cx.metrics.counter("numLateRecordsDropped"),
-            keys: Vec::new(),
-            hashes: Vec::new(),
+            keys: KeyedRows::default(),
             grouping: Grouping::default(),
-        })
+        };
+        Ok(KeyedOperator::boxed(store, function))
     }
 
-    /// Adds a batch, giving the windows that end on the way; `None` when the state is not near yet: nothing has been done then.
-    fn aggregate(&mut self, batch: &Columns, waker: &Waker) -> Result<Option<Columns>> {
-        self.read(batch)?;
+    /// Adds a batch, giving the windows that end on the way.
+    fn aggregate(&mut self, batch: &Columns, waker: &Waker) -> Poll<Result<Columns>> {
         let windows = self.windows(batch)?;
-        if !self.fetch(batch.rows, &windows, waker)? {
-            return Ok(None);
-        }
+        ready!(self.fetch(&windows, waker))?;
         let mut output = WindowOutput::new(&self.config);
         let mut from = 0;
         for mark in &batch.marks {
@@ -92,27 +82,24 @@ impl WindowAggregateOperator {
             output.mark(mark.watermark);
         }
         self.add(batch, from..batch.rows, &windows)?;
-        Ok(Some(output.finish()))
+        Poll::Ready(Ok(output.finish()))
     }
 
     /// Adds a batch whose windows are those of the clock, giving the windows that are over.
-    fn aggregate_by_clock(&mut self, batch: &Columns, kind: WindowKind, now: Timestamp, waker: &Waker) -> Result<Option<Columns>> {
-        self.read(batch)?;
+    fn aggregate_by_clock(&mut self, batch: &Columns, kind: WindowKind, now: Timestamp, waker: &Waker) -> Poll<Result<Columns>> {
         // A clock that is set back does not open windows again.
         let now = now.0.max(self.watermark.0.saturating_add(1));
         let mut windows = Vec::new();
         kind.windows(now, |start, end| windows.push(vec![(end, start); batch.rows]));
         for windows in &windows {
-            if !self.fetch(batch.rows, windows, waker)? {
-                return Ok(None);
-            }
+            ready!(self.fetch(windows, waker))?;
         }
         let mut output = WindowOutput::new(&self.config);
         self.fire(Timestamp(now - 1), &mut output)?;
         windows.iter().try_for_each(|windows| self.add(batch, 0..batch.rows, windows))?;
         batch.marks.iter().for_each(|mark| output.mark(mark.watermark));
         self.set_due()?;
-        Ok(Some(output.finish()))
+        Poll::Ready(Ok(output.finish()))
     }
 
     fn set_due(&mut self) -> Result<()> {
@@ -120,33 +107,15 @@ impl WindowAggregateOperator {
         Ok(())
     }
 
-    /// Whether the state of these rows is near.
-    fn fetch(&mut self, rows: usize, windows: &[Window], waker: &Waker) -> Result<bool> {
-        let slot = |row: usize| Slot { hash: self.hashes[row], key: &self.keys[row], namespace: &windows[row] };
-        let slots: Vec<_> = (0..rows).map(slot).collect();
+    /// Brings the state of the rows near, each in its window.
+    fn fetch(&mut self, windows: &[Window], waker: &Waker) -> Poll<Result<()>> {
+        let slots: Vec<_> = windows.iter().enumerate().map(|(row, window)| self.keys.slot(row).at(window)).collect();
         let context = &mut Context::from_waker(waker);
-        let mut near = self.groups.prefetch(context, &slots);
-        if let (Poll::Ready(Ok(())), Some(values)) = (&near, &mut self.values) {
-            near = values.prefetch(context, &slots);
+        ready!(self.groups.prefetch(context, &slots))?;
+        match &mut self.values {
+            Some(values) => values.prefetch(context, &slots),
+            None => Poll::Ready(Ok(())),
         }
-        match near {
-            Poll::Pending => Ok(false),
-            Poll::Ready(ready) => ready.map(|()| true),
-        }
-    }
-
-    /// Keys and hashes of a batch.
-    fn read(&mut self, batch: &Columns) -> Result<()> {
-        let columns = self.config.key_columns.iter();
-        let key_columns = columns.map(|index| column(batch, *index)).collect::<Result<Vec<_>>>()?;
-        RowKey::read(&key_columns, batch.rows, &mut self.keys)?;
-        self.hashes.clear();
-        if batch.hashes.len() == batch.rows {
-            self.hashes.extend_from_slice(&batch.hashes);
-        } else {
-            hash_columns(&key_columns, &mut self.hashes)?;
-        }
-        Ok(())
     }
 
     /// The windows that the rows of a batch bring along.
@@ -167,7 +136,7 @@ impl WindowAggregateOperator {
         let inputs = Inputs::new(&self.config.aggregates, batch, &[])?;
         if let Some(sessions) = &mut self.sessions {
             for row in rows {
-                let slot = Slot { hash: self.hashes[row], key: &self.keys[row], namespace: &() };
+                let slot = self.keys.slot(row);
                 let window = sessions.window(slot, windows[row], self.watermark, &self.config, &mut *self.groups)?;
                 match window {
                     Some(window) => add_rows(slot.at(&window), &[row as u32], &inputs, &self.config, &mut *self.groups, &mut self.values)?,
@@ -179,14 +148,14 @@ impl WindowAggregateOperator {
         let late = |row: usize| windows[row].0 - 1 <= self.watermark.0;
         let kept: Vec<usize> = rows.clone().filter(|row| !late(*row)).collect();
         self.late.inc_by((rows.len() - kept.len()) as u64);
-        let windowed: Vec<_> = kept.iter().map(|row| Windowed(&self.keys[*row], windows[*row])).collect();
-        let hash = |row: &usize| self.hashes[*row] ^ (windows[*row].0 as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let windowed: Vec<_> = kept.iter().map(|row| Windowed(self.keys.key(*row), windows[*row])).collect();
+        let hash = |row: &usize| self.keys.hashes()[*row] ^ (windows[*row].0 as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let hashes: Vec<_> = kept.iter().map(hash).collect();
         self.grouping.by_key(&windowed, &hashes);
         for (group, first) in self.grouping.first_rows().iter().enumerate() {
             let first = kept[*first as usize];
             let rows: Vec<u32> = self.grouping.rows_of(group).iter().map(|at| kept[*at as usize] as u32).collect();
-            let slot = Slot { hash: self.hashes[first], key: &self.keys[first], namespace: &windows[first] };
+            let slot = self.keys.slot(first).at(&windows[first]);
             add_rows(slot, &rows, &inputs, &self.config, &mut *self.groups, &mut self.values)?;
         }
         Ok(())
@@ -279,75 +248,54 @@ impl WindowOutput {
     }
 }
 
-impl Operator for WindowAggregateOperator {
-    fn open(&mut self, cx: &mut OperatorContext<'_>) -> Result<()> {
-        if self.config.clock.is_some() {
-            return self.set_due();
-        }
-        if let Some(standing) = EventTimeStanding::restored(cx.runtime)? {
-            self.watermark = standing.watermark;
-        }
-        Ok(())
-    }
-
-    fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
-        let batch = Columns::from_any(batch)?;
-        let results = match self.config.clock {
-            Some(kind) => self.aggregate_by_clock(&batch, kind, cx.runtime.world.now(), cx.waker)?,
-            None => self.aggregate(&batch, cx.waker)?,
-        };
-        let Some(results) = results else { return Ok(Rest::Blocked(Box::new(batch))) };
+impl KeyedFunction for WindowAggregateFunction {
+    fn process(&mut self, _input: usize, batch: &Columns, cx: &mut OperatorContext<'_>) -> Poll<Result<()>> {
+        self.keys.read(batch, self.config.key_columns.iter().map(|column| *column as usize))?;
+        let results = ready!(match self.config.clock {
+            Some(kind) => self.aggregate_by_clock(batch, kind, cx.runtime.world.now(), cx.waker),
+            None => self.aggregate(batch, cx.waker),
+        })?;
         emit(results, cx);
-        cx.budget.check();
-        Ok(Rest::Consumed)
+        Poll::Ready(Ok(()))
     }
 
-    fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
+    fn process_watermark(&mut self, watermark: Timestamp, cx: &mut OperatorContext<'_>) -> Result<()> {
         if self.config.clock.is_some() {
             cx.emit_watermark(watermark);
-            return Ok(Progress::Done);
+            return Ok(());
         }
         let mut output = WindowOutput::new(&self.config);
         self.fire(watermark, &mut output)?;
         output.mark(watermark);
         emit(output.finish(), cx);
-        Ok(Progress::Done)
+        Ok(())
     }
 
     fn next_processing_time(&self) -> Option<Timestamp> {
         self.due
     }
 
-    fn on_processing_time(&mut self, now: Timestamp, cx: &mut OperatorContext<'_>) -> Result<Progress> {
+    fn on_processing_time(&mut self, now: Timestamp, cx: &mut OperatorContext<'_>) -> Result<()> {
         let mut output = WindowOutput::new(&self.config);
         self.fire(Timestamp(now.0 - 1), &mut output)?;
         self.set_due()?;
         emit(output.finish(), cx);
-        Ok(Progress::Done)
-    }
-
-    fn input_type(&self, _input: usize) -> Option<Arc<dyn BatchType>> {
-        Some(Columns::batch_type())
-    }
-
-    fn snapshot(&mut self, snapshot: &mut OperatorSnapshot, cx: &mut SnapshotContext<'_>) -> Result<()> {
-        self.store.snapshot(snapshot, cx)?;
-        snapshot.freeze(&mut *self.groups)?;
-        if let Some(values) = &mut self.values {
-            snapshot.freeze(&mut **values)?;
-        }
-        if let Some(sessions) = &mut self.sessions {
-            sessions.freeze(snapshot)?;
-        }
-        EventTimeStanding { watermark: self.watermark, generator: None, idle: false }.snapshot(cx.runtime, snapshot);
         Ok(())
     }
 
-    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.store.checkpoint_complete(checkpoint)
+    /// By the clock no row is late.
+    fn time(&mut self) -> Option<&mut Timestamp> {
+        Some(&mut self.watermark).filter(|_| self.config.clock.is_none())
     }
 
-    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
-        self.store.checkpoint_aborted(checkpoint)
+    fn open(&mut self) -> Result<()> {
+        if self.config.clock.is_some() { self.set_due() } else { Ok(()) }
+    }
+
+    fn tables(&mut self) -> Vec<&mut dyn AnyTable> {
+        let mut tables: Vec<&mut dyn AnyTable> = vec![&mut *self.groups];
+        tables.extend(self.values.as_mut().map(|values| &mut **values as &mut dyn AnyTable));
+        tables.extend(self.sessions.as_mut().map(Sessions::table));
+        tables
     }
 }

@@ -4,7 +4,7 @@ use super::WindowAggregateConfig;
 use super::operator::Window;
 use crate::operators::group_aggregate::{GroupState, RowKey};
 use brisk_base::{Result, Timestamp};
-use brisk_core::state::{KeyedTable, Layout, OperatorSnapshot, Slot, StateDeclarations, StateId};
+use brisk_core::state::{AnyTable, KeyedTable, Layout, Slot, StateDeclarations, StateId};
 use brisk_state::KeyedStateStore;
 
 /// See the module.
@@ -22,8 +22,8 @@ impl Sessions {
         Ok(Self { windows: store.take_value(id)? })
     }
 
-    pub(super) fn freeze(&mut self, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        snapshot.freeze(&mut *self.windows)
+    pub(super) fn table(&mut self) -> &mut dyn AnyTable {
+        &mut *self.windows
     }
 
     /// The window of a row, merged with those of its key that it touches; `None` if it is over.

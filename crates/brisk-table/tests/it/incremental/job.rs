@@ -1,6 +1,6 @@
 //! Runs the graph of a query by hand, without threads: an element goes through the whole graph before the next one comes.
 
-use crate::driver::{Driver, merged, runtime};
+use crate::driver::{Driver, Hand, merged, runtime};
 use brisk_base::Timestamp;
 use brisk_base::ids::CheckpointId;
 use brisk_core::batch::{Columns, Mark, Segment, take_rows};
@@ -33,6 +33,12 @@ pub(crate) struct Job<'g> {
     pub(crate) output: Vec<Columns>,
 }
 
+/// Where a graph runs.
+pub(crate) struct Place {
+    pub(crate) backend: Arc<dyn StateBackend>,
+    pub(crate) clock: Arc<Hand>,
+}
+
 /// What a checkpoint leaves.
 pub(crate) struct Left {
     pub(crate) parallelism: u32,
@@ -53,15 +59,15 @@ pub(crate) fn table_of(node: &StreamNode) -> Option<String> {
 const GROUPS: u32 = 128;
 
 impl<'g> Job<'g> {
-    pub(crate) fn start(graph: &'g StreamGraph, backend: &Arc<dyn StateBackend>, parallelism: u32) -> Self {
-        Self::run(graph, backend, parallelism, None)
+    pub(crate) fn start(graph: &'g StreamGraph, place: &Place, parallelism: u32) -> Self {
+        Self::run(graph, place, parallelism, None)
     }
 
-    pub(crate) fn restore(graph: &'g StreamGraph, backend: &Arc<dyn StateBackend>, parallelism: u32, left: &Left) -> Self {
-        Self::run(graph, backend, parallelism, Some(left))
+    pub(crate) fn restore(graph: &'g StreamGraph, place: &Place, parallelism: u32, left: &Left) -> Self {
+        Self::run(graph, place, parallelism, Some(left))
     }
 
-    fn run(graph: &'g StreamGraph, backend: &Arc<dyn StateBackend>, parallelism: u32, left: Option<&Left>) -> Self {
+    fn run(graph: &'g StreamGraph, place: &Place, parallelism: u32, left: Option<&Left>) -> Self {
         let mut widths: Vec<usize> = Vec::new();
         for node in &graph.nodes {
             let before = graph.inputs(node.id).map(|edge| widths[edge.from.0 as usize]).max().unwrap_or(1);
@@ -74,7 +80,8 @@ impl<'g> Job<'g> {
                 let mut channels = BTreeMap::new();
                 for (number, edge) in graph.edges.iter().enumerate().filter(|(_, edge)| edge.to == node.id) {
                     let watermark = left.map_or(Timestamp::MIN, |left| left.edges[number]);
-                    (0..widths[edge.from.0 as usize]).for_each(|from| {
+                    let is_target = |from: &usize| targets(edge.partitioner.as_ref(), *from, *width).contains(&subtask);
+                    (0..widths[edge.from.0 as usize]).filter(is_target).for_each(|from| {
                         channels.insert((number, from), watermark);
                     });
                 }
@@ -84,7 +91,8 @@ impl<'g> Job<'g> {
                         let mut runtime = runtime();
                         runtime.operator_name = node.name.as_str().into();
                         (runtime.task.subtask, runtime.task.parallelism) = (subtask as u32, *width as u32);
-                        runtime.state.backend = Some(Arc::clone(backend));
+                        runtime.world = place.clock.world();
+                        runtime.state.backend = Some(Arc::clone(&place.backend));
                         runtime.state.restored = left.and_then(|left| left.operators[node.id.0 as usize].clone());
                         Some(Driver::in_runtime(runtime, &**factory))
                     }
@@ -177,7 +185,9 @@ impl<'g> Job<'g> {
             let width = self.nodes[to].len();
             let channel = (number, subtask);
             match &element {
-                Element::Watermark(watermark) => (0..width).for_each(|target| self.watermark(to, target, channel, *watermark)),
+                Element::Watermark(watermark) => {
+                    targets(edge.partitioner.as_ref(), subtask, width).for_each(|target| self.watermark(to, target, channel, *watermark));
+                }
                 Element::Batch(batch) => {
                     let batch = Columns::from_any_ref(&**batch).expect("columns").clone();
                     for (target, part) in spread(&batch, edge.partitioner.as_ref(), subtask, width) {
@@ -236,6 +246,14 @@ impl<'g> Job<'g> {
         driver.batch_to(input, batch).expect("no failure");
         let elements = driver.elements();
         self.send_all(node, subtask, elements);
+    }
+}
+
+/// The subtasks that one of the node before may send to: all by a hash, else the one at its place.
+fn targets(partitioner: Option<&Partitioner>, from: usize, width: usize) -> std::ops::Range<usize> {
+    match partitioner {
+        Some(Partitioner::Hash(_)) => 0..width,
+        _ => from.min(width - 1)..from.min(width - 1) + 1,
     }
 }
 

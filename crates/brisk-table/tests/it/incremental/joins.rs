@@ -55,6 +55,26 @@ proptest! {
     }
 
     #[test]
+    fn joins_of_results_with_one_row_per_key(case in Case::changing(25), kind in 0usize..4, both in any::<bool>()) {
+        let (name, keep) = [("INNER", [false, false]), ("LEFT", [true, false]), ("RIGHT", [false, true]), ("FULL", [true, true])][kind];
+        let sums = |table: &str| format!("(SELECT k, SUM(v) AS v FROM {table} GROUP BY k)");
+        let right = if both { sums("b") } else { "b".to_owned() };
+        let query = format!("SELECT l.k, l.v, r.k, r.v FROM {} l {name} JOIN {right} r ON l.k = r.k", sums("a"));
+        let summed = |changes: &[Change]| -> Vec<Row> {
+            let mut sums = std::collections::BTreeMap::<Option<i64>, Option<i64>>::new();
+            for (key, value, _) in rows(changes) {
+                let sum = sums.entry(key).or_default();
+                *sum = value.map(|value| sum.unwrap_or(0) + value).or(*sum);
+            }
+            sums.into_iter().map(|(key, sum)| (key, sum, 0)).collect()
+        };
+        case.check(&query, |[left, right]| {
+            let right = if both { summed(right) } else { rows(right) };
+            pairs(&summed(left), &right, keep, |left, right| equal(left.0, right.0))
+        });
+    }
+
+    #[test]
     fn rows_that_exist_elsewhere(case in Case::changing(25), negated in any::<bool>()) {
         let not = if negated { "NOT " } else { "" };
         let kept = |left: Vec<Row>, keep: &dyn Fn(&Row) -> bool| {
@@ -130,9 +150,10 @@ proptest! {
     }
 
     #[test]
-    fn versions_at_a_time(case in Case::with_versions(40), keep in any::<bool>(), with_condition in any::<bool>()) {
+    fn versions_at_a_time(case in Case::with_versions(40), keep in any::<bool>(), condition in 0usize..3) {
         let name = if keep { "LEFT" } else { "INNER" };
-        let condition = if with_condition { " AND ta.v < x.v" } else { "" };
+        let (with_condition, of_version) = (condition == 1, condition == 2);
+        let condition = ["", " AND ta.v < x.v", " AND x.v > 1"][condition];
         let query = format!("SELECT ta.k, ta.v, x.k, x.v FROM ta {name} JOIN tv FOR SYSTEM_TIME AS OF ta.ts AS x ON x.k = ta.k{condition}");
         let less = |left: &Row, right: &Row| left.1.zip(right.1).is_some_and(|(left, right)| left < right);
         case.check(&query, |[left, right]| {
@@ -140,7 +161,27 @@ proptest! {
                 let of_key = right.iter().filter(|change| change.kind != RowKind::UpdateBefore && equal(row.0, change.row.0));
                 let last = of_key.filter(|change| change.row.2 <= row.2).max_by_key(|change| (change.row.2, change.at));
                 let there = last.filter(|change| change.kind != RowKind::Delete).map(|change| change.row);
-                there.filter(|version| !with_condition || less(row, version))
+                there.filter(|version| (!with_condition || less(row, version)) && (!of_version || version.1 > Some(1)))
+            };
+            let joined = left.iter().map(|change| (change.row, version(&change.row))).filter(|(_, version)| keep || version.is_some());
+            table(joined.map(|(row, version)| cells([row.0, row.1, version.and_then(|row| row.0), version.and_then(|row| row.1)])))
+        });
+    }
+
+    #[test]
+    fn versions_of_a_view_with_the_latest_row_of_each_key(case in Case::punctual(40), keep in any::<bool>()) {
+        let name = if keep { "LEFT" } else { "INNER" };
+        let query = format!("SELECT ta.k, ta.v, x.k, x.v FROM ta {name} JOIN last_b FOR SYSTEM_TIME AS OF ta.ts AS x ON x.k = ta.k");
+        case.check(&query, |[left, right]| {
+            // A row that is older than the latest one of its key when it comes is no version.
+            let mut versions: Vec<Row> = Vec::new();
+            for change in right {
+                if versions.iter().filter(|version| version.0 == change.row.0).all(|version| version.2 < change.row.2) {
+                    versions.push(change.row);
+                }
+            }
+            let version = |row: &Row| {
+                versions.iter().filter(|version| equal(row.0, version.0) && version.2 <= row.2).max_by_key(|version| version.2)
             };
             let joined = left.iter().map(|change| (change.row, version(&change.row))).filter(|(_, version)| keep || version.is_some());
             table(joined.map(|(row, version)| cells([row.0, row.1, version.and_then(|row| row.0), version.and_then(|row| row.1)])))

@@ -6,11 +6,14 @@
 //! cluster would.
 
 mod aggregates;
+mod expiry;
 mod job;
 mod joins;
 mod order;
 mod over;
 mod sets;
+mod sinks;
+mod windows;
 
 use arrow_array::{ArrayRef, Int64Array, TimestampMillisecondArray};
 use brisk_base::options::Configuration;
@@ -18,9 +21,9 @@ use brisk_core::batch::{Columns, RowKind};
 use brisk_core::job::{JobClient, JobExecutor};
 use brisk_core::job_graph::StreamGraph;
 use brisk_core::operator::OperatorSpec;
-use brisk_core::table::{TableConnector, TableConnectors, TableDeclaration, TableSourceOperator};
+use brisk_core::table::{TableConnector, TableConnectors, TableDeclaration, TableSinkOperator, TableSourceOperator};
 use brisk_table::{Cell, Script, Table, TableSession, fold_changelog};
-use job::Job;
+use job::{Job, Place};
 use proptest::prelude::*;
 use std::sync::{Arc, Mutex};
 
@@ -36,12 +39,14 @@ pub(crate) struct Change {
     pub(crate) at: usize,
     /// The watermark over all tables that it found.
     pub(crate) watermark: i64,
+    /// What the clock said then.
+    pub(crate) now: i64,
 }
 
 impl Change {
     /// A change that has not come yet.
     pub(crate) const fn new(kind: RowKind, row: Row) -> Self {
-        Self { kind, row, at: 0, watermark: i64::MIN }
+        Self { kind, row, at: 0, watermark: i64::MIN, now: 0 }
     }
 
     /// Whether the watermark had passed its time when it came.
@@ -54,7 +59,8 @@ impl Change {
 const DELAY: i64 = 5;
 
 /// Tables `a` and `b` change, `ta` and `tb` have inserts alone and event time, `tv` has event time and versions,
-/// `tp` has inserts and processing time.
+/// `tp` has inserts and processing time; `by_key` is written; `last_b` has the latest row
+/// of each key of `tb`.
 const TABLES: &str = "
     CREATE TABLE a (k BIGINT, v BIGINT, ts TIMESTAMP(3)) WITH ('connector' = 'changes', 'changes' = 'true');
     CREATE TABLE b (k BIGINT, v BIGINT, ts TIMESTAMP(3)) WITH ('connector' = 'changes', 'changes' = 'true');
@@ -62,7 +68,9 @@ const TABLES: &str = "
     CREATE TABLE tb (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '0.005' SECOND) WITH ('connector' = 'changes');
     CREATE TABLE tp (k BIGINT, v BIGINT, ts TIMESTAMP(3), pt AS PROCTIME()) WITH ('connector' = 'changes');
     CREATE TABLE tv (k BIGINT, v BIGINT, ts TIMESTAMP(3), PRIMARY KEY (k) NOT ENFORCED, WATERMARK FOR ts AS ts - INTERVAL '0.005' SECOND)
-      WITH ('connector' = 'changes', 'changes' = 'true');";
+      WITH ('connector' = 'changes', 'changes' = 'true');
+    CREATE VIEW last_b AS SELECT k, v, ts FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts DESC) AS n FROM tb) WHERE n = 1;
+    CREATE TABLE by_key (k BIGINT, v BIGINT, PRIMARY KEY (k) NOT ENFORCED) WITH ('connector' = 'changes');";
 
 /// Everything about a run that is left to chance.
 #[derive(Clone, Debug)]
@@ -86,18 +94,23 @@ impl Case {
         Self::of(changes(longest, false), changes(longest, false))
     }
 
+    /// Of tables with inserts alone, in which no row is late.
+    pub(crate) fn punctual(longest: usize) -> impl Strategy<Value = Self> {
+        Self::appending(longest).prop_map(|mut case| {
+            for changes in &mut case.tables {
+                changes.iter_mut().enumerate().for_each(|(at, change)| change.row.2 = 3 * at as i64 + change.row.2.rem_euclid(5));
+            }
+            case
+        })
+    }
+
     /// Of a table with inserts alone, and one with versions; no row is late.
     pub(crate) fn with_versions(longest: usize) -> impl Strategy<Value = Self> {
-        Self::appending(longest).prop_map(|mut case| {
-            for (table, changes) in case.tables.iter_mut().enumerate() {
-                for (at, change) in changes.iter_mut().enumerate() {
-                    let jitter = change.row.2.rem_euclid(5);
-                    change.row.2 = 3 * at as i64 + jitter;
-                    if table == 1 {
-                        let kinds = [RowKind::Insert, RowKind::UpdateBefore, RowKind::UpdateAfter, RowKind::Delete, RowKind::Insert];
-                        change.kind = kinds[(jitter as usize + at) % kinds.len()];
-                    }
-                }
+        Self::punctual(longest).prop_map(|mut case| {
+            for (at, change) in case.tables[1].iter_mut().enumerate() {
+                let jitter = change.row.2 - 3 * at as i64;
+                let kinds = [RowKind::Insert, RowKind::UpdateBefore, RowKind::UpdateAfter, RowKind::Delete, RowKind::Insert];
+                change.kind = kinds[(jitter as usize + at) % kinds.len()];
             }
             case
         })
@@ -105,7 +118,7 @@ impl Case {
 
     fn of(first: impl Strategy<Value = Vec<Change>>, second: impl Strategy<Value = Vec<Change>>) -> impl Strategy<Value = Self> {
         let turns = proptest::collection::vec((0usize..2, 1usize..9, prop_oneof![2 => Just(0u32), 1 => 1u32..4]), 1..6);
-        (first, second, turns, 0usize..8).prop_map(|(first, second, turns, backend)| Self { tables: [first, second], turns, backend })
+        (first, second, turns, 0usize..12).prop_map(|(first, second, turns, backend)| Self { tables: [first, second], turns, backend })
     }
 
     /// Runs a query and compares.
@@ -117,10 +130,16 @@ impl Case {
 
     /// Runs a query; `check` gets all that it has given and the changes so far.
     pub(crate) fn check_with(&self, query: &str, check: impl Fn(&[Columns], [&[Change]; 2])) {
+        self.run(query, &Configuration::new(), &[], check);
+    }
+
+    /// Runs a query with options; behind each batch the clock advances, by these steps in turn.
+    pub(crate) fn run(&self, query: &str, config: &Configuration, steps: &[i64], check: impl Fn(&[Columns], [&[Change]; 2])) {
         let backends = crate::streams::backends();
-        let backend = Arc::clone(&backends[self.backend % backends.len()]);
-        let (graph, names) = graph_of(query);
-        let mut job = Job::start(&graph, &backend, 1);
+        let place = Place { backend: Arc::clone(&backends[self.backend % backends.len()]), clock: Arc::default() };
+        let (graph, names) = graph_of(query, config);
+        let (mut now, mut steps) = (0, steps.iter().cycle());
+        let mut job = Job::start(&graph, &place, 1);
         let mut tables = self.tables.clone();
         let (mut read, mut greatest) = ([0usize; 2], [None::<i64>; 2]);
         let (mut number, mut number_of_rows) = (0, 0);
@@ -135,21 +154,23 @@ impl Case {
             let watermarks = &mut greatest[..names.len()];
             for change in &mut tables[table][read[table]..to] {
                 let watermark = watermarks.iter().map(|greatest| greatest.map_or(i64::MIN, |time| time - DELAY)).min();
-                (change.at, change.watermark) = (number_of_rows, watermark.unwrap_or(i64::MIN));
+                (change.at, change.watermark, change.now) = (number_of_rows, watermark.unwrap_or(i64::MIN), now);
                 number_of_rows += 1;
                 watermarks[table] = watermarks[table].max(Some(change.row.2));
             }
             job.feed(&names[table], columns(&tables[table][read[table]..to]));
             read[table] = to;
+            now += steps.next().copied().unwrap_or(0);
+            place.clock.set(now);
             number += 1;
             let left = job.snapshot(number);
-            let ended = Job::restore(&graph, &backend, left.parallelism, &left);
+            let ended = Job::restore(&graph, &place, left.parallelism, &left);
             let mut whole = job.output().to_vec();
             whole.extend(ended.end());
             check(&whole, [&tables[0][..read[0]], &tables[1][..read[1]]]);
             if *parallelism > 0 {
                 let output = job.output().to_vec();
-                job = Job::restore(&graph, &backend, *parallelism, &left);
+                job = Job::restore(&graph, &place, *parallelism, &left);
                 job.output.splice(0..0, output);
             }
         }
@@ -236,14 +257,19 @@ impl TableConnector for Changes {
         let operator = OperatorSpec::Registered { name: table.name.clone(), config: Vec::new() };
         Ok(TableSourceOperator { operator, bounded: true, gives_changes: table.options.contains_key("changes"), parallelism: Some(1) })
     }
+
+    fn sink(&self, table: &TableDeclaration) -> brisk_base::Result<TableSinkOperator> {
+        let operator = OperatorSpec::Registered { name: table.name.clone(), config: Vec::new() };
+        Ok(TableSinkOperator { operator, takes_changes: true, parallelism: None })
+    }
 }
 
 /// The graph of a query, and the tables that it reads, by name.
-fn graph_of(query: &str) -> (StreamGraph, Vec<String>) {
+fn graph_of(query: &str, config: &Configuration) -> (StreamGraph, Vec<String>) {
     let kept = Arc::new(Kept::default());
     let mut connectors = TableConnectors::default();
     connectors.register("changes", Changes);
-    let mut session = TableSession::new(Arc::clone(&kept) as Arc<dyn JobExecutor>, connectors, Configuration::new());
+    let mut session = TableSession::new(Arc::clone(&kept) as Arc<dyn JobExecutor>, connectors, config.clone());
     let script = Script::new(&format!("{TABLES}\n{query}")).expect("a script");
     let mut last = None;
     for statement in 0..script.len() {
