@@ -9,7 +9,7 @@ use brisk_base::options::Configuration;
 use brisk_base::{ErrorKind, Timestamp};
 use brisk_core::accumulator::AccumulatorValue;
 use brisk_core::checkpoint_statistics::CheckpointStatistics;
-use brisk_core::job::{ExecutionState, JobStatus};
+use brisk_core::job::{ExecutionState, JobOverview, JobStatus};
 use brisk_core::job_graph::JobGraph;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,6 +56,11 @@ impl JobDetails {
     /// When it ended, if it is over.
     pub fn ended(&self) -> Option<Timestamp> {
         self.status.is_globally_terminal().then(|| self.times.get(&self.status).copied().unwrap_or(self.now))
+    }
+
+    /// In a line.
+    pub fn overview(&self) -> JobOverview {
+        JobOverview { id: self.id, name: self.name.clone(), status: self.status, started: self.started() }
     }
 
     /// How many of its subtasks are in each state.

@@ -12,6 +12,7 @@
 pub mod blob;
 pub mod client;
 mod cluster;
+mod control;
 pub mod details;
 mod gateway;
 pub mod job;

@@ -1,16 +1,17 @@
 //! A whole cluster in this process: the real dispatcher, resource manager, JobMasters and TaskManager (Flink's `MiniCluster`).
 
 use crate::cluster::Gateway;
+use crate::control;
 use crate::job_manager::DispatcherMessage;
 use crate::services::Services;
 use crate::task_manager::{RuntimeLauncher, TaskLauncher};
 use crate::transport::{ControlPlane, PlaneThread};
-use brisk_base::ids::TaskManagerId;
+use brisk_base::ids::{JobId, TaskManagerId};
 use brisk_base::metrics::MetricRegistry;
 use brisk_base::options::Configuration;
 use brisk_base::world::World;
 use brisk_base::{Error, Result};
-use brisk_core::job::{JobClient, JobExecutor};
+use brisk_core::job::{JobClient, JobExecutor, JobOverview, StopMode};
 use brisk_core::job_graph::StreamGraph;
 use brisk_runtime::executor::Executor;
 use std::any::Any;
@@ -120,5 +121,13 @@ impl Drop for Running {
 impl JobExecutor for MiniCluster {
     fn submit(&self, graph: StreamGraph, config: &Configuration) -> Result<Arc<dyn JobClient>> {
         Ok(Arc::new(self.running.gateway.submit_keeping(&graph, config, Arc::clone(&self.running))?))
+    }
+
+    fn jobs(&self) -> Result<Vec<JobOverview>> {
+        control::jobs(self.gateway().dispatcher())
+    }
+
+    fn stop_job(&self, job: JobId, mode: StopMode) -> Result<Option<String>> {
+        control::stop(self.gateway().dispatcher(), job, mode)
     }
 }

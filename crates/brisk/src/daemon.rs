@@ -29,7 +29,7 @@ impl JobManager {
     /// When the configuration is wrong, or a port cannot be had.
     pub fn start(config: &Configuration) -> Result<Self> {
         let world = World::real();
-        log::start(&world);
+        log::start(&world, log::Level::INFO);
         let config = effective(config)?;
         let process = JobManagerProcess::start(&config, services(), &world)?;
         let rest = RestServer::start(process.gateway(), config.get(&REST_PORT)?.unwrap_or(DEFAULT_REST_PORT))?;
@@ -53,6 +53,6 @@ impl JobManager {
 /// When the configuration is wrong.
 pub fn run_task_manager(config: &Configuration) -> Result<Error> {
     let world = World::real();
-    log::start(&world);
+    log::start(&world, log::Level::INFO);
     TaskManagerProcess::new(&effective(config)?, &world)?.run()
 }

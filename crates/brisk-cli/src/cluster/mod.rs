@@ -5,12 +5,14 @@
 //! | options, and what is done for them | here |
 //! | which cluster, and talking to it | [`rest`] |
 //! | what `list` prints | [`mod@list`] |
-//! | running a program | [`mod@run`] |
+//! | `run` | [`mod@run`] |
+//! | starting and following programs, of executables or of statements | [`program`] |
 //!
 //! Whatever is asked of a cluster that is not there, or answers nonsense, ends with a message that names its address.
 
 mod list;
-mod rest;
+pub(crate) mod program;
+pub(crate) mod rest;
 mod run;
 
 use self::rest::Rest;

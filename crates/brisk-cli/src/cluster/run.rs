@@ -1,20 +1,14 @@
 //! `brisk run`: uploads a program, runs it, and shows what it prints until it ends.
 
 use super::Common;
+use super::program::{Run, Started, follow, start};
 use super::rest::Rest;
 use anyhow::{Context, Result, bail};
 use brisk::daemon::name_of;
 use clap::Args;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::PathBuf;
-use std::time::Duration;
-
-/// How long to wait before asking again how the program stands: at first, and at most.
-const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(300));
-
-/// How long a cluster may be away while the program is followed.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
 pub(crate) struct RunOptions {
@@ -43,25 +37,20 @@ pub(crate) struct RunOptions {
 pub(super) fn run(rest: &Rest, options: &RunOptions) -> Result<Value> {
     let common = &options.common;
     let id = uploaded(rest, options)?;
-    let mut configuration = BTreeMap::new();
-    for define in &common.define {
-        let (key, value) = define.split_once('=').with_context(|| format!("'{define}' sets no option: expected KEY=VALUE"))?;
-        configuration.insert(key.trim(), value.trim());
-    }
-    let body = json!({
-        "programArgsList": options.arguments,
-        "parallelism": options.parallelism,
-        "savepointPath": options.from_savepoint,
-        "allowNonRestoredState": options.allow_non_restored_state.then_some(true),
-        "flinkConfiguration": configuration,
-    });
-    let started = rest.post(&format!("/jars/{id}/run"), &body)?;
-    let [job, program] = ["jobid", "programid"].map(|name| started[name].as_str().unwrap_or_default().to_owned());
-    common.say(&format!("Job has been submitted with JobID {job}"));
+    let run = Run {
+        id: &id,
+        arguments: &options.arguments,
+        define: &common.define,
+        parallelism: options.parallelism,
+        savepoint: options.from_savepoint.as_deref(),
+        allow_non_restored_state: options.allow_non_restored_state,
+    };
+    let Started { job, program } = start(rest, &run)?;
+    job.iter().for_each(|job| common.say(&format!("Job has been submitted with JobID {job}")));
     if options.detached {
         return Ok(json!({ "job": job, "program": program }));
     }
-    let ended = follow(rest, common, &program)?;
+    let ended = follow(rest, &program, |printed| common.show(printed))?;
     report(rest, common, &ended)?;
     Ok(json!({ "job": job, "program": program, "status": ended["status"] }))
 }
@@ -76,40 +65,7 @@ fn uploaded(rest: &Rest, options: &RunOptions) -> Result<String> {
         return Ok(id.to_owned());
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let answer = rest.upload("/jars/upload", &name, path)?;
-    let id = answer["filename"].as_str().with_context(|| format!("the cluster does not say what it calls the program: {answer}"))?;
-    Ok(id.rsplit('/').next().unwrap_or(id).to_owned())
-}
-
-/// Shows what the program prints until it ends; how it ended.
-fn follow(rest: &Rest, common: &Common, program: &str) -> Result<Value> {
-    let (mut offset, mut pause, mut missed) = (0, LOOK_AGAIN.0, Duration::ZERO);
-    loop {
-        // A JobManager that is started again goes on with the program.
-        let status = match rest.get(&format!("/programs/{program}?offset={offset}")) {
-            Ok(status) => status,
-            Err(_) if missed < PATIENCE => {
-                missed += LOOK_AGAIN.1;
-                std::thread::park_timeout(LOOK_AGAIN.1);
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        missed = Duration::ZERO;
-        let printed = status["output"].as_str().unwrap_or_default();
-        if !printed.is_empty() {
-            common.show(printed);
-            pause = LOOK_AGAIN.0;
-        }
-        let next = status["next-offset"].as_u64().unwrap_or(offset);
-        if status["status"] != "RUNNING" && next == offset {
-            return Ok(status);
-        }
-        offset = next;
-        // Nobody wakes this thread: it looks again when the time is over.
-        std::thread::park_timeout(pause);
-        pause = (pause * 2).min(LOOK_AGAIN.1);
-    }
+    rest.upload("/jars/upload", &name, File::open(path).with_context(|| format!("file '{}'", path.display()))?)
 }
 
 /// Says how the jobs have ended; an error if the program has failed.

@@ -123,13 +123,13 @@ fn program_that_leaks() -> Result<()> {
 }
 
 /// A cluster that ends with the test.
-struct Cluster {
-    folder: tempfile::TempDir,
-    rest: String,
+pub(crate) struct Cluster {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) rest: String,
 }
 
 impl Cluster {
-    fn start(task_managers: u32, options: &[&str]) -> Self {
+    pub(crate) fn start(task_managers: u32, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("there is room");
         let directory = folder.path().join("cluster").display().to_string();
         let count = task_managers.to_string();
@@ -144,7 +144,7 @@ impl Cluster {
     }
 
     /// A folder for what a program leaves.
-    fn output(&self, name: &str) -> PathBuf {
+    pub(crate) fn output(&self, name: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::create_dir_all(&path).expect("there is room");
         path
@@ -167,13 +167,20 @@ impl Cluster {
         String::from_utf8_lossy(&started.stdout).split_whitespace().last().expect("it names the job").to_owned()
     }
 
-    fn get(&self, path: &str) -> Value {
+    /// Kills one of its daemons.
+    pub(crate) fn kill(&self, daemon: &str) {
+        let number = std::fs::read_to_string(self.folder.path().join(format!("cluster/{daemon}.pid"))).expect("it was started");
+        let killed = Command::new("kill").args(["-9", number.trim()]).status().expect("there is a kill");
+        assert!(killed.success(), "{daemon} {number}");
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Value {
         let mut answer = ureq::get(format!("http://{}/v1{path}", self.rest)).call().expect("it answers");
         serde_json::from_str(&answer.body_mut().read_to_string().expect("it is text")).expect("it is JSON")
     }
 
     /// Waits until a job has one of these states.
-    fn wait_for(&self, job: &str, states: &[&str]) -> String {
+    pub(crate) fn wait_for(&self, job: &str, states: &[&str]) -> String {
         wait("the job's state", || {
             let state = self.get(&format!("/jobs/{job}"))["state"].as_str().expect("a state").to_owned();
             states.contains(&state.as_str()).then_some(state)
@@ -195,16 +202,16 @@ impl Drop for Cluster {
     }
 }
 
-fn brisk(words: &[&str]) -> Output {
+pub(crate) fn brisk(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_brisk")).args(words).env_remove("BRISK_CONF").env_remove("BRISK_HOME").output().expect("it can be run")
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// Looks again and again: what happens in other processes wakes nobody here.
-fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     for _ in 0..PATIENCE.as_millis() / 20 {
         if let Some(found) = look() {
             return found;

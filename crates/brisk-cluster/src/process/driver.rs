@@ -7,6 +7,7 @@ use super::limits::exit_now;
 use super::messages::{DriverMessage, DriverStart, ProgramsMessage};
 use super::recorded::{RecordedClient, is_collected, replay};
 use super::{Errand, Errands, Origin};
+use crate::control;
 use crate::client::{ClusterJobClient, JobMirror, JobView, Publisher};
 use crate::job::{JobSpec, ProgramSpec, RecordedResult};
 use crate::job_manager::job_master::coordinators::{Coordinators, Kept};
@@ -19,7 +20,7 @@ use brisk_base::ids::JobId;
 use brisk_base::options::Configuration;
 use brisk_base::world::World;
 use brisk_base::{Error, Result, ResultExt};
-use brisk_core::job::{JobClient, JobExecutor};
+use brisk_core::job::{JobClient, JobExecutor, JobOverview, StopMode};
 use brisk_core::job_graph::StreamGraph;
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
@@ -200,6 +201,14 @@ impl Driver {
 impl JobExecutor for DriverHandle {
     fn submit(&self, graph: StreamGraph, config: &Configuration) -> Result<Arc<dyn JobClient>> {
         self.driver.submit(&graph, config, self.me.upgrade())
+    }
+
+    fn jobs(&self) -> Result<Vec<JobOverview>> {
+        control::jobs(&self.driver.start.dispatcher)
+    }
+
+    fn stop_job(&self, job: JobId, mode: StopMode) -> Result<Option<String>> {
+        control::stop(&self.driver.start.dispatcher, job, mode)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::child::{Child, ChildOrder, tail};
 use super::messages::{WorkerMessage, WorkerOrder};
-use super::{Errand, Origin, ProgramRole};
+use super::{Errand, Origin, ProgramRole, script};
 use crate::blob::{BlobMessage, fetch};
 use crate::link::handshake::{Role, receive};
 use crate::link::{KeepLink, Link, LinkKeeper, LinkTimes};
@@ -171,10 +171,11 @@ impl Shared {
             order.job.program.clone().ok_or_else(|| Error::user("the job was not submitted as a program, so it cannot run here"))?
         };
         let executable = fetch(program.blob, &self.settings.folder.join("programs"), blobs, &self.world)?;
+        let (executable, arguments) = script::command(&executable, &program.arguments)?;
         let origin = Origin { role: ProgramRole::Worker, address: self.address.clone(), token, memory: self.settings.memory };
         let order = ChildOrder {
             executable: &executable,
-            arguments: &program.arguments,
+            arguments: &arguments,
             origin,
             folder: self.settings.folder.join(format!("job-{}-{:016x}-{}", key.0, self.number, key.1)),
             log: self.log(key),

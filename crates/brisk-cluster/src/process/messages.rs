@@ -12,6 +12,7 @@ use brisk_base::ids::JobId;
 use brisk_base::options::Configuration;
 use brisk_base::{Error, Result};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What a driver begins with.
 #[derive(Debug)]
@@ -95,6 +96,13 @@ pub enum ProgramsMessage {
         /// Takes the answer.
         reply: Reply<Option<ProgramStatus>>,
     },
+    /// A program should have executed something by now.
+    Overdue {
+        /// The program.
+        token: u128,
+        /// How long it had.
+        patience: Duration,
+    },
     /// Go on with the programs that ran when the JobManager ended.
     Recover,
 }
@@ -115,8 +123,8 @@ pub struct RunRequest {
 pub struct Started {
     /// Names the run of the program.
     pub program: u128,
-    /// The job.
-    pub job: JobId,
+    /// The job; a text of SQL may have none.
+    pub job: Option<JobId>,
 }
 
 /// How a program stands.

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | what a process is told by whoever starts it | here |
 //! | starting, killing and burying processes | [`child`] |
+//! | programs that are texts of SQL | [`script`] |
 //! | what is noted of programs, for a JobManager that is started again | [`recovery`] |
 //! | the messages between these | [`messages`] |
 //! | what a process writes to its log | [`log`] |
@@ -28,6 +29,7 @@ pub mod messages;
 pub mod programs;
 pub mod recorded;
 pub mod recovery;
+pub mod script;
 pub mod task_manager;
 pub mod worker;
 

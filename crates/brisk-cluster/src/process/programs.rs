@@ -1,15 +1,16 @@
 //! The JobManager's side of programs: starts a driver for each, takes the jobs that it executes, and goes on with it when its process or the
 //! JobManager itself has ended too early.
 
-use super::child::{Child, ChildOrder, Ending};
+use super::child::{Child, ChildOrder, Ending, tail};
 use super::messages::{DriverStart, ProgramStatus, ProgramsMessage, RunRequest, Started};
 use super::recovery::{NotedProgram, RecoveryStore};
-use super::{Origin, ProgramRole};
+use super::{Origin, ProgramRole, script};
 use crate::blob::BlobStore;
 use crate::client::{ClientMessage, JobView, Publisher};
 use crate::job::{JobOutcome, JobReport, JobSpec, RecordedResult};
 use crate::job_manager::DispatcherMessage;
 use crate::job_manager::job_master::coordinators::CoordinatorsMessage;
+use crate::options::DRIVER_TIMEOUT;
 use crate::transport::{Actor, ActorContext, Address, Reply};
 use brisk_base::ids::JobId;
 use brisk_base::options::Configuration;
@@ -67,6 +68,8 @@ struct Program {
     waiting: Option<Reply<Result<Started>>>,
     /// How it has ended.
     ending: Option<Ending>,
+    /// Whether it is a text of SQL.
+    is_script: bool,
 }
 
 impl Programs {
@@ -88,9 +91,32 @@ impl Programs {
         base.extend(&request.options);
         let noted = NotedProgram { blob: blob.id, size: blob.size, arguments: request.arguments, base, ..NotedProgram::default() };
         let token = cx.world().random_id();
+        let patience = match noted.base.get(&DRIVER_TIMEOUT) {
+            Ok(patience) => patience,
+            Err(error) => return reply.send(Err(error)),
+        };
         self.programs.insert(token, Program::new(noted, Some(reply)));
         self.note(token);
         self.launch(token, cx);
+        if !patience.is_zero() {
+            cx.send_self_after(patience, ProgramsMessage::Overdue { token, patience });
+        }
+    }
+
+    /// A program that has not executed anything yet is given up.
+    fn overdue(&mut self, token: u128, patience: Duration) {
+        let log = self.log(token);
+        let Some(program) = self.programs.get_mut(&token) else { return };
+        let Some(reply) = program.waiting.take() else { return };
+        program.child.iter().for_each(|child| child.kill_after(Duration::ZERO));
+        let printed = match tail(&log) {
+            tail if tail.is_empty() => "it has printed nothing".to_owned(),
+            tail => format!("its log '{}' ends with:\n{tail}", log.display()),
+        };
+        reply.send(Err(Error::user(format!(
+            "the program has executed no job within {patience:?}, and is ended: what takes longer before `execute` needs more ('{}'); {printed}",
+            DRIVER_TIMEOUT.key()
+        ))));
     }
 
     /// Starts the process of a program.
@@ -102,10 +128,12 @@ impl Programs {
         let origin = Origin { role: ProgramRole::Driver, address: self.settings.address.clone(), token, memory: None };
         let me: Address<ProgramsMessage> = cx.address();
         let on_exit = Box::new(move |ending: &Ending| me.send(ProgramsMessage::Exited { token, run, ending: ending.clone() }));
-        let started = self.settings.store.path(program.noted.blob).and_then(|executable| {
+        let started = self.settings.store.path(program.noted.blob).and_then(|path| {
+            program.is_script = script::is_script(&path)?;
+            let (executable, arguments) = script::command(&path, &program.noted.arguments)?;
             let order = ChildOrder {
                 executable: &executable,
-                arguments: &program.noted.arguments,
+                arguments: &arguments,
                 origin,
                 folder: self.settings.folder.join(format!("program-{token:032x}-{run}")),
                 log,
@@ -190,7 +218,7 @@ impl Programs {
         }
         let publisher = Publisher::new(&view).heard_by(watch);
         cx.send(&self.dispatcher, DispatcherMessage::Submit { job, publisher, coordinators: Some(coordinators) });
-        waiting.into_iter().for_each(|reply| reply.send(Ok(Started { program: token, job: id })));
+        waiting.into_iter().for_each(|reply| reply.send(Ok(Started { program: token, job: Some(id) })));
         Ok(())
     }
 
@@ -214,7 +242,9 @@ impl Programs {
         }
         tracing::info!(program = format!("{token:032x}"), how = ending.text, "driver ended");
         if let Some(reply) = program.waiting.take() {
-            reply.send(Err(Error::user(format!("the program has executed no job: it {}", ending.text))));
+            // Statements need not be about jobs; whoever follows them hears how they have ended.
+            let fine = program.is_script && ending.code.is_some();
+            reply.send(if fine { Ok(Started { program: token, job: None }) } else { Err(Error::user(format!("the program has executed no job: it {}", ending.text))) });
         }
         for job in program.noted.running.values() {
             cx.send(&self.dispatcher, DispatcherMessage::Cancel(*job));
@@ -276,7 +306,7 @@ impl Program {
     fn new(noted: NotedProgram, waiting: Option<Reply<Result<Started>>>) -> Self {
         let ended = noted.results.iter().map(|(number, result)| (*number, result.id));
         let jobs = noted.running.iter().map(|(number, job)| (*number, *job)).chain(ended).collect();
-        Self { noted, jobs, submitted: BTreeMap::new(), child: None, runs: 0, restarts: 0, waiting, ending: None }
+        Self { noted, jobs, submitted: BTreeMap::new(), child: None, runs: 0, restarts: 0, waiting, ending: None, is_script: false }
     }
 }
 
@@ -295,6 +325,7 @@ impl Actor for Programs {
             ProgramsMessage::DriverLost { token, error } => self.driver_lost(token, &error, cx),
             ProgramsMessage::JobEnded { token, number, result } => self.job_ended(token, number, result),
             ProgramsMessage::Status { token, reply } => reply.send(self.status(token)),
+            ProgramsMessage::Overdue { token, patience } => self.overdue(token, patience),
             ProgramsMessage::Recover => self.recover(cx),
         }
     }

@@ -8,10 +8,12 @@ use crate::job_manager::job_master::coordinator::{CoordinatorCall, CoordinatorMe
 use crate::job_manager::job_master::coordinators::CoordinatorsMessage;
 use crate::job_manager::{DispatcherMessage, JobMasterMessage, ResourceManagerMessage};
 use crate::task_manager::{TaskHostMessage, TaskManagerMessage};
+use brisk_core::job::JobOverview;
 
 wire_struct! {
     CoordinatorRun { source, run }
     JobOutcome { status, error, suppressed, report }
+    JobOverview { id, name, status, started }
 }
 
 wire_enum! {
@@ -84,6 +86,8 @@ wire_enum! {
         0 = Cancel(job),
         1 = Report { job, reply },
         2 = Savepoint { job, folder, kind, reply },
+        3 = Jobs(reply),
+        4 = Overview { job, reply },
     } ! _,
 
     BlobMessage {

@@ -114,7 +114,7 @@ async fn run(State(cluster): State<Cluster>, path: PathParameters, body: Result<
     let programs = programs(&cluster)?.programs.clone();
     let started = cluster.ask(move |_, reply| programs.send(ProgramsMessage::Run { request: Box::new(request), reply })).await?;
     let started = started.map_err(|error| RestError::bad_request(error.to_string()))?;
-    ok(&json!({ "jobid": started.job.to_string(), "programid": format!("{:032x}", started.program) }))
+    ok(&json!({ "jobid": started.job.map(|job| job.to_string()), "programid": format!("{:032x}", started.program) }))
 }
 
 /// How a run of a program stands, and what it has printed from `offset` on.
