@@ -4,6 +4,7 @@
 
 use crate::job::{SlotId, TaskFigures};
 use crate::job_manager::job_master::checkpoint::settings::CheckpointSettings;
+use crate::user_metrics::UserMetric;
 use brisk_base::ids::{JobId, OperatorId, TaskManagerId, VertexId};
 use brisk_base::options::Configuration;
 use brisk_base::{ErrorKind, Timestamp};
@@ -45,6 +46,8 @@ pub struct JobDetails {
     pub checkpoints: CheckpointStatistics,
     /// Accumulators by name, merged over the subtasks.
     pub accumulators: BTreeMap<String, AccumulatorValue>,
+    /// Metrics that its functions have registered; none once it is over.
+    pub metrics: Vec<UserMetric>,
 }
 
 impl JobDetails {

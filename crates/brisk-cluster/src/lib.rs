@@ -24,6 +24,7 @@ pub mod process;
 pub mod services;
 pub mod task_manager;
 pub mod transport;
+pub mod user_metrics;
 pub mod wire;
 
 pub use cluster::{Gateway, ProgramsGateway};

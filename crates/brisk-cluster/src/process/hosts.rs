@@ -222,7 +222,7 @@ impl Shared {
             guest.refuse(&Error::user("no worker is expected here with this token"));
             return Err(Error::user("somebody has come with a token that was not given out"));
         };
-        let HostOrder { job, run, job_master, task_manager } = order;
+        let HostOrder { job, run, job_master, task_manager, id } = order;
         let lost = Arc::clone(self);
         let on_lost = Box::new(move |error: Error| lost.lost(key, error));
         let link = guest.accept(self.session, self.settings.times, &task_manager, on_lost)?;
@@ -232,7 +232,7 @@ impl Shared {
             cx.send(&keeper, KeepLink);
         }));
         let settings = &self.settings;
-        let order = WorkerOrder { job, run, job_master, bind_host: settings.bind_host.clone(), host: settings.host.clone() };
+        let order = WorkerOrder { job, run, job_master, bind_host: settings.bind_host.clone(), host: settings.host.clone(), task_manager: id };
         link.root::<WorkerMessage>().send(WorkerMessage::Open(Box::new(order)));
         let late = match self.workers().get_mut(&key) {
             Some(worker) => {

@@ -8,7 +8,7 @@ use crate::job_manager::{DispatcherMessage, JobMasterMessage};
 use crate::process::child::Ending;
 use crate::transport::{Address, Reply};
 use crate::wire::{Bytes, wire_enum, wire_struct};
-use brisk_base::ids::JobId;
+use brisk_base::ids::{JobId, TaskManagerId};
 use brisk_base::options::Configuration;
 use brisk_base::{Error, Result};
 use std::collections::BTreeMap;
@@ -158,6 +158,8 @@ pub struct WorkerOrder {
     pub bind_host: String,
     /// The host at which others reach it.
     pub host: String,
+    /// The TaskManager that it belongs to.
+    pub task_manager: TaskManagerId,
 }
 
 /// What a driver understands from the beginning: nothing.
@@ -169,7 +171,7 @@ pub enum DriverMessage {
 
 wire_struct! {
     DriverStart { blob, size, arguments, base, once, results, running, dispatcher }
-    WorkerOrder { job, run, job_master, bind_host, host }
+    WorkerOrder { job, run, job_master, bind_host, host, task_manager }
 }
 
 wire_enum! {

@@ -142,7 +142,7 @@ impl TaskManager {
         if let Some(before) = before {
             self.opener.kill(id, before.run, "it is opened again");
         }
-        let order = HostOrder { job, run, job_master, task_manager: cx.address() };
+        let order = HostOrder { job, run, job_master, task_manager: cx.address(), id: self.id };
         if let Err(error) = self.opener.open(order, cx) {
             cx.send_self(TaskManagerMessage::HostFailed { job: id, run, error });
         }

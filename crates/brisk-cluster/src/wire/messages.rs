@@ -42,7 +42,7 @@ wire_enum! {
         6 = Declined { attempt, checkpoint, error },
         7 = StoreFailed { attempt, checkpoint, error },
         8 = EndOfData(attempt),
-        9 = Snapshots { request, tasks },
+        9 = Snapshots { request, tasks, metrics },
         10 = FromCoordinator { from, to_subtasks, group_watermark },
         11 = CoordinatorFailed { from, error },
         12 = CoordinatorState { from, checkpoint, state },
@@ -57,7 +57,7 @@ wire_enum! {
         4 = SnapshotTo(checkpoint, target),
         5 = CheckpointComplete(checkpoint),
         6 = CheckpointAborted(checkpoint),
-        7 = Snapshots(request),
+        7 = Snapshots { request, metrics },
         8 = Close,
     } ! _,
 
