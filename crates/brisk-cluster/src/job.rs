@@ -10,7 +10,7 @@ use brisk_core::checkpoint_statistics::CheckpointStatistics;
 use brisk_core::job::{ExecutionState, JobProgress};
 use brisk_core::job_graph::JobGraph;
 use brisk_state::snapshot::{OperatorSubtaskState, StateData, TaskStateHandle};
-use brisk_runtime::task::TaskPace;
+pub use brisk_runtime::task::TaskPace;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -15,6 +15,7 @@ mod cluster;
 mod control;
 pub mod details;
 mod gateway;
+pub mod inspect;
 pub mod job;
 pub mod job_manager;
 pub mod link;

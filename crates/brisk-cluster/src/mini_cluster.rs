@@ -47,7 +47,7 @@ impl MiniCluster {
         let (metrics, services, id) = (MetricRegistry::new(world), services.into(), TaskManagerId(world.random_id()));
         let scope = metrics.root().task_manager("localhost", id);
         let launcher = RuntimeLauncher::new(world.clone(), executor, services.clone(), scope);
-        Self::launch(config, world, (id, Arc::new(launcher)), &services, metrics)
+        Self::launch(config, world, (id, Arc::new(launcher)), &services)
     }
 
     /// As [`start`](Self::start), with another way to start tasks.
@@ -55,7 +55,7 @@ impl MiniCluster {
     /// # Errors
     /// As there.
     pub fn start_with(config: &Configuration, world: &World, launcher: Arc<dyn TaskLauncher>, services: &Services) -> Result<Self> {
-        Self::launch(config, world, (TaskManagerId(world.random_id()), launcher), services, MetricRegistry::new(world))
+        Self::launch(config, world, (TaskManagerId(world.random_id()), launcher), services)
     }
 
     fn launch(
@@ -63,10 +63,9 @@ impl MiniCluster {
         world: &World,
         task_manager: (TaskManagerId, Arc<dyn TaskLauncher>),
         services: &Services,
-        metrics: MetricRegistry,
     ) -> Result<Self> {
         let mut plane = ControlPlane::threaded(world);
-        let gateway = Gateway::assemble_as(&mut plane, world, config, task_manager, services, metrics)?;
+        let gateway = Gateway::assemble_as(&mut plane, world, config, task_manager, services)?;
         let thread = Mutex::new(Some(plane.start("brisk-control")?));
         Ok(Self { running: Arc::new(Running { gateway, companions: Mutex::default(), thread }) })
     }

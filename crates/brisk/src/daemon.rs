@@ -36,6 +36,11 @@ impl JobManager {
         Ok(Self { rest, process })
     }
 
+    /// Waits until somebody wants it to end (`DELETE /cluster`), and then for its jobs.
+    pub fn wait(&self) {
+        self.process.wait();
+    }
+
     /// Where TaskManagers report.
     pub fn rpc_address(&self) -> &str {
         self.process.address()

@@ -77,10 +77,9 @@ fn job_manager(options: &JobManagerOptions) -> Result<()> {
         let (rpc, rest) = (job_manager.rpc_address(), job_manager.rest_address().to_string());
         write_addresses(file, &json!({ "rpc": rpc, "rest": rest, "process": std::process::id() }))?;
     }
-    // It serves on threads of its own, until the process is ended.
-    loop {
-        std::thread::park();
-    }
+    // It serves on threads of its own, until it or the process is ended.
+    job_manager.wait();
+    Ok(())
 }
 
 /// Beside its place first: who reads it finds it whole.

@@ -21,12 +21,19 @@ use brisk_base::{Error, Result, ResultExt};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::time::Duration;
+
+/// How long jobs may take to be cancelled when the cluster ends.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// See the module. Dropped, it ends, and its jobs with it.
 pub struct JobManagerProcess {
     gateway: Gateway,
     /// Where TaskManagers report.
     address: String,
+    /// Hears that it is to end.
+    ended: Receiver<()>,
     _plane: PlaneThread,
 }
 
@@ -57,7 +64,7 @@ impl JobManagerProcess {
         let place = || format!("binding '{host}:{port}' ('jobmanager.bind-host', 'jobmanager.rpc.port')");
         let listener = TcpListener::bind((host.as_str(), port)).context(place)?;
         let port = listener.local_addr().context(place)?.port();
-        let config = Arc::new(config.clone());
+        let (config, shown_logs) = (Arc::new(config.clone()), logs.clone());
         let mut plane = ControlPlane::threaded(world);
         let errands = plane.spawn(Errands);
         // A blob that is read must not hold up the rest.
@@ -76,11 +83,13 @@ impl JobManagerProcess {
             recovery,
         };
         let programs = plane.spawn(Programs::new(settings, dispatcher.clone()));
+        let (end, ended) = channel();
         let gateway = Gateway::of_job_manager(
             (dispatcher, resource_manager.clone()),
             ProgramsGateway { store, programs: programs.clone() },
             world,
             Arc::clone(&config),
+            (shown_logs, end),
         );
         let desk = Desk {
             session: world.random_id(),
@@ -97,7 +106,21 @@ impl JobManagerProcess {
         world.spawner.spawn("brisk-rpc", Box::new(move || accept(&listener, &desk)))?;
         programs.send(ProgramsMessage::Recover);
         tracing::info!(address, "JobManager started");
-        Ok(Self { gateway, address, _plane: thread })
+        Ok(Self { gateway, address, ended, _plane: thread })
+    }
+
+    /// Waits until somebody wants it to end, and then for its jobs, which are cancelled.
+    pub fn wait(&self) {
+        // Without anybody who could want it, it serves for ever.
+        while self.ended.recv().is_err() {
+            std::thread::park();
+        }
+        tracing::info!("the cluster is to end");
+        let (reply, over) = sync_channel(1);
+        self.gateway.dispatcher().send(DispatcherMessage::Shutdown(reply));
+        if over.recv_timeout(PATIENCE).is_err() {
+            tracing::warn!("jobs have not ended within {PATIENCE:?}; their processes end with the JobManager");
+        }
     }
 
     /// What can be asked of it.

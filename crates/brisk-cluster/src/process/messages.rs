@@ -2,6 +2,7 @@
 
 use crate::blob::BlobId;
 use crate::client::ClientMessage;
+use crate::details::JobPlan;
 use crate::job::{JobSpec, RecordedResult};
 use crate::job_manager::job_master::coordinators::CoordinatorsMessage;
 use crate::job_manager::{DispatcherMessage, JobMasterMessage};
@@ -64,6 +65,13 @@ pub enum ProgramsMessage {
         /// Takes its first job.
         reply: Reply<Result<Started>>,
     },
+    /// Run a program up to its first job, and tell that job's plan.
+    Plan {
+        /// Which, with what.
+        request: Box<RunRequest>,
+        /// Takes the plan.
+        reply: Reply<Result<PlannedJob>>,
+    },
     /// The process of a program has ended.
     Exited {
         /// The program.
@@ -125,6 +133,17 @@ pub struct Started {
     pub program: u128,
     /// The job; a text of SQL may have none.
     pub job: Option<JobId>,
+}
+
+/// A job that a program would execute.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlannedJob {
+    /// What it would be called.
+    pub id: JobId,
+    /// Its name.
+    pub name: String,
+    /// What it would run.
+    pub plan: JobPlan,
 }
 
 /// How a program stands.

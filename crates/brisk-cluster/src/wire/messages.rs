@@ -3,6 +3,7 @@
 use super::{wire_enum, wire_struct};
 use crate::blob::BlobMessage;
 use crate::client::ClientMessage;
+use crate::inspect::InspectorMessage;
 use crate::job::JobOutcome;
 use crate::job_manager::job_master::coordinator::{CoordinatorCall, CoordinatorMessage, CoordinatorRun};
 use crate::job_manager::job_master::coordinators::CoordinatorsMessage;
@@ -28,9 +29,9 @@ wire_enum! {
     } ! Self::Register | Self::Shutdown,
 
     ResourceManagerMessage {
-        0 = Register { task_manager, address, slots, hardware },
+        0 = Register { task_manager, address, slots, hardware, inspector },
         1 = Cleared { job, task_manager },
-    } ! Self::Lost(..) | Self::TaskManagers(_) | Self::Request { .. } | Self::Overdue(_) | Self::Release(_),
+    } ! Self::Lost(..) | Self::TaskManagers(_) | Self::Inspector { .. } | Self::Request { .. } | Self::Overdue(_) | Self::Release(_),
 
     JobMasterMessage {
         0 = HostReady { task_manager, host, endpoint },
@@ -89,6 +90,13 @@ wire_enum! {
         3 = Jobs(reply),
         4 = Overview { job, reply },
     } ! _,
+
+    InspectorMessage {
+        0 = Logs(reply),
+        1 = Read { which, offset, reply },
+        2 = Threads(reply),
+        3 = Process(reply),
+    }
 
     BlobMessage {
         0 = Read { blob, offset, reply },

@@ -2,6 +2,7 @@
 
 use super::{Bytes, Input, Output, Wire, wire_enum, wire_struct};
 use crate::details::Hardware;
+use crate::inspect::{LogFile, ProcessFigures, ThreadInfo, WhichLog};
 use crate::user_metrics::{Distribution, UserMetric, UserValue};
 use crate::job::{
     JobReport, SlotId, SnapshotFigures, SnapshotTarget, TaskAck, TaskDeployment, TaskFigures, TaskReport, TaskRestorePlan, TaskSnapshot,
@@ -29,6 +30,9 @@ wire_struct! {
     TaskFigures { records_in, records_out, watermark, state_entries, lived, idle, back_pressured, pace }
     TaskPace { records_in, records_out, idle, back_pressured }
     UserMetric { scope, kinds, variables, name, value }
+    LogFile { name, size, modified_ms }
+    ThreadInfo { name, text }
+    ProcessFigures { cpu_time_ns, cpu_load, threads, open_files, most_files, resident }
     Distribution { count, min, max, mean, std_dev, quantiles }
     TaskSnapshot { figures, accumulators }
     TaskReport { attempt, state, error, last, given_up }
@@ -52,6 +56,7 @@ wire_enum! {
     AccumulatorValue {
         0 = Count(value), 1 = Sum(value), 2 = Min(value), 3 = Max(value), 4 = Average { sum, count }, 5 = Histogram(counts),
     }
+    WhichLog { 0 = Main, 1 = Stdout, 2 = Named(name) }
     UserValue {
         0 = Counter(value), 1 = Int(value), 2 = Float(value), 3 = Text(text), 4 = Meter { count, rate }, 5 = Histogram(distribution),
     }
