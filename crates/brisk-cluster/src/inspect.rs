@@ -289,7 +289,10 @@ mod tests {
         let world = World::real();
         let inspector = Inspector::new(None, &world);
         let (sender, receiver) = std::sync::mpsc::channel::<()>();
-        let wait = Box::new(move || drop(receiver.recv()));
+        let wait = Box::new(move || {
+            // It ends when there is nobody who could send.
+            let _ = receiver.recv();
+        });
         let thread = world.spawner.spawn("inspect-me", wait).expect("there is a thread");
         // It gives itself its name.
         while !inspector.threads().iter().any(|thread| thread.name == "inspect-me") {

@@ -39,21 +39,25 @@ pub(crate) struct Started {
 
 /// Starts a program, and waits for its first job.
 pub(crate) fn start(rest: &Rest, run: &Run<'_>) -> Result<Started> {
+    let started = rest.post_patiently(&format!("/jars/{}/run", run.id), &body(run)?)?;
+    let program = started["programid"].as_str().with_context(|| format!("the cluster does not say what it has started: {started}"))?;
+    Ok(Started { job: started["jobid"].as_str().map(str::to_owned), program: program.to_owned() })
+}
+
+/// What is asked for.
+pub(super) fn body(run: &Run<'_>) -> Result<Value> {
     let mut configuration = BTreeMap::new();
     for define in run.define {
         let (key, value) = define.split_once('=').with_context(|| format!("'{define}' sets no option: expected KEY=VALUE"))?;
         configuration.insert(key.trim().trim_start_matches("-D"), value.trim());
     }
-    let body = json!({
+    Ok(json!({
         "programArgsList": run.arguments,
         "parallelism": run.parallelism,
         "savepointPath": run.savepoint,
         "allowNonRestoredState": run.allow_non_restored_state.then_some(true),
         "flinkConfiguration": configuration,
-    });
-    let started = rest.post_patiently(&format!("/jars/{}/run", run.id), &body)?;
-    let program = started["programid"].as_str().with_context(|| format!("the cluster does not say what it has started: {started}"))?;
-    Ok(Started { job: started["jobid"].as_str().map(str::to_owned), program: program.to_owned() })
+    }))
 }
 
 /// Shows what a program prints until it ends; how it ended.

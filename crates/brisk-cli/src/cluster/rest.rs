@@ -161,6 +161,6 @@ pub(crate) fn configuration(define: &[String]) -> Result<Configuration> {
     Ok(config)
 }
 
-fn plain(error: brisk::Error) -> anyhow::Error {
+pub(super) fn plain(error: brisk::Error) -> anyhow::Error {
     anyhow!("{error}")
 }

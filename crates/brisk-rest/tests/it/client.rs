@@ -17,7 +17,8 @@ use brisk_stream::function::MapFunction;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::yield_now;
 
@@ -53,6 +54,20 @@ impl Served {
         let watermarks = WatermarkStrategy::monotonous_timestamps().with_timestamp(|pair: &(u64, u64)| Timestamp(pair.0 as i64));
         env.from_source(numbers, watermarks, "Numbers").key_by(|pair| pair.0).sum(|pair| &mut pair.1).try_add_sink(|_| Ok(()));
         env.execute_async(name).expect("a good job")
+    }
+
+    /// A source that waits for a sink, which does not return before what is given here is dropped.
+    pub(crate) fn start_stuck_job(&self, name: &str) -> (Arc<dyn JobClient>, Sender<()>) {
+        let env = StreamEnvironment::new(Arc::new(self.cluster.clone()), self.config.clone());
+        let (sender, receiver) = channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let numbers = DataGeneratorSource::new(|n| n);
+        env.from_source(numbers, WatermarkStrategy::no_watermarks(), "Numbers").rebalance().try_add_sink(move |_| {
+            // An error: nobody is left to let it go on.
+            let _: Result<(), _> = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            Ok(())
+        });
+        (env.execute_async(name).expect("a good job"), sender)
     }
 
     /// A path whose answer is no JSON.
