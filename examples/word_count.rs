@@ -6,7 +6,7 @@ use brisk::prelude::*;
 use std::collections::BTreeMap;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: brisk::allocator::MiMalloc = brisk::allocator::MiMalloc;
 
 const TEXT: [&str; 4] = [
     "To be, or not to be, that is the question:",

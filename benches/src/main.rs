@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 /// What the engine's users are advised to take; the loops gain by it, too.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: brisk::allocator::MiMalloc = brisk::allocator::MiMalloc;
 
 /// One benchmark.
 struct Benchmark {

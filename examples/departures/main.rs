@@ -29,7 +29,7 @@ use arguments::Arguments;
 use brisk::prelude::*;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: brisk::allocator::MiMalloc = brisk::allocator::MiMalloc;
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse(std::env::args().skip(1))?;

@@ -3,6 +3,8 @@
 //! It holds plain values (time, ids), the one error type, option declarations, metric handles, and [`world::World`], the seam through
 //! which the engine sees clocks, randomness and threads. It knows nothing of records, operators or jobs, and does no I/O.
 
+#[cfg(feature = "mimalloc")]
+pub mod allocator;
 pub mod error;
 pub mod ids;
 pub mod metrics;

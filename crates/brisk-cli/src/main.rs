@@ -36,6 +36,9 @@ enum Command {
     Daemon(daemon::Command),
 }
 
+#[global_allocator]
+static ALLOCATOR: brisk::allocator::MiMalloc = brisk::allocator::MiMalloc;
+
 fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(Cli { command: Command::Cluster(command) }) => cluster::run(command),

@@ -40,6 +40,8 @@ mod progress;
 #[cfg(feature = "sql")]
 mod sql;
 
+#[cfg(feature = "mimalloc")]
+pub use brisk_base::allocator;
 pub use brisk_base::{Error, ErrorKind, Millis, Result, ResultExt, Timestamp, ids, metrics, time, world};
 pub use brisk_connectors as connectors;
 pub use brisk_core::{accumulator, batch, checkpoint_statistics, element, function, job, job_graph, operator, sink, source, state, types};

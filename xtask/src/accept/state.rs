@@ -80,7 +80,7 @@ pub(super) const POINTS: &[Point] = &[
         claim: "2 GB on hashmap, full every 60 s: loss below 10 %, peak memory below 1.5x the same job's without checkpoints, pauses below 10 ms",
         short: false,
         proof: |proof| {
-            let measured = proof.bench_in_turn("state-hashmap", 1)?;
+            let measured = proof.bench_in_turn("state-hashmap", 3)?;
             let loss = lost(&measured, "off", "60s")?;
             let pause = measured.median("60s", 1, |run| run.figure("longest_pause_ms"))?;
             let memory = |engine: &str| measured.median(engine, 1, |run| Some(run.peak_rss_mb));

@@ -38,6 +38,8 @@ pub struct SnapshotStore {
     host: (JobId, u64),
     /// State up to this size has no file of its own.
     inline_below: usize,
+    /// Whether its thread lets those of subtasks go first.
+    gives_way: bool,
 }
 
 impl SnapshotStore {
@@ -48,7 +50,7 @@ impl SnapshotStore {
         host: (JobId, u64),
         inline_below: usize,
     ) -> Self {
-        Self { storages, job_master, task_manager, host, inline_below }
+        Self { storages, job_master, task_manager, host, inline_below, gives_way: false }
     }
 
     fn store(&self, attempt: AttemptId, taken: TaskCheckpoint, target: &SnapshotTarget, cx: &ActorContext<'_>) -> Result<TaskAck> {
@@ -81,6 +83,9 @@ impl Actor for SnapshotStore {
     type Message = SnapshotMessage;
 
     fn handle(&mut self, message: SnapshotMessage, cx: &mut ActorContext<'_>) {
+        if !std::mem::replace(&mut self.gives_way, true) {
+            cx.world().spawner.give_way();
+        }
         match message {
             SnapshotMessage::Store { attempt, checkpoint, target } => {
                 let id = checkpoint.barrier.checkpoint;

@@ -44,6 +44,8 @@ impl CoreWorkers {
     /// # Errors
     /// The operating system's, when it has no threads to give. Those started before are gone again then.
     pub fn start(world: World, options: CoreWorkersOptions) -> io::Result<Self> {
+        #[cfg(feature = "mimalloc")]
+        brisk_base::allocator::settle();
         let workers = match options.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
