@@ -168,8 +168,15 @@ fn demonstrate() -> Result<()> {
     let folder = std::env::temp_dir().join(format!("brisk-load-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
     let (keys, events) = (10, 2_000);
-    let arguments =
-        Arguments { folder: folder.clone(), keys, bytes: 16, rate: None, events: Some(events), backend: "hashmap".to_owned(), interval_ms: None };
+    let arguments = Arguments {
+        folder: folder.clone(),
+        keys,
+        bytes: 16,
+        rate: None,
+        events: Some(events),
+        backend: "hashmap".to_owned(),
+        interval_ms: None,
+    };
     let (env, sums) = sums(&arguments)?;
     env.set_parallelism(2);
     let mut all = sums.collect()?;
@@ -180,7 +187,8 @@ fn demonstrate() -> Result<()> {
     let mut expected: Vec<u64> = (0..keys).map(|key| (0..per_key).map(|round| round * keys + key).sum()).collect();
     expected.sort_unstable_by(|one, two| two.cmp(one));
     assert_eq!(all[..keys as usize], expected[..]);
-    let told = fs::read_dir(&folder)?.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("progress-")));
+    let told = fs::read_dir(&folder)?
+        .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("progress-")));
     println!("{} sums of {keys} keys, told by {} subtasks", all.len(), told.count());
     fs::remove_dir_all(&folder)?;
     Ok(())

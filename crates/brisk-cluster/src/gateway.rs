@@ -4,9 +4,9 @@
 
 use crate::cluster::Gateway;
 use crate::details::{JobDetails, OperationStatus, TaskManagerDetails};
+use crate::inspect::InspectorMessage;
 use crate::job_manager::operations::OperationKey;
 use crate::job_manager::{DispatcherMessage, ResourceManagerMessage};
-use crate::inspect::InspectorMessage;
 use crate::transport::{Address, Reply};
 use brisk_base::Result;
 use brisk_base::ids::{JobId, TaskManagerId};

@@ -3,9 +3,9 @@
 //! Gauges that are computed run code of users, which may block or panic. A TaskHost has them read by an actor with a thread of its own, and
 //! does without them if that takes long.
 
+use crate::task_manager::TaskHostMessage;
 use crate::transport::plane::guarded;
 use crate::transport::{Actor, ActorContext, Address};
-use crate::task_manager::TaskHostMessage;
 use brisk_base::metrics::{HistogramSnapshot, MetricGroup, MetricSnapshot, MetricValue};
 use std::collections::BTreeMap;
 

@@ -63,7 +63,8 @@ fn recovers(proof: &mut Proof, backend: &str, task_manager: bool) -> Result<f64>
     let load = proof.example("load")?.display().to_string();
     // A gigabyte, except where something else is measured.
     let (keys, bytes) = if proof.short() || task_manager { (20_000u64, "1000") } else { (1_000_000, "1000") };
-    let options = ["restart-strategy.type=fixed-delay", "restart-strategy.fixed-delay.attempts=100", "restart-strategy.fixed-delay.delay=0 ms"];
+    let options =
+        ["restart-strategy.type=fixed-delay", "restart-strategy.fixed-delay.attempts=100", "restart-strategy.fixed-delay.delay=0 ms"];
     let mut cluster = LocalCluster::start(proof, if task_manager { 3 } else { 2 }, &options)?;
     let folder = cluster.folder().join("data").display().to_string();
     let (data, keys_text) = (Path::new(&folder), keys.to_string());

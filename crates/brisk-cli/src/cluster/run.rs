@@ -1,9 +1,9 @@
 //! `brisk run`: uploads a program, runs it, and shows what it prints until it ends; or runs it here.
 
-use super::{Common, InfoOptions};
 use super::paths::resolved;
 use super::program::{Run, Started, body, follow, start};
 use super::rest::{Rest, configuration, plain};
+use super::{Common, InfoOptions};
 use anyhow::{Context, Result, bail};
 use brisk::daemon::name_of;
 use brisk::options::checkpoint_options::{IGNORE_UNCLAIMED_STATE, STATE_RECOVERY_PATH};

@@ -78,7 +78,8 @@ fn program_that_dawdles() {
 
 #[test]
 fn program_that_counts() -> Result<()> {
-    let Some(file) = std::env::args().find_map(|word| word.strip_prefix("--skip=").map(str::to_owned)).filter(|_| is_program() || is_local())
+    let Some(file) =
+        std::env::args().find_map(|word| word.strip_prefix("--skip=").map(str::to_owned)).filter(|_| is_program() || is_local())
     else {
         return Ok(());
     };
@@ -377,10 +378,13 @@ fn processes_and_what_users_measure_can_be_looked_at() {
     let cluster = Cluster::start(2, &[]);
     let output = cluster.output("metered");
     let job = cluster.run_detached("program_with_metrics", &output, &["-p", "2"]);
-    let details = wait("all tasks", || {
-        Some(cluster.get(&format!("/jobs/{job}"))).filter(|details| details["status-counts"]["RUNNING"] == 2)
-    });
-    let vertex = details["vertices"].as_array().expect("a list").iter().find(|one| one["name"].as_str().is_some_and(|name| name.contains("Counting")));
+    let details =
+        wait("all tasks", || Some(cluster.get(&format!("/jobs/{job}"))).filter(|details| details["status-counts"]["RUNNING"] == 2));
+    let vertex = details["vertices"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|one| one["name"].as_str().is_some_and(|name| name.contains("Counting")));
     let vertex = vertex.expect("it maps")["id"].as_str().expect("an id").to_owned();
     let metrics = format!("/jobs/{job}/vertices/{vertex}/subtasks/metrics?get=Counting.mine.mapped,Counting.half&agg=min,sum");
     wait("counts of both workers", || {
@@ -390,7 +394,8 @@ fn processes_and_what_users_measure_can_be_looked_at() {
         (mapped["min"].as_f64() > Some(0.0) && half["sum"] == 1.0).then_some(())
     });
     let prometheus = cluster.text("/metrics");
-    let counted = prometheus.lines().filter(|line| line.starts_with("flink_taskmanager_job_task_operator_mine_mapped{")).collect::<Vec<_>>();
+    let counted =
+        prometheus.lines().filter(|line| line.starts_with("flink_taskmanager_job_task_operator_mine_mapped{")).collect::<Vec<_>>();
     let managers = cluster.get("/taskmanagers")["taskmanagers"].as_array().cloned().expect("a list");
     for manager in &managers {
         let id = manager["id"].as_str().expect("an id");
@@ -443,6 +448,26 @@ fn programs_are_planned_run_here_and_given_up() {
     assert!(said.contains("thinking"), "{said}");
     let target = run(&["run", "-t", "yarn-session"], "program_that_counts");
     assert!(!target.status.success() && text(&target).contains("there is no target 'yarn-session'"), "{}", text(&target));
+}
+
+#[test]
+fn an_application_has_a_cluster_that_ends_with_it() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let directory = folder.path().join("cluster").display().to_string();
+    let own = std::env::current_exe().expect("it runs").display().to_string();
+    let run = |program: &str, words: &[&str]| {
+        let program = format!("cluster::{program}");
+        let rest = [own.as_str(), "--exact", &program, "--nocapture"];
+        brisk(&[&["run-application", "--directory", &directory, "--taskmanagers", "3"], words, &rest].concat())
+    };
+    let done = run("program_of_two_jobs", &["-p", "3"]);
+    let said = text(&done);
+    assert!(done.status.success() && said.contains("the program is content"), "{said}");
+    let left: Vec<_> = std::fs::read_dir(&directory).expect("it is there").flatten().map(|entry| entry.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".pid")), "nothing runs any more: {left:?}");
+    let failed = run("program_without_a_job", &[]);
+    let said = text(&failed);
+    assert!(!failed.status.success() && said.contains("executed no job") && said.contains("it has no mind to run"), "{said}");
 }
 
 #[test]

@@ -232,7 +232,8 @@ impl Shared {
             cx.send(&keeper, KeepLink);
         }));
         let settings = &self.settings;
-        let order = WorkerOrder { job, run, job_master, bind_host: settings.bind_host.clone(), host: settings.host.clone(), task_manager: id };
+        let order =
+            WorkerOrder { job, run, job_master, bind_host: settings.bind_host.clone(), host: settings.host.clone(), task_manager: id };
         link.root::<WorkerMessage>().send(WorkerMessage::Open(Box::new(order)));
         let late = match self.workers().get_mut(&key) {
             Some(worker) => {

@@ -1,6 +1,7 @@
 //! A JobManager in a process of its own: its components on one control thread, and the port where TaskManagers and drivers report.
 
-use super::messages::ProgramsMessage;
+use super::child::Ending;
+use super::messages::{ProgramsMessage, RunRequest};
 use super::programs::{ProgramSettings, Programs};
 use super::recovery::RecoveryStore;
 use super::{Errand, Errands};
@@ -13,16 +14,21 @@ use crate::options::{
     HA_STORAGE_DIR, JOB_MANAGER_BIND_HOST, JOB_MANAGER_RPC_ADDRESS, JOB_MANAGER_RPC_PORT, JOB_MANAGER_WORKING_DIR, LOG_DIR, link_times,
 };
 use crate::services::Services;
-use crate::transport::{ActorContext, Address, ControlPlane, PlaneThread};
+use crate::transport::{ActorContext, Address, ControlPlane, PlaneThread, Reply};
 use brisk_base::ids::TaskManagerId;
 use brisk_base::options::Configuration;
 use brisk_base::world::World;
 use brisk_base::{Error, Result, ResultExt};
+use std::fs::File;
+use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::time::Duration;
+
+/// How often it is looked whether the program has ended that the cluster is there for.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// How long jobs may take to be cancelled when the cluster ends.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -120,6 +126,39 @@ impl JobManagerProcess {
         self.gateway.dispatcher().send(DispatcherMessage::Shutdown(reply));
         if over.recv_timeout(PATIENCE).is_err() {
             tracing::warn!("jobs have not ended within {PATIENCE:?}; their processes end with the JobManager");
+        }
+    }
+
+    /// Runs a program of this machine, and waits for its end: the cluster is there for it alone.
+    ///
+    /// # Errors
+    /// When it cannot be read, or executes no job.
+    pub fn run_program(&self, program: &Path, arguments: Vec<String>) -> Result<Ending> {
+        let place = || format!("program '{}'", program.display());
+        let gateway = self.gateway.programs().ok_or_else(|| Error::bug("this JobManager runs no programs"))?;
+        let name = program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let (mut upload, mut file) = (gateway.store.begin(&name)?, File::open(program).context(place)?);
+        let mut piece = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut piece).context(place)? {
+                0 => break,
+                count => upload.write(&piece[..count])?,
+            }
+        }
+        let file_name = upload.finish().context(place)?.file_name();
+        let request = Box::new(RunRequest { file_name, arguments, options: Configuration::new() });
+        let (reply, answer) = Reply::channel();
+        gateway.programs.send(ProgramsMessage::Run { request, reply });
+        let program = answer.recv().map_err(|_| Error::bug("nobody runs programs"))??.program;
+        loop {
+            let (reply, answer) = Reply::channel();
+            gateway.programs.send(ProgramsMessage::Status { token: program, reply });
+            let status = answer.recv().ok().flatten().ok_or_else(|| Error::bug("the program is not known"))?;
+            if let Some(ending) = status.ending {
+                return Ok(ending);
+            }
+            // Nobody wakes this thread: it looks again when the time is over.
+            std::thread::park_timeout(LOOK_AGAIN);
         }
     }
 

@@ -6,9 +6,9 @@ use brisk_base::world::World;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+pub use tracing::Level;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-pub use tracing::Level;
 use tracing::{Event, Metadata, Subscriber};
 
 /// Events up to this level are written (error, warn, info, debug, trace).

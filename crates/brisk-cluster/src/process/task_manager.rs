@@ -95,6 +95,20 @@ impl TaskManagerProcess {
         }
     }
 
+    /// Serves one JobManager, which is waited for; its loss is the end.
+    pub fn run_once(&self) -> Error {
+        let mut pause = RETRY.0;
+        loop {
+            match self.live() {
+                Ok(error) => return error,
+                Err(error) => tracing::warn!(%error, "the JobManager cannot be reached; trying again in {pause:?}"),
+            }
+            // Nobody wakes this thread: the next attempt is made when the time is over.
+            std::thread::park_timeout(pause);
+            pause = (pause * 2).min(RETRY.1);
+        }
+    }
+
     /// One life: from the report to the loss of the JobManager, whose reason is returned.
     fn live(&self) -> Result<Error> {
         let (sender, lost) = channel();

@@ -1,6 +1,5 @@
 //! Runs the tasks of one job: starts them, passes messages in both directions, and lets go of those that do not end.
 
-use crate::user_metrics::{self, MetricReader, ReadMetrics, UserMetric};
 use super::snapshots::{SnapshotMessage, SnapshotStore};
 use super::{HostLauncher, RunningTask, TaskManagerMessage, TaskNotifier};
 use crate::job::{JobSpec, SnapshotTarget, TaskDeployment, TaskReport, TaskSnapshot};
@@ -8,6 +7,7 @@ use crate::job_manager::JobMasterMessage;
 use crate::job_manager::job_master::checkpoint::store::checkpoint_base;
 use crate::transport::plane::{guarded, quietly_drop};
 use crate::transport::{Actor, ActorContext, Address};
+use crate::user_metrics::{self, MetricReader, ReadMetrics, UserMetric};
 use brisk_base::ids::{AttemptId, CheckpointId, OperatorId};
 use brisk_base::options::checkpoint_options::DATA_INLINE_THRESHOLD;
 use brisk_base::options::core_options::TASK_CANCELLATION_TIMEOUT;

@@ -3,10 +3,10 @@
 use super::{Bytes, Input, Output, Wire, wire_enum, wire_struct};
 use crate::details::Hardware;
 use crate::inspect::{LogFile, ProcessFigures, ThreadInfo, WhichLog};
-use crate::user_metrics::{Distribution, UserMetric, UserValue};
 use crate::job::{
     JobReport, SlotId, SnapshotFigures, SnapshotTarget, TaskAck, TaskDeployment, TaskFigures, TaskReport, TaskRestorePlan, TaskSnapshot,
 };
+use crate::user_metrics::{Distribution, UserMetric, UserValue};
 use brisk_base::Result;
 use brisk_core::accumulator::AccumulatorValue;
 use brisk_core::checkpoint::{Alignment, Barrier, SnapshotKind};

@@ -43,7 +43,12 @@ fn of_job(table: Table) -> Table {
         .get("/jobs/{jobid}/checkpoints/details/{checkpointid}/subtasks/{vertexid}", "A checkpoint by subtask", checkpoint_subtasks)
         .get("/jobs/{jobid}/resource-requirements", "Not possible: the parallelism of a job is fixed while it runs", not_adaptive)
         .put("/jobs/{jobid}/resource-requirements", "Not possible: the parallelism of a job is fixed while it runs", not_adaptive)
-        .patch("/jobs/{jobid}/rescaling", "Not possible: stop a job with a savepoint and begin it from there", &["parallelism"], no_rescaling)
+        .patch(
+            "/jobs/{jobid}/rescaling",
+            "Not possible: stop a job with a savepoint and begin it from there",
+            &["parallelism"],
+            no_rescaling,
+        )
         .get("/jobs/{jobid}/rescaling/{triggerid}", "Not possible, as rescaling", no_rescaling)
 }
 

@@ -27,7 +27,12 @@ pub(super) fn routes(table: Table) -> Table {
             trigger_savepoint,
         )
         .get("/jobs/{jobid}/savepoints/{triggerid}", "What became of a savepoint, or of stopping with one", savepoint_status)
-        .post("/jobs/{jobid}/checkpoints", "Makes a checkpoint now", &[("checkpointType", "string"), ("triggerId", "string")], trigger_checkpoint)
+        .post(
+            "/jobs/{jobid}/checkpoints",
+            "Makes a checkpoint now",
+            &[("checkpointType", "string"), ("triggerId", "string")],
+            trigger_checkpoint,
+        )
         .get("/jobs/{jobid}/checkpoints/{triggerid}", "What became of a checkpoint", checkpoint_status)
         .post(
             "/jobs/{jobid}/stop",

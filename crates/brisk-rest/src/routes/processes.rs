@@ -103,8 +103,7 @@ pub(super) async fn own_figures(cluster: &Cluster) -> Answer<ProcessFigures> {
 
 async fn logs(cluster: &Cluster, look: Look) -> Answer {
     let files: Result<Vec<LogFile>> = look.ask(cluster, Inspector::logs, InspectorMessage::Logs).await?;
-    let files: Vec<Value> =
-        files?.iter().map(|file| json!({ "name": file.name, "size": file.size, "mtime": file.modified_ms })).collect();
+    let files: Vec<Value> = files?.iter().map(|file| json!({ "name": file.name, "size": file.size, "mtime": file.modified_ms })).collect();
     ok(&json!({ "logs": files }))
 }
 

@@ -1,13 +1,13 @@
 //! Programs: uploading, listing, running and deleting them (Flink's jars), and how a run stands.
 
 use super::PathParameters;
-use super::table::Table;
 use super::operations::parse;
+use super::table::Table;
 use crate::cluster::Cluster;
 use crate::error::{Answer, RestError, ok};
 use crate::multipart::{Found, Multipart};
-use crate::view;
 use crate::options::{REST_MAX_UPLOAD, WEB_SUBMIT_ENABLED};
+use crate::view;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -136,9 +136,9 @@ async fn run(State(cluster): State<Cluster>, path: PathParameters, body: Result<
 
 /// The parameters of a plan stand in the address.
 async fn plan(State(cluster): State<Cluster>, path: PathParameters, parameters: super::Parameters) -> Answer {
-    let parallelism = parameters.get("parallelism").map(|text| {
-        text.parse().map_err(|_| RestError::bad_request(format!("parallelism is '{text}': expected a number")))
-    });
+    let parallelism = parameters
+        .get("parallelism")
+        .map(|text| text.parse().map_err(|_| RestError::bad_request(format!("parallelism is '{text}': expected a number"))));
     let arguments = parameters.get("programArg").map(|text| text.split(',').map(str::to_owned).collect());
     let body = RunBody { arguments, parallelism: parallelism.transpose()?, ..RunBody::default() };
     planned(&cluster, body.request(&path)?).await

@@ -124,7 +124,8 @@ fn operation(route: &Route) -> Value {
     let parts = route.path.split('/').filter(|part| !part.is_empty());
     let name: Vec<String> = parts.clone().map(|part| part.trim_matches(['{', '}']).replace(['.', '-'], "_")).collect();
     let in_path = parts.filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let parameter = |name: &str, place: &str| json!({ "name": name, "in": place, "required": place == "path", "schema": { "type": "string" } });
+    let parameter =
+        |name: &str, place: &str| json!({ "name": name, "in": place, "required": place == "path", "schema": { "type": "string" } });
     let parameters = in_path.map(|name| parameter(name, "path")).chain(route.query.iter().map(|name| parameter(name, "query")));
     let mut operation = json!({
         "summary": route.summary,
@@ -140,10 +141,12 @@ fn operation(route: &Route) -> Value {
     });
     if let [(field, "file")] = route.body {
         let properties = Map::from_iter([((*field).to_owned(), json!({ "type": "string", "format": "binary" }))]);
-        operation["requestBody"] = json!({ "content": { "multipart/form-data": { "schema": { "type": "object", "properties": properties } } } });
+        operation["requestBody"] =
+            json!({ "content": { "multipart/form-data": { "schema": { "type": "object", "properties": properties } } } });
     } else if !route.body.is_empty() {
         let properties = route.body.iter().map(|(name, kind)| ((*name).to_owned(), field(kind))).collect::<Map<_, _>>();
-        operation["requestBody"] = json!({ "content": { "application/json": { "schema": { "type": "object", "properties": properties } } } });
+        operation["requestBody"] =
+            json!({ "content": { "application/json": { "schema": { "type": "object", "properties": properties } } } });
     }
     operation
 }

@@ -16,7 +16,8 @@ fn every_path_is_described() {
         assert_eq!(of_path, route.path.matches('{').count(), "{}", route.path);
     }
     assert!(!routes.iter().any(|route| route.path == OPEN_API), "it describes the others");
-    let described: usize = description["paths"].as_object().expect("paths").values().filter_map(|path| path.as_object()).map(|path| path.len()).sum();
+    let described: usize =
+        description["paths"].as_object().expect("paths").values().filter_map(|path| path.as_object()).map(|path| path.len()).sum();
     assert_eq!(described, routes.len(), "no path stands twice in the table");
     let body = &description["paths"]["/jars/{jarid}/run"]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"];
     assert_eq!(body["programArgsList"]["items"]["type"], "string");
@@ -28,7 +29,8 @@ fn every_path_is_described() {
 fn every_captured_path_is_in_the_table() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/flink-2.3");
     let (_, routes) = table().into_parts();
-    let parts = |path: &str| path.split('/').map(|part| if part.starts_with(['{', ':']) { "*" } else { part }.to_owned()).collect::<Vec<_>>();
+    let parts =
+        |path: &str| path.split('/').map(|part| if part.starts_with(['{', ':']) { "*" } else { part }.to_owned()).collect::<Vec<_>>();
     let known: BTreeSet<_> = routes.iter().map(|route| (route.method.to_uppercase(), parts(route.path))).collect();
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).expect("it is there") {

@@ -3,9 +3,9 @@
 use super::throwable::serialized;
 use super::vertex::{self, Figures};
 use super::{millis_between, span, state_counts};
+use brisk_base::ids::JobId;
 use brisk_base::options::core_options::PARALLELISM_DEFAULT;
 use brisk_base::{ErrorKind, Result};
-use brisk_base::ids::JobId;
 use brisk_cluster::details::{Failure, JobDetails, JobFailure, JobPlan, PlanVertex};
 use brisk_cluster::process::messages::PlannedJob;
 use brisk_core::accumulator::AccumulatorValue;

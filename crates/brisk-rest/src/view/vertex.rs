@@ -59,9 +59,7 @@ pub(crate) struct Figures {
 impl Figures {
     /// Of all these subtasks.
     pub(crate) fn of(vertex: &PlanVertex, subtasks: &[SubtaskDetails]) -> Self {
-        let sum = |figure: fn(&TaskFigures) -> u64| {
-            subtasks.iter().filter_map(|subtask| subtask.figures.as_ref()).map(figure).sum()
-        };
+        let sum = |figure: fn(&TaskFigures) -> u64| subtasks.iter().filter_map(|subtask| subtask.figures.as_ref()).map(figure).sum();
         // What a source gives it has not read from other tasks.
         let read_records = if vertex.inputs.is_empty() { 0 } else { sum(|figures| figures.records_in) };
         let complete = subtasks.iter().all(|subtask| subtask.figures.is_some());

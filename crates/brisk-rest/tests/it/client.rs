@@ -17,9 +17,9 @@ use brisk_stream::function::MapFunction;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::yield_now;
 
 /// A cluster that serves REST on some free port.

@@ -60,7 +60,8 @@ impl Pace {
     /// is for its output.
     pub(super) fn at(&self, now: MonoTime, totals: Totals, waits: Option<(MonoTime, bool)>) -> TaskPace {
         let notes = self.notes();
-        let Some((mut from, mut before)) = notes.iter().find(|(at, _)| now.since(*at) <= SPAN + STEP).or_else(|| notes.back()).copied() else {
+        let Some((mut from, mut before)) = notes.iter().find(|(at, _)| now.since(*at) <= SPAN + STEP).or_else(|| notes.back()).copied()
+        else {
             return TaskPace::default();
         };
         if now.since(from) > SPAN + STEP
