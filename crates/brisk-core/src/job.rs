@@ -239,6 +239,12 @@ pub trait JobExecutor: Send + Sync {
     /// When the graph or the configuration is wrong, or there are no resources.
     fn submit(&self, graph: StreamGraph, config: &Configuration) -> Result<Arc<dyn JobClient>>;
 
+    /// Whether what is executed here has been executed before, in another process, and is only repeated up to a job: what is told to people
+    /// has been told, and nothing is to be done to other jobs.
+    fn is_repeating(&self) -> bool {
+        false
+    }
+
     /// The jobs of the cluster: those that run, and those that are over and still known, the newest first.
     ///
     /// # Errors

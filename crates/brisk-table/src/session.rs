@@ -145,6 +145,7 @@ impl TableSession {
             }
             Statement::Show(show) => Ok(self.show(show)),
             Statement::Describe(name) => self.describe(&name),
+            Statement::ShowJobs | Statement::DescribeJob(_) if self.executor.is_repeating() => Ok(StatementResult::Done),
             Statement::ShowJobs => Ok(shown_jobs(&self.executor.jobs()?)),
             Statement::DescribeJob(job) => {
                 let found = self.executor.jobs()?.into_iter().find(|known| known.id == job);

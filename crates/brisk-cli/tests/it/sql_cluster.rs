@@ -131,6 +131,11 @@ fn jobs_are_listed_stopped_and_gone_on_with_by_statements() {
     let lines: Vec<_> = lines.lines().collect();
     assert_eq!((lines[0], lines.len()), ("job id,job name,status,start time", 2), "{}", text(&listed));
     assert!(lines[1].starts_with(&format!("{job},endless,RUNNING,20")), "{}", lines[1]);
+    // What is told of jobs is no matter of the workers, which execute the same statements.
+    let told = format!("SHOW JOBS; DESCRIBE JOB '{job}'; CREATE TABLE bid (price BIGINT) WITH ('connector' = 'nexmark', 'events' = '1000');
+        SELECT COUNT(*) AS bids FROM bid");
+    let told = sql(&cluster, &["-D", "slot.request.timeout=30 s", "-e", &told]);
+    assert!(told.status.success() && stdout(&told).ends_with("bids\n920\n"), "{}", text(&told));
     let missing = sql(&cluster, &["-e", "STOP JOB '00000000000000000000000000000001'"]);
     assert!(!missing.status.success() && text(&missing).contains("there is no job 0"), "{}", text(&missing));
     wait("some running tasks", || (cluster.get(&format!("/jobs/{job}"))["status-counts"]["RUNNING"].as_u64() >= Some(1)).then_some(()));

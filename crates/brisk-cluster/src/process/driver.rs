@@ -34,7 +34,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 pub(super) const GENEROUS: LinkTimes = LinkTimes {
     heartbeat_interval: Duration::from_millis(500),
     heartbeat_timeout: Duration::from_secs(3600),
-    ask_timeout: Duration::from_secs(60),
+    // A savepoint that is asked for over the link takes as long as it takes.
+    ask_timeout: Duration::from_secs(3600),
 };
 
 /// Runs the jobs of a program's environment. Once the environment and the clients of its jobs are gone, it waits for the jobs: the coordinators

@@ -163,6 +163,10 @@ impl JobExecutor for Worker {
         self.serve(&graph, config)?;
         Err(Error::bug("a worker has stopped serving"))
     }
+
+    fn is_repeating(&self) -> bool {
+        true
+    }
 }
 
 /// Both graphs as texts of a line for each vertex, operator and exchange; they must be the same.

@@ -45,6 +45,11 @@ pub(crate) fn router(cluster: Cluster, body_limit: usize) -> Router {
     Router::new().nest("/v1", routes.clone()).merge(routes).layer(DefaultBodyLimit::max(body_limit)).with_state(cluster)
 }
 
+/// Answers Prometheus, as Flink's reporter on its own port: at `/metrics` and at `/`.
+pub(crate) fn scraped(cluster: Cluster) -> Router {
+    Router::new().route("/", get(prometheus)).route("/metrics", get(prometheus)).with_state(cluster)
+}
+
 /// Where the description of all paths is served.
 const OPEN_API: &str = "/openapi.json";
 

@@ -26,6 +26,8 @@ use std::thread::yield_now;
 pub(crate) struct Served {
     cluster: MiniCluster,
     address: SocketAddr,
+    /// Where Prometheus scrapes, besides.
+    pub(crate) reported: Vec<SocketAddr>,
     config: Configuration,
 }
 
@@ -37,9 +39,9 @@ impl Served {
         let cluster = MiniCluster::start(&config, &world, Arc::new(workers.expect("there are threads")), OperatorRegistry::default());
         let cluster = cluster.expect("a good configuration");
         let server = RestServer::start(cluster.gateway(), 0).expect("there is a free port");
-        let address = server.address();
+        let (address, reported) = (server.address(), server.reported().to_vec());
         cluster.keep(server);
-        Self { cluster, address, config }
+        Self { cluster, address, reported, config }
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {

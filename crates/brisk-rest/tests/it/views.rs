@@ -152,6 +152,26 @@ fn what_there_is_is_described_and_what_is_ended_ends() {
 }
 
 #[test]
+fn a_reporter_has_a_port_that_serves_nothing_but_metrics() {
+    let class = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory";
+    let served = Served::new(&[("metrics.reporter.prom.factory.class", class), ("metrics.reporter.prom.port", "0")]);
+    let (_job, _) = running_job(&served);
+    let get = |path: &str| -> String {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(served.reported[0]).expect("it listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    };
+    for path in ["/", "/metrics"] {
+        let answer = get(path);
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("flink_jobmanager_numRunningJobs 1"), "{answer}");
+    }
+    assert!(get("/jobs").starts_with("HTTP/1.1 404"));
+}
+
+#[test]
 fn figures_are_those_of_the_job() {
     let served = Served::new(&[("taskmanager.numberOfTaskSlots", "3")]);
     let (job, path) = running_job(&served);
