@@ -44,7 +44,9 @@ const FAMILIES: &[(&str, &[&str])] = &[("metrics.reporter.", &["factory.class", 
 /// Whether the key is one of an obeyed family, or chooses among one.
 fn of_family(key: &str) -> bool {
     let is_one = |(before, behind): &(&str, &[&str])| {
-        key.strip_prefix(before).and_then(|rest| rest.split_once('.')).is_some_and(|(name, rest)| !name.is_empty() && behind.contains(&rest))
+        key.strip_prefix(before)
+            .and_then(|rest| rest.split_once('.'))
+            .is_some_and(|(name, rest)| !name.is_empty() && behind.contains(&rest))
     };
     key == "metrics.reporters" || FAMILIES.iter().any(is_one)
 }

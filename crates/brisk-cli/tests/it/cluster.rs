@@ -225,6 +225,16 @@ impl Cluster {
         String::from_utf8_lossy(&started.stdout).split_whitespace().last().expect("it names the job").to_owned()
     }
 
+    /// Whether a daemon has started a process that runs.
+    pub(crate) fn has_worker(&self, daemon: &str) -> bool {
+        let number = std::fs::read_to_string(self.folder.path().join(format!("cluster/{daemon}.pid"))).expect("it was started");
+        let is_child = |entry: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            Some(stat.rsplit_once(')')?.1.split_whitespace().nth(1)? == number.trim())
+        };
+        std::fs::read_dir("/proc").expect("it is there").flatten().any(|entry| is_child(entry) == Some(true))
+    }
+
     /// Kills one of its daemons.
     pub(crate) fn kill(&self, daemon: &str) {
         let number = std::fs::read_to_string(self.folder.path().join(format!("cluster/{daemon}.pid"))).expect("it was started");

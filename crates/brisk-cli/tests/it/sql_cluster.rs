@@ -75,7 +75,7 @@ fn statements_give_on_a_cluster_what_they_give_embedded() {
 
 #[test]
 fn statements_survive_a_killed_task_manager() {
-    let cluster = Cluster::start(2, &["taskmanager.numberOfTaskSlots=2", "heartbeat.interval=500 ms", "heartbeat.timeout=5 s"]);
+    let cluster = Cluster::start(3, &["heartbeat.interval=500 ms", "heartbeat.timeout=5 s"]);
     let folder = cluster.output("tables");
     let file = script("embedded", &folder, "", "").display().to_string();
     let done = brisk(&["sql", "-f", &file]);
@@ -99,7 +99,9 @@ fn statements_survive_a_killed_task_manager() {
     };
     completed(2);
     assert_eq!(cluster.get(&format!("/jobs/{job}"))["name"], "hot auctions");
-    cluster.kill("taskmanager-1");
+    // The third of the TaskManagers has a free slot.
+    let victim = ["taskmanager-1", "taskmanager-2", "taskmanager-3"].into_iter().find(|name| cluster.has_worker(name));
+    cluster.kill(victim.expect("two of them have workers"));
     cluster.wait_for(&job, &["FINISHED", "FAILED"]);
     let exceptions = cluster.get(&format!("/jobs/{job}/exceptions"));
     assert_eq!(cluster.get(&format!("/jobs/{job}"))["state"], "FINISHED", "{exceptions}");
@@ -132,8 +134,10 @@ fn jobs_are_listed_stopped_and_gone_on_with_by_statements() {
     assert_eq!((lines[0], lines.len()), ("job id,job name,status,start time", 2), "{}", text(&listed));
     assert!(lines[1].starts_with(&format!("{job},endless,RUNNING,20")), "{}", lines[1]);
     // What is told of jobs is no matter of the workers, which execute the same statements.
-    let told = format!("SHOW JOBS; DESCRIBE JOB '{job}'; CREATE TABLE bid (price BIGINT) WITH ('connector' = 'nexmark', 'events' = '1000');
-        SELECT COUNT(*) AS bids FROM bid");
+    let told = format!(
+        "SHOW JOBS; DESCRIBE JOB '{job}'; CREATE TABLE bid (price BIGINT) WITH ('connector' = 'nexmark', 'events' = '1000');
+        SELECT COUNT(*) AS bids FROM bid"
+    );
     let told = sql(&cluster, &["-D", "slot.request.timeout=30 s", "-e", &told]);
     assert!(told.status.success() && stdout(&told).ends_with("bids\n920\n"), "{}", text(&told));
     let missing = sql(&cluster, &["-e", "STOP JOB '00000000000000000000000000000001'"]);

@@ -139,7 +139,7 @@ fn what_there_is_is_described_and_what_is_ended_ends() {
     let vertex = reading_vertex(&served.ok(&path));
     for (template, operations) in described["paths"].as_object().expect("paths") {
         let told = template.replace("{jobid}", path.rsplit('/').next().expect("an id")).replace("{vertexid}", &vertex);
-        let told = told.replace("{subtaskindex}", "0").replace("{attempt}", "0").replace('{', "").replace('}', "");
+        let told = told.replace("{subtaskindex}", "0").replace("{attempt}", "0").replace(['{', '}'], "");
         if operations["get"].is_object() && template != "/metrics" && !told.contains("/log") && !told.contains("stdout") {
             let (_, body) = served.get(&told);
             assert!(!body.to_string().contains("Unable to load requested file"), "{told}: {body}");

@@ -26,7 +26,7 @@ pub struct TaskIo {
     pub(super) began: AtomicU64,
     /// When it ended; 0 before.
     pub(super) ended: AtomicU64,
-    /// Since when it waits: nanoseconds, the lowest bit replaced by whether it is for its output; 0 while it does not.
+    /// Since when it waits: twice its nanoseconds and one, and one more if that is for its output; 0 while it does not.
     pub(super) waits: AtomicU64,
     pub(super) pace: Pace,
 }
@@ -34,7 +34,7 @@ pub struct TaskIo {
 impl TaskIo {
     /// It waits from now on.
     pub(super) fn begin_wait(&self, now: MonoTime, for_output: bool) {
-        self.waits.store(now.0.max(2) & !1 | u64::from(for_output), Ordering::Release);
+        self.waits.store((now.0 + 1) << 1 | u64::from(for_output), Ordering::Release);
     }
 
     /// It does not wait any more; how long it has, and whether that was for its output.
@@ -67,7 +67,7 @@ impl TaskIo {
 }
 
 fn unpacked(waits: u64) -> Option<(MonoTime, bool)> {
-    (waits != 0).then_some((MonoTime(waits & !1), waits & 1 == 1))
+    (waits != 0).then(|| (MonoTime((waits >> 1) - 1), waits & 1 == 1))
 }
 
 /// A reading of [`TaskIo`].
