@@ -1,3 +1,5 @@
+//! The table of paths, its description, and what a real Flink has.
+
 use super::table::open_api;
 use super::{OPEN_API, table};
 use std::collections::BTreeSet;
