@@ -4,6 +4,7 @@
 //! Invariant: whatever becomes of a worker, its TaskManager hears of it once.
 
 use super::child::{Child, ChildOrder, tail};
+use super::claim::Claim;
 use super::messages::{WorkerMessage, WorkerOrder};
 use super::{Errand, Origin, ProgramRole, script};
 use crate::blob::{BlobMessage, fetch};
@@ -57,6 +58,8 @@ struct Shared {
     address: String,
     /// A number for this TaskManager, in names of files.
     number: u64,
+    /// The number is in use.
+    _claim: Claim,
     workers: Mutex<BTreeMap<(JobId, u64), Worker>>,
     /// The session of all links with workers.
     session: u128,
@@ -82,12 +85,14 @@ impl WorkerProcesses {
     /// When there is no port to be had.
     pub(crate) fn start(settings: WorkerSettings, world: &World, errands: Address<Errand>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context(|| "binding a port for workers")?;
+        let number = world.random();
         let shared = Arc::new(Shared {
+            _claim: Claim::new(&settings.folder, number)?,
             settings,
             world: world.clone(),
             errands,
             address: listener.local_addr()?.to_string(),
-            number: world.random(),
+            number,
             workers: Mutex::default(),
             session: world.random_id(),
             stopped: AtomicBool::new(false),

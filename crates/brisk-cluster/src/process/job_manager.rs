@@ -80,10 +80,15 @@ impl JobManagerProcess {
         let resource_manager = plane.spawn(ResourceManager::with_blobs(blob_server));
         let dispatcher: Address<DispatcherMessage> = plane.spawn(Dispatcher::new(resource_manager.clone(), services, &config)?);
         let address = format!("{}:{port}", config.get(&JOB_MANAGER_RPC_ADDRESS)?);
+        // Where drivers have worked of one that has ended without a word.
+        let drivers = folder.join("programs");
+        if drivers.exists() {
+            std::fs::remove_dir_all(&drivers).context(|| format!("folder '{}'", drivers.display()))?;
+        }
         let settings = ProgramSettings {
             store: store.clone(),
             config: Arc::clone(&config),
-            folder: folder.join("programs"),
+            folder: drivers,
             logs,
             address: format!("{}:{port}", if host == "0.0.0.0" { "127.0.0.1" } else { &host }),
             recovery,
