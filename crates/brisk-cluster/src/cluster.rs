@@ -2,23 +2,26 @@
 
 use crate::blob::BlobStore;
 use crate::client::{ClusterJobClient, JobView, Publisher};
+use crate::inspect::Inspector;
 use crate::job::JobSpec;
 use crate::job_manager::job_master::slot_sharing::SlotPlan;
 use crate::job_manager::resource_manager::not_enough;
 use crate::job_manager::{Dispatcher, DispatcherMessage, ResourceManager, ResourceManagerMessage};
+use crate::options::LOG_DIR;
 use crate::process::messages::ProgramsMessage;
 use crate::services::Services;
 use crate::task_manager::{InThisProcess, TaskLauncher, TaskManager, TaskManagerMessage};
 use crate::transport::{Address, ControlPlane};
 use brisk_base::ids::{JobId, TaskManagerId};
-use brisk_base::metrics::MetricRegistry;
 use brisk_base::options::Configuration;
 use brisk_base::options::core_options::NUM_TASK_SLOTS;
 use brisk_base::world::World;
 use brisk_base::{Error, Result, ResultExt};
 use brisk_core::job::{JobClient, JobExecutor};
 use brisk_core::job_graph::StreamGraph;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 /// Takes jobs for a cluster. Cheap to clone.
 #[derive(Clone)]
@@ -28,14 +31,16 @@ pub struct Gateway {
     world: World,
     /// The cluster's own configuration; a job's overrides it.
     config: Arc<Configuration>,
-    /// Metrics of this process.
-    metrics: MetricRegistry,
     /// Slots there are; `None`: as many as a job needs.
     slots: Option<u32>,
     /// Whether the control plane has a thread of its own.
     driven: bool,
     /// Programs that can be uploaded and run, where that is possible.
     programs: Option<ProgramsGateway>,
+    /// Looks at this process.
+    inspector: Inspector,
+    /// Hears that the cluster is to end; `None`: its jobs end, and it stays.
+    end: Option<Sender<()>>,
 }
 
 /// Programs that can be uploaded and run.
@@ -62,17 +67,16 @@ impl Gateway {
         services: &Services,
     ) -> Result<Self> {
         let id = TaskManagerId(world.random_id());
-        Self::assemble_as(plane, world, config, (id, launcher), services, MetricRegistry::new(world))
+        Self::assemble_as(plane, world, config, (id, launcher), services)
     }
 
-    /// As [`assemble`](Self::assemble); the TaskManager has this id, and what it runs registers its metrics there.
+    /// As [`assemble`](Self::assemble); the TaskManager has this id.
     pub(crate) fn assemble_as(
         plane: &mut ControlPlane,
         world: &World,
         config: &Configuration,
         (id, launcher): (TaskManagerId, Arc<dyn TaskLauncher>),
         services: &Services,
-        metrics: MetricRegistry,
     ) -> Result<Self> {
         let slots = if config.contains(&NUM_TASK_SLOTS) { Some(config.get(&NUM_TASK_SLOTS)?) } else { None };
         if slots == Some(0) {
@@ -87,10 +91,11 @@ impl Gateway {
             resource_manager,
             world: world.clone(),
             config: Arc::new(config.clone()),
-            metrics,
             slots,
             driven: plane.has_threads(),
             programs: None,
+            inspector: Inspector::new(config.get(&LOG_DIR)?.map(PathBuf::from), world),
+            end: None,
         })
     }
 
@@ -100,9 +105,21 @@ impl Gateway {
         programs: ProgramsGateway,
         world: &World,
         config: Arc<Configuration>,
+        (logs, end): (PathBuf, Sender<()>),
     ) -> Self {
-        let metrics = MetricRegistry::new(world);
-        Self { dispatcher, resource_manager, world: world.clone(), config, metrics, slots: None, driven: true, programs: Some(programs) }
+        let inspector = Inspector::new(Some(logs), world);
+        let (programs, end) = (Some(programs), Some(end));
+        Self { dispatcher, resource_manager, world: world.clone(), config, slots: None, driven: true, programs, inspector, end }
+    }
+
+    /// Looks at this process.
+    pub const fn inspector(&self) -> &Inspector {
+        &self.inspector
+    }
+
+    /// Who hears that the cluster is to end.
+    pub(crate) const fn end(&self) -> Option<&Sender<()>> {
+        self.end.as_ref()
     }
 
     /// Programs that can be uploaded and run; `None` where jobs come from the program that the cluster is part of.
@@ -113,11 +130,6 @@ impl Gateway {
     /// The resource manager.
     pub(crate) const fn resource_manager(&self) -> &Address<ResourceManagerMessage> {
         &self.resource_manager
-    }
-
-    /// Metrics of this process: those that users' functions keep.
-    pub const fn metrics(&self) -> &MetricRegistry {
-        &self.metrics
     }
 
     /// Clock and randomness.

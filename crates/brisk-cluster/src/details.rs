@@ -4,12 +4,13 @@
 
 use crate::job::{SlotId, TaskFigures};
 use crate::job_manager::job_master::checkpoint::settings::CheckpointSettings;
+use crate::user_metrics::UserMetric;
 use brisk_base::ids::{JobId, OperatorId, TaskManagerId, VertexId};
 use brisk_base::options::Configuration;
 use brisk_base::{ErrorKind, Timestamp};
 use brisk_core::accumulator::AccumulatorValue;
 use brisk_core::checkpoint_statistics::CheckpointStatistics;
-use brisk_core::job::{ExecutionState, JobStatus};
+use brisk_core::job::{ExecutionState, JobOverview, JobStatus};
 use brisk_core::job_graph::JobGraph;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct JobDetails {
     pub checkpoints: CheckpointStatistics,
     /// Accumulators by name, merged over the subtasks.
     pub accumulators: BTreeMap<String, AccumulatorValue>,
+    /// Metrics that its functions have registered; none once it is over.
+    pub metrics: Vec<UserMetric>,
 }
 
 impl JobDetails {
@@ -56,6 +59,11 @@ impl JobDetails {
     /// When it ended, if it is over.
     pub fn ended(&self) -> Option<Timestamp> {
         self.status.is_globally_terminal().then(|| self.times.get(&self.status).copied().unwrap_or(self.now))
+    }
+
+    /// In a line.
+    pub fn overview(&self) -> JobOverview {
+        JobOverview { id: self.id, name: self.name.clone(), status: self.status, started: self.started() }
     }
 
     /// How many of its subtasks are in each state.

@@ -4,13 +4,15 @@
 
 use crate::cluster::Gateway;
 use crate::details::{JobDetails, OperationStatus, TaskManagerDetails};
+use crate::inspect::InspectorMessage;
 use crate::job_manager::operations::OperationKey;
 use crate::job_manager::{DispatcherMessage, ResourceManagerMessage};
-use crate::transport::Reply;
+use crate::transport::{Address, Reply};
 use brisk_base::Result;
-use brisk_base::ids::JobId;
+use brisk_base::ids::{JobId, TaskManagerId};
 use brisk_core::checkpoint::SnapshotKind;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 impl Gateway {
     /// The jobs that are known: those that run, and those that are over, the newest first.
@@ -26,6 +28,23 @@ impl Gateway {
     /// The TaskManagers.
     pub fn task_managers(&self, reply: Reply<Vec<TaskManagerDetails>>) {
         self.resource_manager().send(ResourceManagerMessage::TaskManagers(reply));
+    }
+
+    /// Who looks at the process of a TaskManager: nobody, if it is not known; without an address, [`inspector`](Self::inspector).
+    pub fn inspector_of(&self, task_manager: TaskManagerId, reply: Reply<Option<Option<Address<InspectorMessage>>>>) {
+        self.resource_manager().send(ResourceManagerMessage::Inspector { task_manager, reply });
+    }
+
+    /// Ends the cluster: its jobs are cancelled, and the JobManager's process ends when they have.
+    pub fn shut_down(&self) {
+        match self.end() {
+            // Who waits for it may be gone: then it ends already.
+            Some(end) => drop(end.send(())),
+            None => {
+                let (reply, _) = sync_channel(1);
+                self.dispatcher().send(DispatcherMessage::Shutdown(reply));
+            }
+        }
     }
 
     /// Asks for cancellation; nothing happens if the job is over.

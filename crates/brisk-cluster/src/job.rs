@@ -9,6 +9,7 @@ use brisk_core::accumulator::AccumulatorValue;
 use brisk_core::checkpoint_statistics::CheckpointStatistics;
 use brisk_core::job::{ExecutionState, JobProgress};
 use brisk_core::job_graph::JobGraph;
+pub use brisk_runtime::task::TaskPace;
 use brisk_state::snapshot::{OperatorSubtaskState, StateData, TaskStateHandle};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -171,7 +172,7 @@ pub struct SnapshotFigures {
 }
 
 /// Figures of a task.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct TaskFigures {
     /// Rows received from other tasks; of a source, rows that it gave.
     pub records_in: u64,
@@ -181,6 +182,14 @@ pub struct TaskFigures {
     pub watermark: Timestamp,
     /// Entries of keyed state and timers that it holds; none once it is over.
     pub state_entries: u64,
+    /// How long it has lived.
+    pub lived: Duration,
+    /// How long of that it has waited for input.
+    pub idle: Duration,
+    /// How long it has waited for room in its output. What is left it has been busy, or has waited for its turn.
+    pub back_pressured: Duration,
+    /// What it does per second.
+    pub pace: TaskPace,
 }
 
 /// Figures and accumulators of a task, at its end or on request.

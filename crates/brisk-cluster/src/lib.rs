@@ -12,8 +12,10 @@
 pub mod blob;
 pub mod client;
 mod cluster;
+mod control;
 pub mod details;
 mod gateway;
+pub mod inspect;
 pub mod job;
 pub mod job_manager;
 pub mod link;
@@ -23,6 +25,7 @@ pub mod process;
 pub mod services;
 pub mod task_manager;
 pub mod transport;
+pub mod user_metrics;
 pub mod wire;
 
 pub use cluster::{Gateway, ProgramsGateway};

@@ -1,16 +1,17 @@
 //! A whole cluster in this process: the real dispatcher, resource manager, JobMasters and TaskManager (Flink's `MiniCluster`).
 
 use crate::cluster::Gateway;
+use crate::control;
 use crate::job_manager::DispatcherMessage;
 use crate::services::Services;
 use crate::task_manager::{RuntimeLauncher, TaskLauncher};
 use crate::transport::{ControlPlane, PlaneThread};
-use brisk_base::ids::TaskManagerId;
+use brisk_base::ids::{JobId, TaskManagerId};
 use brisk_base::metrics::MetricRegistry;
 use brisk_base::options::Configuration;
 use brisk_base::world::World;
 use brisk_base::{Error, Result};
-use brisk_core::job::{JobClient, JobExecutor};
+use brisk_core::job::{JobClient, JobExecutor, JobOverview, StopMode};
 use brisk_core::job_graph::StreamGraph;
 use brisk_runtime::executor::Executor;
 use std::any::Any;
@@ -46,7 +47,7 @@ impl MiniCluster {
         let (metrics, services, id) = (MetricRegistry::new(world), services.into(), TaskManagerId(world.random_id()));
         let scope = metrics.root().task_manager("localhost", id);
         let launcher = RuntimeLauncher::new(world.clone(), executor, services.clone(), scope);
-        Self::launch(config, world, (id, Arc::new(launcher)), &services, metrics)
+        Self::launch(config, world, (id, Arc::new(launcher)), &services)
     }
 
     /// As [`start`](Self::start), with another way to start tasks.
@@ -54,7 +55,7 @@ impl MiniCluster {
     /// # Errors
     /// As there.
     pub fn start_with(config: &Configuration, world: &World, launcher: Arc<dyn TaskLauncher>, services: &Services) -> Result<Self> {
-        Self::launch(config, world, (TaskManagerId(world.random_id()), launcher), services, MetricRegistry::new(world))
+        Self::launch(config, world, (TaskManagerId(world.random_id()), launcher), services)
     }
 
     fn launch(
@@ -62,10 +63,9 @@ impl MiniCluster {
         world: &World,
         task_manager: (TaskManagerId, Arc<dyn TaskLauncher>),
         services: &Services,
-        metrics: MetricRegistry,
     ) -> Result<Self> {
         let mut plane = ControlPlane::threaded(world);
-        let gateway = Gateway::assemble_as(&mut plane, world, config, task_manager, services, metrics)?;
+        let gateway = Gateway::assemble_as(&mut plane, world, config, task_manager, services)?;
         let thread = Mutex::new(Some(plane.start("brisk-control")?));
         Ok(Self { running: Arc::new(Running { gateway, companions: Mutex::default(), thread }) })
     }
@@ -120,5 +120,13 @@ impl Drop for Running {
 impl JobExecutor for MiniCluster {
     fn submit(&self, graph: StreamGraph, config: &Configuration) -> Result<Arc<dyn JobClient>> {
         Ok(Arc::new(self.running.gateway.submit_keeping(&graph, config, Arc::clone(&self.running))?))
+    }
+
+    fn jobs(&self) -> Result<Vec<JobOverview>> {
+        control::jobs(self.gateway().dispatcher())
+    }
+
+    fn stop_job(&self, job: JobId, mode: StopMode) -> Result<Option<String>> {
+        control::stop(self.gateway().dispatcher(), job, mode)
     }
 }

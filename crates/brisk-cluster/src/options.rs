@@ -61,6 +61,9 @@ brisk_base::options! {
     /// when it is not set.
     pub HA_STORAGE_DIR: Option<String> = "high-availability.storageDir", None;
 
+    /// How long a program that is run on the cluster may take until it executes its first job; then it is ended. 0: for ever.
+    pub DRIVER_TIMEOUT: Duration = "brisk.driver.timeout", Duration::from_secs(300);
+
     /// Whether records are compressed with lz4 on their way to another process.
     pub EXCHANGE_COMPRESSION: bool = "brisk.exchange.compression", false;
 }

@@ -6,7 +6,7 @@ use crate::checkpoint_statistics::CheckpointStatistics;
 use crate::job_graph::StreamGraph;
 use brisk_base::ids::JobId;
 use brisk_base::options::Configuration;
-use brisk_base::{Error, Result};
+use brisk_base::{Error, Result, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -126,6 +126,31 @@ pub struct JobResult {
     pub accumulators: BTreeMap<String, AccumulatorValue>,
 }
 
+/// A job of a cluster, in a line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JobOverview {
+    /// The job.
+    pub id: JobId,
+    /// Its name.
+    pub name: String,
+    /// What it is doing.
+    pub status: JobStatus,
+    /// When it was submitted.
+    pub started: Timestamp,
+}
+
+/// How a job is to be stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StopMode {
+    /// It is cancelled.
+    Cancel,
+    /// With a savepoint in the configured folder; with `drain`, event time ends first.
+    Savepoint {
+        /// Whether all windows and event-time timers fire.
+        drain: bool,
+    },
+}
+
 /// A sum over the subtasks of a running job, for progress displays.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct JobProgress {
@@ -213,6 +238,28 @@ pub trait JobExecutor: Send + Sync {
     /// # Errors
     /// When the graph or the configuration is wrong, or there are no resources.
     fn submit(&self, graph: StreamGraph, config: &Configuration) -> Result<Arc<dyn JobClient>>;
+
+    /// Whether what is executed here has been executed before, in another process, and is only repeated up to a job: what is told to people
+    /// has been told, and nothing is to be done to other jobs.
+    fn is_repeating(&self) -> bool {
+        false
+    }
+
+    /// The jobs of the cluster: those that run, and those that are over and still known, the newest first.
+    ///
+    /// # Errors
+    /// When the executor has no cluster that could be asked, or it does not answer.
+    fn jobs(&self) -> Result<Vec<JobOverview>> {
+        Err(Error::user("the jobs of this executor cannot be listed"))
+    }
+
+    /// Stops a job of the cluster, and waits for its savepoint, whose folder is returned; one that is cancelled is not waited for.
+    ///
+    /// # Errors
+    /// When it does not run, or the savepoint could not be made.
+    fn stop_job(&self, _job: JobId, _mode: StopMode) -> Result<Option<String>> {
+        Err(Error::user("the jobs of this executor cannot be stopped by their ids"))
+    }
 }
 
 /// The executor of an environment that has none: for graphs that are only looked at.

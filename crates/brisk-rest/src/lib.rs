@@ -5,6 +5,7 @@
 //! | [`RestServer`]: binds, serves, ends | [`server`] |
 //! | which path is answered by what | `routes` |
 //! | asking the cluster | `cluster` |
+//! | ports for Prometheus alone | `reporter` |
 //! | what is answered when something is wrong | `error` |
 //! | finding the file in an uploaded form | `multipart` |
 //! | JSON of what the cluster tells | `view` |
@@ -16,6 +17,7 @@ mod cluster;
 mod error;
 mod multipart;
 pub mod options;
+mod reporter;
 mod routes;
 pub mod server;
 mod view;

@@ -25,4 +25,8 @@ brisk_base::options! {
 
     /// When rows are brought together by the primary key of the table that they are written to, so that it has one row per key.
     pub UPSERT_MATERIALIZE: UpsertMaterialize = "table.exec.sink.upsert-materialize", UpsertMaterialize::Auto;
+
+    /// Whether an INSERT is waited for before the next statement. Not set: if its sources end; a job that does not end by itself goes on
+    /// while later statements are executed.
+    pub DML_SYNC: Option<bool> = "table.dml-sync", None;
 }

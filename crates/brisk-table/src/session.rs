@@ -6,19 +6,23 @@ use crate::catalog::{Catalog, Object, Table, View};
 use crate::cell::Cell;
 use crate::functions::{Functions, PROCTIME};
 use crate::operators::collect::Collected;
+use crate::options::DML_SYNC;
 use crate::physical::GraphBuilder;
 use crate::planner::{Mark, Planner};
 use crate::sql::{ColumnKind, CreateTable, CreateView, ExplainDetail, Insert, Script, Show, SqlText, Statement, arrow_type, sql_type};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use brisk_base::ids::JobId;
 use brisk_base::options::Configuration;
 use brisk_base::options::core_options::PIPELINE_NAME;
 use brisk_base::{Error, Result};
-use brisk_core::job::{JobClient, JobExecutor};
-use brisk_core::job_graph::StreamGraph;
+use brisk_core::job::{JobClient, JobExecutor, JobOverview, StopMode};
+use brisk_core::job_graph::{NodeKind, StreamGraph};
 use brisk_core::operator::OperatorSpec;
 use brisk_core::table::{TableConnectors, TableDeclaration};
+use brisk_core::types::{Decoder, Record};
 use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion_sql::sqlparser::ast::Query;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// See the module.
@@ -30,6 +34,10 @@ pub struct TableSession {
     /// Options before any SET.
     defaults: Configuration,
     config: Configuration,
+    /// What must not be done or computed again where the same statements are executed once more: by name, encoded.
+    recorded: BTreeMap<String, Vec<u8>>,
+    /// How many statements have stopped jobs.
+    stops: u32,
 }
 
 /// What a statement has done.
@@ -46,7 +54,13 @@ pub enum StatementResult {
     /// A text to show.
     Text(String),
     /// A job that writes tables.
-    Insertion(Arc<dyn JobClient>),
+    Insertion {
+        /// The job.
+        client: Arc<dyn JobClient>,
+        /// Whether whoever executes statements one after another waits for its end before the next: `table.dml-sync`, and if that is not
+        /// set, whether it ends by itself.
+        awaited: bool,
+    },
     /// A job whose results are collected.
     Query(QueryJob),
 }
@@ -70,7 +84,31 @@ impl TableSession {
     /// A session whose jobs run on `executor`, with Brisk's functions and its `print` connector besides those given.
     pub fn new(executor: Arc<dyn JobExecutor>, mut connectors: TableConnectors, config: Configuration) -> Self {
         connectors.register("print", crate::operators::print::PrintTable);
-        Self { executor, connectors, catalog: Catalog::default(), functions: Functions::default(), defaults: config.clone(), config }
+        let (catalog, functions, defaults) = (Catalog::default(), Functions::default(), config.clone());
+        Self { executor, connectors, catalog, functions, defaults, config, recorded: BTreeMap::new(), stops: 0 }
+    }
+
+    /// The same session, with values that [`once`](Self::once) has recorded in another process.
+    #[must_use]
+    pub fn with_recorded(mut self, recorded: BTreeMap<String, Vec<u8>>) -> Self {
+        self.recorded = recorded;
+        self
+    }
+
+    /// A value that is computed only where jobs are submitted from, and only once per name. Where the same statements are executed
+    /// again (in the workers of a job, and when a driver is started once more), the recorded value is returned.
+    ///
+    /// # Errors
+    /// When it cannot be computed, or the name was used with another type.
+    pub fn once<T: Record>(&mut self, name: &str, value: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        if let Some(bytes) = self.recorded.get(name) {
+            return T::decode(&mut Decoder::new(bytes));
+        }
+        let value = value(self)?;
+        let mut bytes = Vec::new();
+        value.encode(&mut bytes);
+        self.recorded.insert(name.to_owned(), bytes);
+        Ok(value)
     }
 
     /// The functions, for adding one's own.
@@ -110,7 +148,30 @@ impl TableSession {
             }
             Statement::Show(show) => Ok(self.show(show)),
             Statement::Describe(name) => self.describe(&name),
+            Statement::ShowJobs | Statement::DescribeJob(_) if self.executor.is_repeating() => Ok(StatementResult::Done),
+            Statement::ShowJobs => Ok(shown_jobs(&self.executor.jobs()?)),
+            Statement::DescribeJob(job) => {
+                let found = self.executor.jobs()?.into_iter().find(|known| known.id == job);
+                let found = found.ok_or_else(|| Error::user(format!("there is no job {job}; SHOW JOBS lists those that are known")))?;
+                Ok(shown_jobs(&[found]))
+            }
+            Statement::StopJob(job, mode) => self.stop_job(job, mode),
         }
+    }
+
+    /// A job is stopped once, however often the statements are executed.
+    fn stop_job(&mut self, job: JobId, mode: StopMode) -> Result<StatementResult> {
+        self.stops += 1;
+        let savepoint = self.once(&format!("sql: stop {}", self.stops), |session| session.executor.stop_job(job, mode))?;
+        Ok(savepoint.map_or(StatementResult::Done, |path| StatementResult::Rows {
+            columns: vec!["savepoint path".to_owned()],
+            rows: vec![vec![path.as_str().into()]],
+        }))
+    }
+
+    fn submit(&self, mut graph: StreamGraph) -> Result<Arc<dyn JobClient>> {
+        graph.recorded.clone_from(&self.recorded);
+        self.executor.submit(graph, &self.config)
     }
 
     fn reset(&mut self, key: Option<&str>) {
@@ -256,13 +317,15 @@ impl TableSession {
         builder.add_sink(&flow, "Collect", OperatorSpec::Factory(Arc::new(results.clone())));
         let bounded = builder.bounded;
         let columns = shown_names(plan.schema().inner());
-        let client = self.executor.submit(builder.graph, &self.config)?;
+        let client = self.submit(builder.graph)?;
         Ok(StatementResult::Query(QueryJob { client, columns, results, bounded }))
     }
 
     fn insert(&self, insertions: &[Insert], text: &SqlText) -> Result<StatementResult> {
         let graph = self.insertion_graph(insertions, text)?;
-        Ok(StatementResult::Insertion(self.executor.submit(graph, &self.config)?))
+        let ends = !graph.nodes.iter().any(|node| node.kind == NodeKind::Source { bounded: false });
+        let awaited = self.config.get(&DML_SYNC)?.unwrap_or(ends);
+        Ok(StatementResult::Insertion { client: self.submit(graph)?, awaited })
     }
 
     fn insertion_graph(&self, insertions: &[Insert], text: &SqlText) -> Result<StreamGraph> {
@@ -350,6 +413,20 @@ impl TableSession {
 
 fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// As Flink shows jobs.
+fn shown_jobs(jobs: &[JobOverview]) -> StatementResult {
+    let columns = ["job id", "job name", "status", "start time"].map(str::to_owned).to_vec();
+    let row = |job: &JobOverview| {
+        vec![
+            job.id.to_string().as_str().into(),
+            job.name.as_str().into(),
+            job.status.to_string().as_str().into(),
+            Cell::Timestamp(job.started),
+        ]
+    };
+    StatementResult::Rows { columns, rows: jobs.iter().map(row).collect() }
 }
 
 /// Names of the columns of a result; those without a name of their own are called as Flink calls them.

@@ -24,5 +24,6 @@ chapter!(Testing, "../../../docs/book/src/testing.md");
 chapter!(Sql, "../../../docs/book/src/sql.md");
 chapter!(Joins, "../../../docs/book/src/joins.md");
 chapter!(Executors, "../../../docs/book/src/executors.md");
+chapter!(Metrics, "../../../docs/book/src/metrics.md");
 chapter!(Rest, "../../../docs/book/src/rest.md");
 chapter!(ConfigurationKeys, "../../../docs/book/src/configuration.md");

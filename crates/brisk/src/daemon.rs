@@ -12,6 +12,7 @@ use brisk_cluster::process::task_manager::TaskManagerProcess;
 use brisk_rest::RestServer;
 use brisk_rest::options::REST_PORT;
 use std::net::SocketAddr;
+use std::path::Path;
 
 /// The port of REST when none is configured: Flink's.
 pub const DEFAULT_REST_PORT: u16 = 8081;
@@ -29,11 +30,25 @@ impl JobManager {
     /// When the configuration is wrong, or a port cannot be had.
     pub fn start(config: &Configuration) -> Result<Self> {
         let world = World::real();
-        log::start(&world);
+        log::start(&world, log::Level::INFO);
         let config = effective(config)?;
         let process = JobManagerProcess::start(&config, services(), &world)?;
         let rest = RestServer::start(process.gateway(), config.get(&REST_PORT)?.unwrap_or(DEFAULT_REST_PORT))?;
         Ok(Self { rest, process })
+    }
+
+    /// Runs a program, and waits for its end; why it has failed, if it has.
+    ///
+    /// # Errors
+    /// When it cannot be read, or executes no job.
+    pub fn run_program(&self, program: &Path, arguments: Vec<String>) -> Result<Option<String>> {
+        let ending = self.process.run_program(program, arguments)?;
+        Ok((!ending.success).then_some(ending.text))
+    }
+
+    /// Waits until somebody wants it to end (`DELETE /cluster`), and then for its jobs.
+    pub fn wait(&self) {
+        self.process.wait();
     }
 
     /// Where TaskManagers report.
@@ -47,12 +62,13 @@ impl JobManager {
     }
 }
 
-/// Serves as a TaskManager for ever.
+/// Serves as a TaskManager, for ever, or until its JobManager is lost.
 ///
 /// # Errors
 /// When the configuration is wrong.
-pub fn run_task_manager(config: &Configuration) -> Result<Error> {
+pub fn run_task_manager(config: &Configuration, once: bool) -> Result<Error> {
     let world = World::real();
-    log::start(&world);
-    TaskManagerProcess::new(&effective(config)?, &world)?.run()
+    log::start(&world, log::Level::INFO);
+    let process = TaskManagerProcess::new(&effective(config)?, &world)?;
+    if once { Ok(process.run_once()) } else { process.run() }
 }

@@ -4,6 +4,7 @@
 
 use crate::options::{EXECUTOR, EXECUTOR_WORKERS, ExecutorKind};
 use crate::progress;
+use brisk_base::ids::JobId;
 use brisk_base::options::Configuration;
 use brisk_base::world::World;
 use brisk_base::{Result, ResultExt};
@@ -11,7 +12,7 @@ use brisk_cluster::MiniCluster;
 #[cfg(feature = "s3")]
 use brisk_cluster::services::LocalStorages;
 use brisk_cluster::services::Services;
-use brisk_core::job::{JobClient, JobExecutor};
+use brisk_core::job::{JobClient, JobExecutor, JobOverview, StopMode};
 use brisk_core::job_graph::StreamGraph;
 use brisk_runtime::executor::{CoreWorkers, CoreWorkersOptions, Executor, PollTask, SpawnOptions, TaskHandle};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,6 +62,14 @@ impl JobExecutor for Embedded {
         let display = progress::Display::of(&graph);
         let client = self.cluster()?.submit(graph, config)?;
         Ok(display.watch(client, &self.world))
+    }
+
+    fn jobs(&self) -> Result<Vec<JobOverview>> {
+        self.cluster()?.jobs()
+    }
+
+    fn stop_job(&self, job: JobId, mode: StopMode) -> Result<Option<String>> {
+        self.cluster()?.stop_job(job, mode)
     }
 }
 

@@ -20,7 +20,21 @@ brisk_base::option_enum! {
     }
 }
 
+brisk_base::option_enum! {
+    /// Where the command line runs programs and statements.
+    pub enum Target {
+        /// In a process of its own, with an engine of its own.
+        Local = "local",
+        /// On a cluster, which is reached over REST.
+        Remote = "remote",
+    }
+}
+
 brisk_base::options! {
+    /// Where the command line runs programs and statements: `local`, with an engine of their own, or `remote`, on the cluster that
+    /// `rest.address` and `rest.port` name. Not set: `brisk run` remotely, `brisk sql` locally.
+    pub EXECUTION_TARGET: Option<Target> = "execution.target", None;
+
     /// Which threads poll the tasks of an embedded engine: `core` threads that share all tasks, or one `dedicated` to each task.
     pub EXECUTOR: ExecutorKind = "brisk.executor", ExecutorKind::Core;
 

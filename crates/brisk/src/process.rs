@@ -33,7 +33,8 @@ impl ProgramProcess {
             return Ok(reported.clone());
         }
         let world = World::real();
-        log::start(&world);
+        // What a driver prints is what its user sees.
+        log::start(&world, if origin.role == ProgramRole::Driver { log::Level::WARN } else { log::Level::INFO });
         origin.memory.map_or(Ok(()), limits::limit_memory)?;
         let current = match origin.role {
             ProgramRole::Driver => Self::Driver(Driver::connect(&origin, services(), &world)?),

@@ -76,6 +76,11 @@ impl LocalCluster {
         Ok(cluster)
     }
 
+    /// The names of its daemons.
+    pub(super) fn daemons(&self) -> Vec<String> {
+        self.daemons.keys().cloned().collect()
+    }
+
     /// Its folder.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
@@ -118,6 +123,52 @@ impl LocalCluster {
         child.kill()?;
         child.wait()?;
         self.spawn(name)
+    }
+
+    /// Kills a daemon, which is not started again.
+    pub(super) fn kill(&mut self, name: &str) -> Result<()> {
+        let mut child = self.daemons.remove(name).with_context(|| format!("there is no {name}"))?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// A TaskManager that runs a worker of a job.
+    pub(super) fn task_manager_of(&self, job: &str) -> Result<String> {
+        let parents: Vec<u32> = self.processes("taskmanager/programs").into_iter().filter_map(parent).collect();
+        let found = self.daemons.iter().find(|(_, child)| parents.contains(&child.id()));
+        found.map(|(name, _)| name.clone()).with_context(|| format!("no TaskManager runs a worker of job {job}"))
+    }
+
+    /// Cancels a job, and waits until it is over.
+    pub(super) fn cancel(&self, job: &str) -> Result<()> {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(&self.rest)?;
+        write!(stream, "PATCH /v1/jobs/{job}?mode=cancel HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.rest)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        ensure!(answer.contains(" 202 "), "{answer}");
+        let begun = crate::process::now();
+        while self.job_state(job).as_deref() != Some("CANCELED") {
+            ensure!(begun.elapsed() < PATIENCE, "job {job} is {:?}", self.job_state(job));
+            pause(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Folders that processes of jobs have worked in and that are still there.
+    pub(super) fn temporary_files(&self) -> Result<Vec<PathBuf>> {
+        let mut left = Vec::new();
+        for folder in ["taskmanager", "jobmanager", "jobmanager/programs"] {
+            for entry in fs::read_dir(self.folder.join(folder)).into_iter().flatten() {
+                let path = entry?.path();
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                if ["job-", "program-"].iter().any(|kind| name.starts_with(kind)) {
+                    left.push(path);
+                }
+            }
+        }
+        Ok(left)
     }
 
     /// Waits until all TaskManagers have reported.
@@ -218,6 +269,12 @@ impl Drop for LocalCluster {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// The process that has started another.
+fn parent(process: i32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn free_ports() -> Result<[u16; 2]> {

@@ -13,6 +13,7 @@ mod local_cluster;
 mod namespaces;
 mod proof;
 mod record;
+mod recovery_times;
 mod sql;
 mod sql_recovery;
 mod state;

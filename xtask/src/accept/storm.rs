@@ -33,6 +33,9 @@ const DISK_MB: usize = 48;
 /// How many more open files a daemon may have after the job than before it.
 const MORE_FILES: usize = 12;
 
+/// How many more megabytes all daemons together may have resident after the job than before it: what they know of it, and what allocators keep.
+const MORE_MB: f64 = 100.0;
+
 /// What is done, and for how long.
 pub(super) struct Storm {
     /// The state backend of the job.
@@ -70,7 +73,8 @@ pub(super) fn survives(proof: &mut Proof, storm: &Storm) -> Result<String> {
     };
     let mut cluster = LocalCluster::start_apart(proof, TASK_MANAGERS, &options, network, &mut mount)?;
     let folder = cluster.folder().join("data");
-    let files = cluster.open_files()?;
+    let (files, daemons) = (cluster.open_files()?, cluster.daemons());
+    let resident = cluster.resident_mb(&daemons.iter().map(String::as_str).collect::<Vec<_>>())?;
     let (data, events) = (folder.display().to_string(), (seconds * RATE).to_string());
     let program = survivor.display().to_string();
     let words = [program.as_str(), "--folder", &data, "--events", &events, "--rate", &RATE.to_string(), "--backend", storm.backend];
@@ -83,22 +87,29 @@ pub(super) fn survives(proof: &mut Proof, storm: &Storm) -> Result<String> {
     let kinds = strikes.iter().map(|(kind, count)| format!("{count} x {kind}")).collect::<Vec<_>>().join(", ");
     ensure!(strikes.values().sum::<u32>() >= 5, "the job was through after {kinds}");
     let counts: Vec<&str> = checked.stdout.lines().collect();
-    lets_go(&cluster, files)?;
+    let grown = lets_go(&cluster, files, resident)?;
     drop(disk);
     cluster.stop()?;
-    remarks.insert(0, format!("{kinds} in {took:.0} s; {}", counts.join("; ")));
+    remarks.insert(0, format!("{kinds} in {took:.0} s; {}; the daemons have {grown:.0} MB more resident", counts.join("; ")));
     Ok(remarks.join("; "))
 }
 
-/// No daemon keeps files or connections of a job that is over.
-fn lets_go(cluster: &LocalCluster, before: usize) -> Result<()> {
+/// Nothing keeps files, connections, folders, processes or memory of a job that is over. Megabytes that the daemons have more than before.
+fn lets_go(cluster: &LocalCluster, before: usize, resident_before: f64) -> Result<f64> {
     let begun = now();
     loop {
-        let files = cluster.open_files()?;
-        if files <= before + MORE_FILES {
-            return Ok(());
+        let (files, folders, processes) = (cluster.open_files()?, cluster.temporary_files()?, cluster.processes(""));
+        let daemons = cluster.daemons();
+        let resident = cluster.resident_mb(&daemons.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let clean = files <= before + MORE_FILES && folders.is_empty() && processes.is_empty();
+        if clean && resident <= resident_before + MORE_MB {
+            return Ok(resident - resident_before);
         }
-        ensure!(begun.elapsed() < Duration::from_secs(20), "the daemons have {files} files and connections open, {before} before the job");
+        ensure!(
+            begun.elapsed() < Duration::from_secs(20),
+            "after the job the daemons have {files} files and connections open ({before} before) and {resident:.0} MB resident \
+             ({resident_before:.0} before); processes {processes:?} and folders {folders:?} are left"
+        );
         pause(Duration::from_millis(200));
     }
 }

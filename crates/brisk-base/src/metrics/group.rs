@@ -178,6 +178,19 @@ impl MetricGroup {
         variables
     }
 
+    /// Whether somebody's code computes a gauge of this scope or of one below it when it is read.
+    pub fn has_computed(&self) -> bool {
+        let below: Vec<Self> = {
+            let content = self.content();
+            if content.metrics.values().any(|metric| matches!(metric, Metric::Computed(_))) {
+                return true;
+            }
+            let scopes = content.scopes.iter().filter_map(Weak::upgrade);
+            content.groups.values().cloned().chain(scopes).map(Self).collect()
+        };
+        below.iter().any(Self::has_computed)
+    }
+
     /// The metrics of this scope and of all below it, with their present values.
     pub fn list(&self) -> Vec<MetricSnapshot> {
         let mut out = Vec::new();

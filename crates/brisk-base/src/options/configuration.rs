@@ -162,6 +162,7 @@ impl Configuration {
         for (key, text) in self.iter() {
             match classify(key, options) {
                 KeyStatus::Obeyed(option) => option.check(text.trim()).map_err(|form| wrong_value(key, text, &form))?,
+                KeyStatus::OfFamily => {}
                 KeyStatus::NotYet => notices.push(format!("option '{key}' is Flink's but not implemented yet: it is ignored")),
                 KeyStatus::JvmOnly => notices.push(format!("option '{key}' concerns the JVM, which Brisk does not have: it is ignored")),
                 KeyStatus::Unknown { nearest } => {

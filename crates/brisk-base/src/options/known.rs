@@ -8,6 +8,8 @@ use super::flink_keys::{JVM_ONLY, NOT_YET};
 pub enum KeyStatus<'a> {
     /// An option of Brisk.
     Obeyed(&'a dyn AnyOption),
+    /// One of a family whose names users choose, such as `metrics.reporter.<name>.port`.
+    OfFamily,
     /// Flink has it; Brisk ignores it so far.
     NotYet,
     /// It tunes the JVM or its libraries: nothing to do.
@@ -25,13 +27,28 @@ pub fn classify<'a>(key: &str, options: &[&'a dyn AnyOption]) -> KeyStatus<'a> {
         return KeyStatus::Obeyed(*option);
     }
     // The tables of not yet obeyed keys may still hold what has become an option since: options come first.
-    if listed(key, JVM_ONLY) {
+    if of_family(key) {
+        KeyStatus::OfFamily
+    } else if listed(key, JVM_ONLY) {
         KeyStatus::JvmOnly
     } else if listed(key, NOT_YET) {
         KeyStatus::NotYet
     } else {
         KeyStatus::Unknown { nearest: nearest(key, options) }
     }
+}
+
+/// Families of keys that are obeyed: what stands before a name of the user's choice, and what behind it.
+const FAMILIES: &[(&str, &[&str])] = &[("metrics.reporter.", &["factory.class", "port"])];
+
+/// Whether the key is one of an obeyed family, or chooses among one.
+fn of_family(key: &str) -> bool {
+    let is_one = |(before, behind): &(&str, &[&str])| {
+        key.strip_prefix(before)
+            .and_then(|rest| rest.split_once('.'))
+            .is_some_and(|(name, rest)| !name.is_empty() && behind.contains(&rest))
+    };
+    key == "metrics.reporters" || FAMILIES.iter().any(is_one)
 }
 
 /// Whether a table has the key, or a family (an entry that ends in a dot) of it.
@@ -91,6 +108,12 @@ mod tests {
         assert!(matches!(classify("zzz", OPTIONS), KeyStatus::Unknown { nearest: None }));
         assert!(matches!(classify("parallelism.default", OPTIONS), KeyStatus::Obeyed(option) if option.key() == "parallelism.default"));
         assert!(matches!(classify("kubernetes.cluster-id", OPTIONS), KeyStatus::NotYet));
+        for obeyed in ["metrics.reporters", "metrics.reporter.prom.port", "metrics.reporter.prom.factory.class"] {
+            assert!(matches!(classify(obeyed, OPTIONS), KeyStatus::OfFamily), "{obeyed}");
+        }
+        for ignored in ["metrics.reporter.prom.interval", "metrics.reporter..port", "metrics.scope.jm"] {
+            assert!(matches!(classify(ignored, OPTIONS), KeyStatus::NotYet), "{ignored}");
+        }
         assert!(matches!(classify("classloader.resolve-order", OPTIONS), KeyStatus::JvmOnly));
     }
 }

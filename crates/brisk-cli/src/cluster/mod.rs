@@ -5,17 +5,21 @@
 //! | options, and what is done for them | here |
 //! | which cluster, and talking to it | [`rest`] |
 //! | what `list` prints | [`mod@list`] |
-//! | running a program | [`mod@run`] |
+//! | `run` | [`mod@run`] |
+//! | starting and following programs, of executables or of statements | [`program`] |
 //!
 //! Whatever is asked of a cluster that is not there, or answers nonsense, ends with a message that names its address.
 
 mod list;
-mod rest;
+pub(crate) mod paths;
+pub(crate) mod program;
+pub(crate) mod rest;
 mod run;
 
 use self::rest::Rest;
 use anyhow::{Context, Result, bail};
 use brisk::ids::JobId;
+use brisk::options::Target;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -27,7 +31,7 @@ pub(crate) enum Command {
     Run(run::RunOptions),
     /// Lists running and scheduled programs.
     List(ListOptions),
-    /// Shows the plan of a job (JSON).
+    /// Shows the plan of a job, or of the first job of a program, which is not run (JSON).
     Info(InfoOptions),
     /// Cancels a running program.
     Cancel(CancelOptions),
@@ -48,7 +52,8 @@ pub(crate) struct Common {
     /// Sets an option, over those of the file that the environment variable `BRISK_CONF` names.
     #[arg(short = 'D', value_name = "KEY=VALUE")]
     define: Vec<String>,
-    /// Where the program runs. Clusters that are reached over REST are called `remote`.
+    /// Where it is done: `remote`, on a cluster that is reached over REST; for `run` also `local`, in a process of its own. Without it,
+    /// `execution.target` counts for `run`.
     #[arg(short = 't', long, value_name = "TARGET")]
     target: Option<String>,
     /// How to print.
@@ -82,11 +87,17 @@ pub(crate) struct ListOptions {
 
 #[derive(Args)]
 pub(crate) struct InfoOptions {
-    /// The job.
-    #[arg(value_name = "JOB ID", value_parser = job_id)]
-    job: JobId,
+    /// The parallelism of operators of the program that set none.
+    #[arg(short, long, value_name = "N")]
+    parallelism: Option<u32>,
     #[command(flatten)]
     common: Common,
+    /// The job, or a program.
+    #[arg(value_name = "JOB ID | PROGRAM")]
+    what: String,
+    /// What the program is called with.
+    #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
 }
 
 #[derive(Args)]
@@ -179,6 +190,11 @@ impl Command {
 }
 
 impl Common {
+    /// Whether people read what is printed.
+    fn is_human(&self) -> bool {
+        self.output == Output::Human
+    }
+
     /// Says something to people.
     fn say(&self, text: &str) {
         if self.output == Output::Human {
@@ -196,12 +212,20 @@ impl Common {
 
 /// Does what is asked for; what is to be printed as JSON.
 fn execute(command: Command) -> Result<Value> {
+    if let Command::Run(options) = &command
+        && options.target()? == Target::Local
+    {
+        return run::run_here(options);
+    }
     let rest = Rest::of(command.common())?;
     match command {
         Command::Run(options) => run::run(&rest, &options),
         Command::List(options) => list(&rest, &options),
         Command::Info(options) => {
-            let plan = rest.get(&format!("/jobs/{}/plan", options.job))?["plan"].take();
+            let plan = match options.what.parse::<JobId>() {
+                Ok(job) => rest.get(&format!("/jobs/{job}/plan"))?["plan"].take(),
+                Err(_) => run::plan(&rest, &options)?,
+            };
             options.common.say(&format!("{plan:#}"));
             Ok(plan)
         }

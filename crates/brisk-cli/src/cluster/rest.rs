@@ -7,7 +7,6 @@ use brisk::options::{Configuration, all};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{Cursor, Read};
-use std::path::Path;
 use std::time::Duration;
 
 /// The port when none is configured: Flink's.
@@ -22,8 +21,23 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long to wait before asking again how an operation stands: at first, and at most.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
 
+/// What a program consists of.
+pub(crate) struct Content(Box<dyn Read>);
+
+impl From<File> for Content {
+    fn from(file: File) -> Self {
+        Self(Box::new(file))
+    }
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Box::new(Cursor::new(bytes)))
+    }
+}
+
 /// A cluster.
-pub(super) struct Rest {
+pub(crate) struct Rest {
     /// `host:port`.
     address: String,
     agent: ureq::Agent,
@@ -35,8 +49,13 @@ impl Rest {
         if let Some(target) = common.target.as_ref().filter(|target| *target != "remote") {
             bail!("there is no target '{target}': clusters are reached over REST, which is called 'remote'");
         }
+        Self::at(common.jobmanager.as_deref(), &common.define)
+    }
+
+    /// The cluster at an address, or the one that is configured.
+    pub(crate) fn at(jobmanager: Option<&str>, define: &[String]) -> Result<Self> {
         let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into();
-        Ok(Self { address: address(common)?, agent })
+        Ok(Self { address: address(jobmanager, define)?, agent })
     }
 
     fn url(&self, path: &str) -> String {
@@ -53,22 +72,29 @@ impl Rest {
         self.answer(self.agent.patch(self.url(path)).send_empty())
     }
 
-    /// Uploads a file as a form.
-    pub(super) fn upload(&self, path: &str, name: &str, file: &Path) -> Result<Value> {
-        let content = File::open(file).with_context(|| format!("file '{}'", file.display()))?;
+    /// Uploads a program as a form: what the cluster calls it.
+    pub(crate) fn upload(&self, path: &str, name: &str, content: impl Into<Content>) -> Result<String> {
         let name: String = name.chars().filter(|c| !c.is_control() && *c != '"').collect();
         let head = format!(
             "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"jarfile\"; filename=\"{name}\"\r\nContent-Type: \
              application/octet-stream\r\n\r\n"
         );
         let tail = format!("\r\n--{BOUNDARY}--\r\n");
-        let form = Cursor::new(head.into_bytes()).chain(content).chain(Cursor::new(tail.into_bytes()));
+        let form = Cursor::new(head.into_bytes()).chain(content.into().0).chain(Cursor::new(tail.into_bytes()));
         let request = self.agent.post(self.url(path)).content_type(format!("multipart/form-data; boundary={BOUNDARY}"));
-        self.answer(request.send(ureq::SendBody::from_owned_reader(form)))
+        let answer = self.answer(request.send(ureq::SendBody::from_owned_reader(form)))?;
+        let id = answer["filename"].as_str().with_context(|| format!("the cluster does not say what it calls the program: {answer}"))?;
+        Ok(id.rsplit('/').next().unwrap_or(id).to_owned())
     }
 
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value> {
         self.answer(self.agent.post(self.url(path)).content_type("application/json").send(body.to_string()))
+    }
+
+    /// As [`post`](Self::post), for what is answered when the cluster has done it.
+    pub(super) fn post_patiently(&self, path: &str, body: &Value) -> Result<Value> {
+        let request = self.agent.post(self.url(path)).config().timeout_global(None).build();
+        self.answer(request.content_type("application/json").send(body.to_string()))
     }
 
     /// Asks for something that takes a while, and looks below `status` until it is done.
@@ -106,11 +132,11 @@ impl Rest {
 }
 
 /// Where the cluster is: what the command line says, else what is configured.
-fn address(common: &Common) -> Result<String> {
-    let config = configuration(common)?;
+fn address(jobmanager: Option<&str>, define: &[String]) -> Result<String> {
+    let config = configuration(define)?;
     let host = config.get(&REST_ADDRESS).map_err(plain)?;
     let port = config.get(&REST_PORT).map_err(plain)?.unwrap_or(DEFAULT_PORT);
-    match common.jobmanager.as_deref().map(|address| address.trim_start_matches("http://").trim_end_matches('/')) {
+    match jobmanager.map(|address| address.trim_start_matches("http://").trim_end_matches('/')) {
         None => Ok(format!("{host}:{port}")),
         Some(address) => match address.rsplit_once(':') {
             Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(address.to_owned()),
@@ -120,7 +146,7 @@ fn address(common: &Common) -> Result<String> {
 }
 
 /// The options of the file that the environment names, and those of the command line.
-fn configuration(common: &Common) -> Result<Configuration> {
+pub(crate) fn configuration(define: &[String]) -> Result<Configuration> {
     let mut config = match std::env::var_os("BRISK_CONF") {
         None => Configuration::new(),
         Some(file) => {
@@ -129,12 +155,12 @@ fn configuration(common: &Common) -> Result<Configuration> {
             Configuration::from_yaml(&text).map_err(plain).with_context(place)?
         }
     };
-    common.define.iter().try_for_each(|argument| config.set_argument(argument)).map_err(plain)?;
+    define.iter().try_for_each(|argument| config.set_argument(argument)).map_err(plain)?;
     // What is not obeyed yet matters to the cluster, not here.
     config.check(&all()).map_err(plain)?;
     Ok(config)
 }
 
-fn plain(error: brisk::Error) -> anyhow::Error {
+pub(super) fn plain(error: brisk::Error) -> anyhow::Error {
     anyhow!("{error}")
 }

@@ -1,20 +1,19 @@
-//! `brisk run`: uploads a program, runs it, and shows what it prints until it ends.
+//! `brisk run`: uploads a program, runs it, and shows what it prints until it ends; or runs it here.
 
-use super::Common;
-use super::rest::Rest;
+use super::paths::resolved;
+use super::program::{Run, Started, body, follow, start};
+use super::rest::{Rest, configuration, plain};
+use super::{Common, InfoOptions};
 use anyhow::{Context, Result, bail};
 use brisk::daemon::name_of;
+use brisk::options::checkpoint_options::{IGNORE_UNCLAIMED_STATE, STATE_RECOVERY_PATH};
+use brisk::options::core_options::PARALLELISM_DEFAULT;
+use brisk::options::{Configuration, EXECUTION_TARGET, Target};
 use clap::Args;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Duration;
-
-/// How long to wait before asking again how the program stands: at first, and at most.
-const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(300));
-
-/// How long a cluster may be away while the program is followed.
-const PATIENCE: Duration = Duration::from_secs(30);
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 #[derive(Args)]
 pub(crate) struct RunOptions {
@@ -35,40 +34,105 @@ pub(crate) struct RunOptions {
     /// The program: an executable that was built with Brisk.
     #[arg(value_name = "PROGRAM")]
     program: PathBuf,
-    /// What it is called with. It works in a folder of its own, on the machines of the cluster: paths must be absolute.
+    /// What it is called with. On a cluster it works in a folder of its own: relative paths that name files here are made absolute.
     #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
+impl RunOptions {
+    /// What it says of where the program runs.
+    pub(super) fn target(&self) -> Result<Target> {
+        match self.common.target.as_deref() {
+            None => Ok(configuration(&self.common.define)?.get(&EXECUTION_TARGET).map_err(plain)?.unwrap_or(Target::Remote)),
+            Some("remote") => Ok(Target::Remote),
+            Some("local") => Ok(Target::Local),
+            Some(other) => bail!("there is no target '{other}': programs run 'local' or 'remote'; `run-application` gives one a cluster"),
+        }
+    }
+
+    /// The options that it sets, all of them.
+    fn options(&self) -> Result<Configuration> {
+        let mut config = configuration(&self.common.define)?;
+        if let Some(parallelism) = self.parallelism {
+            config.set(&PARALLELISM_DEFAULT, parallelism);
+        }
+        if let Some(path) = &self.from_savepoint {
+            config.set(&STATE_RECOVERY_PATH, Some(path.clone()));
+        }
+        if self.allow_non_restored_state {
+            config.set(&IGNORE_UNCLAIMED_STATE, true);
+        }
+        Ok(config)
+    }
+}
+
+/// Runs the program as anybody could, with an engine inside of it and with the options.
+pub(super) fn run_here(options: &RunOptions) -> Result<Value> {
+    if options.detached {
+        bail!("-d is for clusters: a program that runs here ends with its engine");
+    }
+    let file = std::env::temp_dir().join(format!("brisk-run-{}.yaml", std::process::id()));
+    let place = || format!("file '{}'", file.display());
+    // Texts in quotes mean what they say.
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let text: String = options.options()?.iter().map(|(key, value)| format!("{key}: {}\n", quoted(value))).collect();
+    std::fs::write(&file, text).with_context(place)?;
+    let program = std::path::absolute(&options.program).with_context(|| format!("file '{}'", options.program.display()))?;
+    let mut command = Command::new(&program);
+    command.args(&options.arguments).env("BRISK_CONF", &file);
+    if !options.common.is_human() {
+        // What it prints is not the object that was asked for.
+        command.stdout(std::io::stderr());
+    }
+    let ended = command.status().with_context(|| format!("starting '{}'", program.display()));
+    std::fs::remove_file(&file).with_context(place)?;
+    let ended = ended?;
+    if !ended.success() {
+        bail!("the program has ended with {ended}");
+    }
+    Ok(json!({ "target": "local", "status": "FINISHED" }))
+}
+
+/// What the first job of a program would run.
+pub(super) fn plan(rest: &Rest, options: &InfoOptions) -> Result<Value> {
+    let InfoOptions { parallelism, common, what, arguments } = options;
+    let path = Path::new(what);
+    if !path.is_file() {
+        bail!("'{what}' is neither the id of a job (32 hexadecimal digits) nor a program");
+    }
+    let id = uploaded(rest, path)?;
+    let run = Run { id: &id, arguments: &here(arguments)?, define: &common.define, parallelism: *parallelism, ..Run::default() };
+    Ok(rest.post_patiently(&format!("/jars/{id}/plan"), &body(&run)?)?["plan"].take())
+}
+
+/// Arguments that mean elsewhere what they mean here.
+fn here(arguments: &[String]) -> Result<Vec<String>> {
+    Ok(resolved(arguments, &std::env::current_dir().context("the folder of this process")?))
+}
+
 pub(super) fn run(rest: &Rest, options: &RunOptions) -> Result<Value> {
     let common = &options.common;
-    let id = uploaded(rest, options)?;
-    let mut configuration = BTreeMap::new();
-    for define in &common.define {
-        let (key, value) = define.split_once('=').with_context(|| format!("'{define}' sets no option: expected KEY=VALUE"))?;
-        configuration.insert(key.trim(), value.trim());
-    }
-    let body = json!({
-        "programArgsList": options.arguments,
-        "parallelism": options.parallelism,
-        "savepointPath": options.from_savepoint,
-        "allowNonRestoredState": options.allow_non_restored_state.then_some(true),
-        "flinkConfiguration": configuration,
-    });
-    let started = rest.post(&format!("/jars/{id}/run"), &body)?;
-    let [job, program] = ["jobid", "programid"].map(|name| started[name].as_str().unwrap_or_default().to_owned());
-    common.say(&format!("Job has been submitted with JobID {job}"));
+    let id = uploaded(rest, &options.program)?;
+    let run = Run {
+        id: &id,
+        arguments: &here(&options.arguments)?,
+        define: &common.define,
+        parallelism: options.parallelism,
+        savepoint: options.from_savepoint.as_deref(),
+        allow_non_restored_state: options.allow_non_restored_state,
+    };
+    let Started { job, program } = start(rest, &run)?;
+    job.iter().for_each(|job| common.say(&format!("Job has been submitted with JobID {job}")));
     if options.detached {
         return Ok(json!({ "job": job, "program": program }));
     }
-    let ended = follow(rest, common, &program)?;
+    let ended = follow(rest, &program, |printed| common.show(printed))?;
     report(rest, common, &ended)?;
     Ok(json!({ "job": job, "program": program, "status": ended["status"] }))
 }
 
 /// What the cluster calls the program; it is uploaded unless it is there.
-fn uploaded(rest: &Rest, options: &RunOptions) -> Result<String> {
-    let path = &options.program;
+fn uploaded(rest: &Rest, path: &Path) -> Result<String> {
     let blob = name_of(path).map_err(|error| anyhow::anyhow!("{error}"))?.to_string();
     let known = rest.get("/jars")?;
     let ids = known["files"].as_array().into_iter().flatten().filter_map(|file| file["id"].as_str());
@@ -76,40 +140,7 @@ fn uploaded(rest: &Rest, options: &RunOptions) -> Result<String> {
         return Ok(id.to_owned());
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let answer = rest.upload("/jars/upload", &name, path)?;
-    let id = answer["filename"].as_str().with_context(|| format!("the cluster does not say what it calls the program: {answer}"))?;
-    Ok(id.rsplit('/').next().unwrap_or(id).to_owned())
-}
-
-/// Shows what the program prints until it ends; how it ended.
-fn follow(rest: &Rest, common: &Common, program: &str) -> Result<Value> {
-    let (mut offset, mut pause, mut missed) = (0, LOOK_AGAIN.0, Duration::ZERO);
-    loop {
-        // A JobManager that is started again goes on with the program.
-        let status = match rest.get(&format!("/programs/{program}?offset={offset}")) {
-            Ok(status) => status,
-            Err(_) if missed < PATIENCE => {
-                missed += LOOK_AGAIN.1;
-                std::thread::park_timeout(LOOK_AGAIN.1);
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        missed = Duration::ZERO;
-        let printed = status["output"].as_str().unwrap_or_default();
-        if !printed.is_empty() {
-            common.show(printed);
-            pause = LOOK_AGAIN.0;
-        }
-        let next = status["next-offset"].as_u64().unwrap_or(offset);
-        if status["status"] != "RUNNING" && next == offset {
-            return Ok(status);
-        }
-        offset = next;
-        // Nobody wakes this thread: it looks again when the time is over.
-        std::thread::park_timeout(pause);
-        pause = (pause * 2).min(LOOK_AGAIN.1);
-    }
+    rest.upload("/jars/upload", &name, File::open(path).with_context(|| format!("file '{}'", path.display()))?)
 }
 
 /// Says how the jobs have ended; an error if the program has failed.

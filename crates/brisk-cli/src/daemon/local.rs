@@ -60,36 +60,58 @@ pub(super) fn start(options: &StartOptions) -> Result<()> {
     if let Some(running) = Daemon::all(&folder)?.iter().find(|daemon| daemon.process().is_some()) {
         bail!("a cluster runs already in '{}' ({}): stop it with `brisk stop-cluster`", folder.display(), running.name());
     }
-    let defines = |more: &[(&str, String)]| -> Vec<String> {
-        let given = options.daemon.define.iter().cloned();
-        // What the command line says counts.
-        more.iter().map(|(key, value)| format!("{key}={value}")).chain(given).flat_map(|define| ["-D".to_owned(), define]).collect()
-    };
-    let path = |name: &str| folder.join(name).display().to_string();
-    let address_file = folder.join("jobmanager.json");
-    let _ = fs::remove_file(&address_file);
-    let job_manager = Daemon::new(&folder, "jobmanager");
-    let mut arguments = defines(&[("process.jobmanager.working-dir", path("jobmanager")), ("env.log.dir", path("log"))]);
-    arguments.extend(["--address-file".to_owned(), address_file.display().to_string()]);
-    job_manager.start(&arguments)?;
-    let addresses = wait_for(&job_manager, || read_addresses(&address_file))?;
-    let (rpc, rest) = (text(&addresses, "rpc")?, text(&addresses, "rest")?);
+    let daemons = Daemons { folder: &folder, define: &options.daemon.define, application: &[] };
+    let (rest, task_managers) = daemons.start(options.taskmanagers)?;
     println!("Started the JobManager. REST: http://{rest}");
-    let (_, port) = rpc.rsplit_once(':').with_context(|| format!("'{rpc}' is no address"))?;
-    let task_managers: Vec<Daemon> =
-        (1..=options.taskmanagers).map(|number| Daemon::new(&folder, &format!("taskmanager-{number}"))).collect();
-    for daemon in &task_managers {
-        // The port that was found, whatever was asked for.
-        let mut arguments = defines(&[("process.taskmanager.working-dir", path("taskmanager")), ("env.log.dir", path("log"))]);
-        arguments.extend(["-D".to_owned(), format!("jobmanager.rpc.port={port}")]);
-        daemon.start(&arguments)?;
-    }
     if let Some(last) = task_managers.last() {
         let wanted = task_managers.len();
         wait_for(last, || Ok((registered(&rest)? >= wanted).then_some(())))?;
     }
-    println!("Started {} TaskManager(s). Logs: {}", task_managers.len(), path("log"));
+    println!("Started {} TaskManager(s). Logs: {}", task_managers.len(), folder.join("log").display());
     Ok(())
+}
+
+/// The daemons of a cluster in a folder.
+pub(super) struct Daemons<'a> {
+    pub(super) folder: &'a Path,
+    /// Options, as `KEY=VALUE`.
+    pub(super) define: &'a [String],
+    /// More arguments of the JobManager: the program that the cluster is there for, if it is there for one.
+    pub(super) application: &'a [String],
+}
+
+impl Daemons<'_> {
+    /// Starts them, and waits for the JobManager: where its REST server is, and the TaskManagers.
+    pub(super) fn start(&self, task_managers: u32) -> Result<(String, Vec<Daemon>)> {
+        let folder = self.folder;
+        let defines = |more: &[(&str, String)]| -> Vec<String> {
+            let given = self.define.iter().cloned();
+            // What the command line says counts.
+            more.iter().map(|(key, value)| format!("{key}={value}")).chain(given).flat_map(|define| ["-D".to_owned(), define]).collect()
+        };
+        let path = |name: &str| folder.join(name).display().to_string();
+        let address_file = folder.join("jobmanager.json");
+        let _ = fs::remove_file(&address_file);
+        let job_manager = Daemon::new(folder, "jobmanager");
+        let mut arguments = defines(&[("process.jobmanager.working-dir", path("jobmanager")), ("env.log.dir", path("log"))]);
+        arguments.extend(["--address-file".to_owned(), address_file.display().to_string()]);
+        arguments.extend(self.application.iter().cloned());
+        job_manager.start(&arguments)?;
+        let addresses = wait_for(&job_manager, || read_addresses(&address_file))?;
+        let (rpc, rest) = (text(&addresses, "rpc")?, text(&addresses, "rest")?);
+        let (_, port) = rpc.rsplit_once(':').with_context(|| format!("'{rpc}' is no address"))?;
+        let task_managers: Vec<Daemon> = (1..=task_managers).map(|number| Daemon::new(folder, &format!("taskmanager-{number}"))).collect();
+        for daemon in &task_managers {
+            // The port that was found, whatever was asked for.
+            let mut arguments = defines(&[("process.taskmanager.working-dir", path("taskmanager")), ("env.log.dir", path("log"))]);
+            arguments.extend(["-D".to_owned(), format!("jobmanager.rpc.port={port}")]);
+            if !self.application.is_empty() {
+                arguments.push("--once".to_owned());
+            }
+            daemon.start(&arguments)?;
+        }
+        Ok((rest, task_managers))
+    }
 }
 
 /// Looks again and again until there is something, or the daemon has ended.

@@ -66,6 +66,19 @@ impl Daemon {
         fs::write(self.pid_file(), child.id().to_string()).with_context(|| format!("file '{}'", self.pid_file().display()))
     }
 
+    /// Waits until it has ended by itself, and forgets it.
+    pub(super) fn buried(&self, patience: Duration) -> Result<()> {
+        let mut waited = Duration::ZERO;
+        while self.process().is_some() {
+            if waited >= patience {
+                bail!("the {} does not end: see '{}'", self.name, self.log().display());
+            }
+            std::thread::park_timeout(PAUSE);
+            waited += PAUSE;
+        }
+        fs::remove_file(self.pid_file()).with_context(|| format!("file '{}'", self.pid_file().display()))
+    }
+
     /// The end of its log, for whoever wonders why it has ended.
     pub(super) fn last_words(&self) -> String {
         let text = fs::read_to_string(self.log()).unwrap_or_default();

@@ -1,18 +1,32 @@
 //! `brisk sql`: executes the statements of files, of the command line or of standard input, one after another, and shows their results.
 //!
-//! The first statement that fails ends the run. Jobs are waited for, so that a statement sees what those before it have written.
+//! | what | file |
+//! |---|---|
+//! | options, and executing statements in this process | here |
+//! | having a cluster execute them | [`remote`] |
+//! | how they are put together for that | [`script`] |
+//! | how results are shown | [`output`] |
+//! | figures | [`stats`] |
+//!
+//! The first statement that fails ends the run. Jobs that end by themselves are waited for, so that a statement sees what those before it
+//! have written; others go on while later statements are executed, and the run ends with the last of them.
 
 mod output;
+mod remote;
+mod script;
 mod stats;
 
+use brisk::job::JobClient;
 use brisk::options::Configuration;
 use brisk::table::{Script, StatementResult, TableSession};
 use brisk::{Error, Result, ResultExt};
 use clap::{Args, ValueEnum};
 use output::Output;
+use script::Text;
 use stats::Stats;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// How results of queries are shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -51,51 +65,95 @@ pub(crate) struct SqlArguments {
     /// Shows records, wall and processor seconds, and peak memory at the end.
     #[arg(long, value_enum, value_name = "FORMAT")]
     stats: Option<StatsFormat>,
+    /// Has the cluster with this REST server execute the statements.
+    #[arg(short = 'm', long, value_name = "HOST:PORT")]
+    jobmanager: Option<String>,
+    /// Where the statements are executed: `local`, inside of this process, or `remote`, on the cluster that `rest.address` and `rest.port`
+    /// name. Without it, `execution.target` counts.
+    #[arg(short = 't', long, value_name = "TARGET")]
+    target: Option<String>,
+    /// Has the cluster go on alone once the first job is submitted.
+    #[arg(short, long)]
+    detached: bool,
+    /// Statements as this command has put them together: how a cluster starts it.
+    #[arg(long, hide = true, value_name = "FILE", conflicts_with_all = ["init", "file", "execute", "jobmanager", "target", "detached"])]
+    script: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: &SqlArguments) -> Result<()> {
     let mut config = Configuration::new();
     arguments.options.iter().try_for_each(|option| config.set_argument(option))?;
+    let texts = texts(arguments)?;
+    if arguments.script.is_none() && remote::is_wanted(arguments)? {
+        return remote::run(arguments, &texts);
+    }
+    if arguments.detached {
+        return Err(Error::user("-d is for clusters: an engine inside of this process ends with it"));
+    }
     let mut stats = Stats::start();
     let mut session = brisk::sql_session(&config)?;
     let mut output = Output::new(arguments.output, std::io::stdout().lock());
-    for (name, text) in texts(arguments)? {
-        execute(&mut session, &text, &mut output, &mut stats).context(|| name)?;
+    let mut going = Vec::new();
+    let mut executed = Ok(());
+    for text in &texts {
+        executed = execute(&mut session, &text.text, &mut output, &mut stats, &mut going).context(|| &text.name);
+        if executed.is_err() {
+            going.iter().for_each(|job| job.cancel());
+            break;
+        }
     }
+    // Those that nobody has waited for, also when something else has failed: they are not left behind.
+    for job in going {
+        let ended = job.wait();
+        stats.add(job.progress().records_in);
+        executed = executed.and(ended.map(drop));
+    }
+    executed?;
     if arguments.stats.is_some() {
         eprintln!("{}", stats.json());
     }
     Ok(())
 }
 
-/// Names and texts of all statements, in their order.
-fn texts(arguments: &SqlArguments) -> Result<Vec<(String, String)>> {
+/// All statements, in their order.
+fn texts(arguments: &SqlArguments) -> Result<Vec<Text>> {
+    if let Some(script) = &arguments.script {
+        return Ok(script::unpack(&script::read(script)?, script));
+    }
     let mut texts = Vec::new();
     for path in arguments.init.iter().chain(&arguments.file) {
-        let text = std::fs::read_to_string(path).map_err(Error::from).context(|| format!("file '{}' cannot be read", path.display()))?;
-        texts.push((path.display().to_string(), text));
+        texts.push(Text { name: path.display().to_string(), text: script::read(path)? });
     }
-    texts.extend(arguments.execute.iter().map(|text| ("-e".to_owned(), text.clone())));
+    texts.extend(arguments.execute.iter().map(|text| Text { name: "-e".to_owned(), text: text.clone() }));
     if arguments.file.is_empty() && arguments.execute.is_empty() {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map_err(Error::from).context(|| "standard input cannot be read")?;
-        texts.push(("standard input".to_owned(), text));
+        texts.push(Text { name: "standard input".to_owned(), text });
     }
     Ok(texts)
 }
 
-fn execute(session: &mut TableSession, text: &str, output: &mut Output<impl std::io::Write>, stats: &mut Stats) -> Result<()> {
+fn execute(
+    session: &mut TableSession,
+    text: &str,
+    output: &mut Output<impl std::io::Write>,
+    stats: &mut Stats,
+    going: &mut Vec<Arc<dyn JobClient>>,
+) -> Result<()> {
     let script = Script::new(text)?;
+    // What is written wrongly is found before anything is done.
+    (0..script.len()).try_for_each(|statement| script.parse(statement).map(drop))?;
     for statement in 0..script.len() {
         match session.execute(&script, statement)? {
             StatementResult::Done => {}
             StatementResult::Text(text) => output.text(&text)?,
             StatementResult::Rows { columns, rows } => output.rows(&columns, rows.iter().map(Vec::as_slice))?,
-            StatementResult::Insertion(client) => {
+            StatementResult::Insertion { client, awaited: true } => {
                 client.wait()?;
                 stats.add(client.progress().records_in);
             }
+            StatementResult::Insertion { client, awaited: false } => going.push(client),
             StatementResult::Query(query) => {
                 if !query.bounded {
                     query.client.cancel();

@@ -68,6 +68,64 @@ fn program_without_a_job() {
     assert!(!is_program(), "it has no mind to run");
 }
 
+#[test]
+fn program_that_dawdles() {
+    while is_program() {
+        println!("thinking");
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn program_that_counts() -> Result<()> {
+    let Some(file) =
+        std::env::args().find_map(|word| word.strip_prefix("--skip=").map(str::to_owned)).filter(|_| is_program() || is_local())
+    else {
+        return Ok(());
+    };
+    let env = StreamEnvironment::get()?;
+    let lines = env.read_text_file(&file).map_with(Counted::default()).collect()?;
+    println!("{} lines, parallelism {}", lines.len(), env.config().text("parallelism.default").unwrap_or("none"));
+    Ok(())
+}
+
+/// Whether `brisk run -t local` has started this process.
+fn is_local() -> bool {
+    std::env::var_os("BRISK_CONF").is_some()
+}
+
+/// Counts what it maps in a metric.
+#[derive(Clone, Default)]
+struct Counted(Option<brisk::metrics::Counter>);
+
+impl MapFunction for Counted {
+    type In = String;
+    type Out = u64;
+
+    fn open(&mut self, cx: &RuntimeContext) -> Result<()> {
+        cx.metrics.computed_gauge("half", || 0.5);
+        self.0 = Some(cx.metrics.add_group("mine").counter("mapped"));
+        Ok(())
+    }
+
+    fn map(&mut self, line: String) -> Result<u64> {
+        self.0.iter().for_each(brisk::metrics::Counter::inc);
+        Ok(line.len() as u64)
+    }
+}
+
+#[test]
+fn program_with_metrics() -> Result<()> {
+    if !is_program() {
+        return Ok(());
+    }
+    let env = StreamEnvironment::get()?;
+    let numbers = DataGeneratorSource::new(|n| n.to_string()).per_second(500.0);
+    let source = env.from_source(numbers, WatermarkStrategy::no_watermarks(), "Numbers");
+    source.map_with(Counted::default()).name("Counting").rebalance().add_sink(|_| {});
+    env.execute("metered").map(drop)
+}
+
 /// Numbers for ever, counted by key; a file tells how far the first subtask is.
 fn endless(mut what: impl FnMut(i64, &Path) -> i64 + Clone + Send + 'static) -> Result<()> {
     let env = StreamEnvironment::get()?;
@@ -123,13 +181,13 @@ fn program_that_leaks() -> Result<()> {
 }
 
 /// A cluster that ends with the test.
-struct Cluster {
-    folder: tempfile::TempDir,
-    rest: String,
+pub(crate) struct Cluster {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) rest: String,
 }
 
 impl Cluster {
-    fn start(task_managers: u32, options: &[&str]) -> Self {
+    pub(crate) fn start(task_managers: u32, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("there is room");
         let directory = folder.path().join("cluster").display().to_string();
         let count = task_managers.to_string();
@@ -144,7 +202,7 @@ impl Cluster {
     }
 
     /// A folder for what a program leaves.
-    fn output(&self, name: &str) -> PathBuf {
+    pub(crate) fn output(&self, name: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::create_dir_all(&path).expect("there is room");
         path
@@ -167,13 +225,36 @@ impl Cluster {
         String::from_utf8_lossy(&started.stdout).split_whitespace().last().expect("it names the job").to_owned()
     }
 
-    fn get(&self, path: &str) -> Value {
+    /// Whether a daemon has started a process that runs.
+    pub(crate) fn has_worker(&self, daemon: &str) -> bool {
+        let number = std::fs::read_to_string(self.folder.path().join(format!("cluster/{daemon}.pid"))).expect("it was started");
+        let is_child = |entry: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            Some(stat.rsplit_once(')')?.1.split_whitespace().nth(1)? == number.trim())
+        };
+        std::fs::read_dir("/proc").expect("it is there").flatten().any(|entry| is_child(entry) == Some(true))
+    }
+
+    /// Kills one of its daemons.
+    pub(crate) fn kill(&self, daemon: &str) {
+        let number = std::fs::read_to_string(self.folder.path().join(format!("cluster/{daemon}.pid"))).expect("it was started");
+        let killed = Command::new("kill").args(["-9", number.trim()]).status().expect("there is a kill");
+        assert!(killed.success(), "{daemon} {number}");
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Value {
         let mut answer = ureq::get(format!("http://{}/v1{path}", self.rest)).call().expect("it answers");
         serde_json::from_str(&answer.body_mut().read_to_string().expect("it is text")).expect("it is JSON")
     }
 
+    /// A path whose answer is no JSON.
+    fn text(&self, path: &str) -> String {
+        let mut answer = ureq::get(format!("http://{}{path}", self.rest)).call().unwrap_or_else(|error| panic!("{path}: {error}"));
+        answer.body_mut().read_to_string().expect("it is text")
+    }
+
     /// Waits until a job has one of these states.
-    fn wait_for(&self, job: &str, states: &[&str]) -> String {
+    pub(crate) fn wait_for(&self, job: &str, states: &[&str]) -> String {
         wait("the job's state", || {
             let state = self.get(&format!("/jobs/{job}"))["state"].as_str().expect("a state").to_owned();
             states.contains(&state.as_str()).then_some(state)
@@ -195,16 +276,16 @@ impl Drop for Cluster {
     }
 }
 
-fn brisk(words: &[&str]) -> Output {
+pub(crate) fn brisk(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_brisk")).args(words).env_remove("BRISK_CONF").env_remove("BRISK_HOME").output().expect("it can be run")
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// Looks again and again: what happens in other processes wakes nobody here.
-fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     for _ in 0..PATIENCE.as_millis() / 20 {
         if let Some(found) = look() {
             return found;
@@ -300,6 +381,103 @@ fn a_second_cluster_in_a_folder_is_refused_and_a_broken_one_says_why() {
     assert!(!nothing.status.success() && text(&nothing).contains("no cluster"), "{}", text(&nothing));
     let broken = brisk(&["start-cluster", "--directory", &directory, "-D", "heartbeat.intervall=1 s"]);
     assert!(!broken.status.success() && text(&broken).contains("'heartbeat.interval'"), "{}", text(&broken));
+}
+
+#[test]
+fn processes_and_what_users_measure_can_be_looked_at() {
+    let cluster = Cluster::start(2, &[]);
+    let output = cluster.output("metered");
+    let job = cluster.run_detached("program_with_metrics", &output, &["-p", "2"]);
+    let details =
+        wait("all tasks", || Some(cluster.get(&format!("/jobs/{job}"))).filter(|details| details["status-counts"]["RUNNING"] == 2));
+    let vertex = details["vertices"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|one| one["name"].as_str().is_some_and(|name| name.contains("Counting")));
+    let vertex = vertex.expect("it maps")["id"].as_str().expect("an id").to_owned();
+    let metrics = format!("/jobs/{job}/vertices/{vertex}/subtasks/metrics?get=Counting.mine.mapped,Counting.half&agg=min,sum");
+    wait("counts of both workers", || {
+        let told = cluster.get(&metrics);
+        let by_name = |name: &str| told.as_array()?.iter().find(|one| one["id"] == name).cloned();
+        let (mapped, half) = (by_name("Counting.mine.mapped")?, by_name("Counting.half")?);
+        (mapped["min"].as_f64() > Some(0.0) && half["sum"] == 1.0).then_some(())
+    });
+    let prometheus = cluster.text("/metrics");
+    let counted =
+        prometheus.lines().filter(|line| line.starts_with("flink_taskmanager_job_task_operator_mine_mapped{")).collect::<Vec<_>>();
+    let managers = cluster.get("/taskmanagers")["taskmanagers"].as_array().cloned().expect("a list");
+    for manager in &managers {
+        let id = manager["id"].as_str().expect("an id");
+        assert!(counted.iter().any(|line| line.contains(&format!("tm_id=\"{id}\""))), "{counted:?}");
+        let logs = cluster.get(&format!("/taskmanagers/{id}/logs"));
+        let names: Vec<&str> = logs["logs"].as_array().expect("a list").iter().filter_map(|log| log["name"].as_str()).collect();
+        let worker = names.iter().find(|name| name.starts_with(&format!("job-{job}"))).expect("its worker has a log");
+        assert!(names.contains(&"taskmanager-1.log"), "{names:?}");
+        cluster.text(&format!("/taskmanagers/{id}/logs/{worker}"));
+        assert!(cluster.text(&format!("/taskmanagers/{id}/log")).contains("registered at the JobManager"));
+        let threads = cluster.get(&format!("/taskmanagers/{id}/thread-dump"))["threadInfos"].to_string();
+        assert!(threads.contains("brisk-inspect") && threads.contains('['), "its own threads, and those of its worker: {threads}");
+        let figures = cluster.get(&format!("/taskmanagers/{id}/metrics?get=Status.JVM.Memory.Heap.Used,Status.JVM.Threads.Count"));
+        assert!(figures.as_array().is_some_and(|figures| figures.len() == 2), "{figures}");
+    }
+    assert!(cluster.text("/jobmanager/log").contains("JobManager started"));
+    // Its end, asked for.
+    let ended = ureq::delete(format!("http://{}/cluster", cluster.rest)).call().expect("it is answered");
+    assert_eq!(ended.status().as_u16(), 200);
+    wait("the end of the JobManager", || ureq::get(format!("http://{}/overview", cluster.rest)).call().is_err().then_some(()));
+}
+
+#[test]
+fn programs_are_planned_run_here_and_given_up() {
+    let cluster = Cluster::start(1, &["brisk.driver.timeout=2 s"]);
+    let lines = cluster.folder.path().join("lines.txt");
+    std::fs::write(&lines, "a\nb\nc\n").expect("there is room");
+    let own = std::env::current_exe().expect("it runs").display().to_string();
+    // A relative path is one of this folder, wherever the program runs.
+    let run = |words: &[&str], program: &str| {
+        let test = format!("cluster::{program}");
+        let rest = [own.as_str(), "--exact", &test, "--nocapture", "--skip=./lines.txt"];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_brisk"));
+        command.args(words).args(rest).current_dir(cluster.folder.path()).env_remove("BRISK_CONF").output().expect("it can be run")
+    };
+    let remote = run(&["run", "-m", &cluster.rest, "-p", "1"], "program_that_counts");
+    assert!(remote.status.success() && text(&remote).contains("3 lines, parallelism 1"), "{}", text(&remote));
+    let here = run(&["run", "-t", "local", "-p", "2"], "program_that_counts");
+    assert!(here.status.success() && text(&here).contains("3 lines, parallelism 2"), "{}", text(&here));
+    let jobs = cluster.get("/jobs")["jobs"].as_array().map(Vec::len);
+    let planned = run(&["info", "-m", &cluster.rest, "-p", "1"], "program_that_counts");
+    let plan: Value = serde_json::from_slice(&planned.stdout).unwrap_or_else(|_| panic!("{}", text(&planned)));
+    assert!(plan["nodes"].to_string().contains("Text File"), "{plan}");
+    assert_eq!(cluster.get("/jobs")["jobs"].as_array().map(Vec::len), jobs, "nothing was run");
+    let nothing = brisk(&["info", "-m", &cluster.rest, "nothing"]);
+    assert!(!nothing.status.success() && text(&nothing).contains("neither the id of a job"), "{}", text(&nothing));
+    let slow = run(&["run", "-m", &cluster.rest], "program_that_dawdles");
+    let said = text(&slow);
+    assert!(!slow.status.success() && said.contains("no job within 2s") && said.contains("brisk.driver.timeout"), "{said}");
+    assert!(said.contains("thinking"), "{said}");
+    let target = run(&["run", "-t", "yarn-session"], "program_that_counts");
+    assert!(!target.status.success() && text(&target).contains("there is no target 'yarn-session'"), "{}", text(&target));
+}
+
+#[test]
+fn an_application_has_a_cluster_that_ends_with_it() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let directory = folder.path().join("cluster").display().to_string();
+    let own = std::env::current_exe().expect("it runs").display().to_string();
+    let run = |program: &str, words: &[&str]| {
+        let program = format!("cluster::{program}");
+        let rest = [own.as_str(), "--exact", &program, "--nocapture"];
+        brisk(&[&["run-application", "--directory", &directory, "--taskmanagers", "3"], words, &rest].concat())
+    };
+    let done = run("program_of_two_jobs", &["-p", "3"]);
+    let said = text(&done);
+    assert!(done.status.success() && said.contains("the program is content"), "{said}");
+    let left: Vec<_> = std::fs::read_dir(&directory).expect("it is there").flatten().map(|entry| entry.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".pid")), "nothing runs any more: {left:?}");
+    let failed = run("program_without_a_job", &[]);
+    let said = text(&failed);
+    assert!(!failed.status.success() && said.contains("executed no job") && said.contains("it has no mind to run"), "{said}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use brisk_base::ids::JobId;
 use brisk_base::options::Configuration;
 use brisk_base::{Error, Result};
 use brisk_core::checkpoint::SnapshotKind;
+use brisk_core::job::JobOverview;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -78,6 +79,13 @@ pub enum DispatcherMessage {
         reply: Reply<Option<Arc<JobDetails>>>,
         /// Its JobMaster has been asked already, and did not answer: it has ended in the meantime.
         again: bool,
+    },
+    /// A job in a line; `None` if it is not known.
+    Overview {
+        /// The job.
+        job: JobId,
+        /// Takes the answer.
+        reply: Reply<Option<JobOverview>>,
     },
     /// Somebody wants a savepoint or checkpoint, and will come back for the answer.
     Trigger {
@@ -203,6 +211,12 @@ impl Dispatcher {
                 }
                 None => reply.send(self.store.get(job, now)),
             },
+            DispatcherMessage::Overview { job, reply } => {
+                let reply = Reply::new(move |details: Option<Option<Arc<JobDetails>>>| {
+                    reply.send(details.flatten().map(|details| details.overview()));
+                });
+                self.ask(DispatcherMessage::Details { job, reply, again: false }, cx);
+            }
             DispatcherMessage::Trigger { request, reply } => reply.send(self.trigger(request, cx)),
             DispatcherMessage::Dispose { trigger, path, reply } => reply.send(self.dispose(trigger, path, cx)),
             DispatcherMessage::OperationEnded { key, result, then_cancel } => {

@@ -6,6 +6,7 @@
 use super::JobMasterMessage;
 use crate::blob::BlobMessage;
 use crate::details::{Hardware, TaskManagerDetails};
+use crate::inspect::InspectorMessage;
 use crate::job::{JobSpec, SlotId};
 use crate::options::SLOT_REQUEST_TIMEOUT;
 use crate::task_manager::TaskManagerMessage;
@@ -164,6 +165,15 @@ pub enum ResourceManagerMessage {
         slots: Option<u32>,
         /// The machine it runs on.
         hardware: Hardware,
+        /// Looks at its process; `None`: it is that of the resource manager.
+        inspector: Option<Address<InspectorMessage>>,
+    },
+    /// Who looks at the process of a TaskManager? Nobody, if it is not known; the outer `Some` without an inner one, if it is this process.
+    Inspector {
+        /// The TaskManager.
+        task_manager: TaskManagerId,
+        /// Takes the answer.
+        reply: Reply<Option<Option<Address<InspectorMessage>>>>,
     },
     /// A TaskManager is gone: why.
     Lost(TaskManagerId, Error),
@@ -217,6 +227,8 @@ pub struct ResourceManager {
     job_masters: BTreeMap<JobId, Address<JobMasterMessage>>,
     /// Jobs that wait: whom to answer, and how long they are willing to wait.
     waiting: BTreeMap<JobId, (Address<JobMasterMessage>, Duration)>,
+    /// Look at the processes of TaskManagers, where those are others.
+    inspectors: BTreeMap<TaskManagerId, Address<InspectorMessage>>,
 }
 
 impl ResourceManager {
@@ -255,6 +267,7 @@ impl ResourceManager {
         }
         tracing::warn!(%task_manager, %error, "TaskManager lost");
         self.known.remove(&task_manager);
+        self.inspectors.remove(&task_manager);
         for job in self.pool.remove(task_manager) {
             if let Some(job_master) = self.job_masters.get(&job) {
                 let error = Error::new(error.kind(), error.to_string()).context(format!("TaskManager {task_manager} is lost"));
@@ -295,7 +308,12 @@ impl Actor for ResourceManager {
             ResourceManagerMessage::Register { task_manager, .. } if self.lost_early.contains(&task_manager) => {
                 self.lost_early.retain(|early| *early != task_manager);
             }
-            ResourceManagerMessage::Register { task_manager, address, slots, hardware } => {
+            ResourceManagerMessage::Inspector { task_manager, reply } => {
+                let known = self.known.contains_key(&task_manager);
+                reply.send(known.then(|| self.inspectors.get(&task_manager).cloned()));
+            }
+            ResourceManagerMessage::Register { task_manager, address, slots, hardware, inspector } => {
+                self.inspectors.extend(inspector.map(|inspector| (task_manager, inspector)));
                 self.pool.add(task_manager, slots);
                 tracing::info!(%task_manager, slots = slots.map_or(-1, i64::from), "TaskManager registered");
                 self.known.insert(task_manager, (cx.world().now(), hardware));
@@ -378,6 +396,7 @@ mod tests {
             address: task_manager.clone(),
             slots: Some(2),
             hardware: Hardware::default(),
+            inspector: None,
         };
         let lost = || ResourceManagerMessage::Lost(TaskManagerId(1), Error::transient("the link is over"));
         [lost(), report(1), report(2)].into_iter().for_each(|message| resources.send(message));

@@ -260,14 +260,17 @@ mod tests {
 
     #[test]
     fn another_version_is_refused_by_name() {
-        assert_eq!(PROTOCOL_VERSION, 2, "a new version needs a test that the old one is refused");
-        let greeting = [MAGIC.as_slice(), &[1, 0], &7u128.to_le_bytes(), &[0]].concat();
-        let answer = [MAGIC.as_slice(), &[1, 0], &42u128.to_le_bytes()].concat();
-        let errors = [Greeting::decode(&greeting).map(drop), decode_answer(&answer).map(drop)];
-        for error in errors {
-            let error = error.expect_err("it is of version 1");
-            let text = error.to_string();
-            assert!(error.kind() == ErrorKind::User && text.contains("version 1") && text.contains("this one 2"), "{text}");
+        assert_eq!(PROTOCOL_VERSION, 3, "a new version needs a test that the old ones are refused");
+        for old in [1, 2] {
+            let greeting = [MAGIC.as_slice(), &[old, 0], &7u128.to_le_bytes(), &[0]].concat();
+            let answer = [MAGIC.as_slice(), &[old, 0], &42u128.to_le_bytes()].concat();
+            let errors = [Greeting::decode(&greeting).map(drop), decode_answer(&answer).map(drop)];
+            for error in errors {
+                let error = error.expect_err("it is of an old version");
+                let text = error.to_string();
+                assert!(error.kind() == ErrorKind::User, "{text}");
+                assert!(text.contains(&format!("version {old}")) && text.contains("this one 3"), "{text}");
+            }
         }
     }
 }

@@ -35,7 +35,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 /// Version of the protocol between the processes of a cluster.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// Where the number of a frame stands: behind the session.
 const NUMBER: std::ops::Range<usize> = 16..24;

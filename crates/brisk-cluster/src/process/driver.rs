@@ -8,6 +8,7 @@ use super::messages::{DriverMessage, DriverStart, ProgramsMessage};
 use super::recorded::{RecordedClient, is_collected, replay};
 use super::{Errand, Errands, Origin};
 use crate::client::{ClusterJobClient, JobMirror, JobView, Publisher};
+use crate::control;
 use crate::job::{JobSpec, ProgramSpec, RecordedResult};
 use crate::job_manager::job_master::coordinators::{Coordinators, Kept};
 use crate::link::handshake::{Greeting, Role, dial};
@@ -19,7 +20,7 @@ use brisk_base::ids::JobId;
 use brisk_base::options::Configuration;
 use brisk_base::world::World;
 use brisk_base::{Error, Result, ResultExt};
-use brisk_core::job::{JobClient, JobExecutor};
+use brisk_core::job::{JobClient, JobExecutor, JobOverview, StopMode};
 use brisk_core::job_graph::StreamGraph;
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
@@ -33,7 +34,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 pub(super) const GENEROUS: LinkTimes = LinkTimes {
     heartbeat_interval: Duration::from_millis(500),
     heartbeat_timeout: Duration::from_secs(3600),
-    ask_timeout: Duration::from_secs(60),
+    // A savepoint that is asked for over the link takes as long as it takes.
+    ask_timeout: Duration::from_secs(3600),
 };
 
 /// Runs the jobs of a program's environment. Once the environment and the clients of its jobs are gone, it waits for the jobs: the coordinators
@@ -200,6 +202,14 @@ impl Driver {
 impl JobExecutor for DriverHandle {
     fn submit(&self, graph: StreamGraph, config: &Configuration) -> Result<Arc<dyn JobClient>> {
         self.driver.submit(&graph, config, self.me.upgrade())
+    }
+
+    fn jobs(&self) -> Result<Vec<JobOverview>> {
+        control::jobs(&self.driver.start.dispatcher)
+    }
+
+    fn stop_job(&self, job: JobId, mode: StopMode) -> Result<Option<String>> {
+        control::stop(&self.driver.start.dispatcher, job, mode)
     }
 }
 

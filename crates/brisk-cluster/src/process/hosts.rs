@@ -4,8 +4,9 @@
 //! Invariant: whatever becomes of a worker, its TaskManager hears of it once.
 
 use super::child::{Child, ChildOrder, tail};
+use super::claim::Claim;
 use super::messages::{WorkerMessage, WorkerOrder};
-use super::{Errand, Origin, ProgramRole};
+use super::{Errand, Origin, ProgramRole, script};
 use crate::blob::{BlobMessage, fetch};
 use crate::link::handshake::{Role, receive};
 use crate::link::{KeepLink, Link, LinkKeeper, LinkTimes};
@@ -57,6 +58,8 @@ struct Shared {
     address: String,
     /// A number for this TaskManager, in names of files.
     number: u64,
+    /// The number is in use.
+    _claim: Claim,
     workers: Mutex<BTreeMap<(JobId, u64), Worker>>,
     /// The session of all links with workers.
     session: u128,
@@ -82,12 +85,14 @@ impl WorkerProcesses {
     /// When there is no port to be had.
     pub(crate) fn start(settings: WorkerSettings, world: &World, errands: Address<Errand>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context(|| "binding a port for workers")?;
+        let number = world.random();
         let shared = Arc::new(Shared {
+            _claim: Claim::new(&settings.folder, number)?,
             settings,
             world: world.clone(),
             errands,
             address: listener.local_addr()?.to_string(),
-            number: world.random(),
+            number,
             workers: Mutex::default(),
             session: world.random_id(),
             stopped: AtomicBool::new(false),
@@ -171,10 +176,11 @@ impl Shared {
             order.job.program.clone().ok_or_else(|| Error::user("the job was not submitted as a program, so it cannot run here"))?
         };
         let executable = fetch(program.blob, &self.settings.folder.join("programs"), blobs, &self.world)?;
+        let (executable, arguments) = script::command(&executable, &program.arguments)?;
         let origin = Origin { role: ProgramRole::Worker, address: self.address.clone(), token, memory: self.settings.memory };
         let order = ChildOrder {
             executable: &executable,
-            arguments: &program.arguments,
+            arguments: &arguments,
             origin,
             folder: self.settings.folder.join(format!("job-{}-{:016x}-{}", key.0, self.number, key.1)),
             log: self.log(key),
@@ -221,7 +227,7 @@ impl Shared {
             guest.refuse(&Error::user("no worker is expected here with this token"));
             return Err(Error::user("somebody has come with a token that was not given out"));
         };
-        let HostOrder { job, run, job_master, task_manager } = order;
+        let HostOrder { job, run, job_master, task_manager, id } = order;
         let lost = Arc::clone(self);
         let on_lost = Box::new(move |error: Error| lost.lost(key, error));
         let link = guest.accept(self.session, self.settings.times, &task_manager, on_lost)?;
@@ -231,7 +237,8 @@ impl Shared {
             cx.send(&keeper, KeepLink);
         }));
         let settings = &self.settings;
-        let order = WorkerOrder { job, run, job_master, bind_host: settings.bind_host.clone(), host: settings.host.clone() };
+        let order =
+            WorkerOrder { job, run, job_master, bind_host: settings.bind_host.clone(), host: settings.host.clone(), task_manager: id };
         link.root::<WorkerMessage>().send(WorkerMessage::Open(Box::new(order)));
         let late = match self.workers().get_mut(&key) {
             Some(worker) => {

@@ -6,16 +6,18 @@ use brisk_base::world::World;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+pub use tracing::Level;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 
-/// Events up to this level are written: `BRISK_LOG` (error, warn, info, debug, trace), or info.
+/// Events up to this level are written (error, warn, info, debug, trace).
 const LEVEL_VARIABLE: &str = "BRISK_LOG";
 
-/// Writes the events of this process from now on. Nothing happens if somebody takes them already.
-pub fn start(world: &World) {
-    let level = std::env::var(LEVEL_VARIABLE).ok().and_then(|level| level.parse().ok()).unwrap_or(Level::INFO);
+/// Writes the events of this process from now on, up to the level that `BRISK_LOG` names, else up to this one. Nothing happens if somebody
+/// takes them already.
+pub fn start(world: &World, level: Level) {
+    let level = std::env::var(LEVEL_VARIABLE).ok().and_then(|level| level.parse().ok()).unwrap_or(level);
     let _ = tracing::subscriber::set_global_default(Lines { world: world.clone(), level, spans: AtomicU64::new(1) });
 }
 

@@ -2,16 +2,18 @@
 
 use crate::blob::BlobId;
 use crate::client::ClientMessage;
+use crate::details::JobPlan;
 use crate::job::{JobSpec, RecordedResult};
 use crate::job_manager::job_master::coordinators::CoordinatorsMessage;
 use crate::job_manager::{DispatcherMessage, JobMasterMessage};
 use crate::process::child::Ending;
 use crate::transport::{Address, Reply};
 use crate::wire::{Bytes, wire_enum, wire_struct};
-use brisk_base::ids::JobId;
+use brisk_base::ids::{JobId, TaskManagerId};
 use brisk_base::options::Configuration;
 use brisk_base::{Error, Result};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What a driver begins with.
 #[derive(Debug)]
@@ -63,6 +65,13 @@ pub enum ProgramsMessage {
         /// Takes its first job.
         reply: Reply<Result<Started>>,
     },
+    /// Run a program up to its first job, and tell that job's plan.
+    Plan {
+        /// Which, with what.
+        request: Box<RunRequest>,
+        /// Takes the plan.
+        reply: Reply<Result<PlannedJob>>,
+    },
     /// The process of a program has ended.
     Exited {
         /// The program.
@@ -95,6 +104,13 @@ pub enum ProgramsMessage {
         /// Takes the answer.
         reply: Reply<Option<ProgramStatus>>,
     },
+    /// A program should have executed something by now.
+    Overdue {
+        /// The program.
+        token: u128,
+        /// How long it had.
+        patience: Duration,
+    },
     /// Go on with the programs that ran when the JobManager ended.
     Recover,
 }
@@ -115,8 +131,19 @@ pub struct RunRequest {
 pub struct Started {
     /// Names the run of the program.
     pub program: u128,
-    /// The job.
-    pub job: JobId,
+    /// The job; a text of SQL may have none.
+    pub job: Option<JobId>,
+}
+
+/// A job that a program would execute.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlannedJob {
+    /// What it would be called.
+    pub id: JobId,
+    /// Its name.
+    pub name: String,
+    /// What it would run.
+    pub plan: JobPlan,
 }
 
 /// How a program stands.
@@ -150,6 +177,8 @@ pub struct WorkerOrder {
     pub bind_host: String,
     /// The host at which others reach it.
     pub host: String,
+    /// The TaskManager that it belongs to.
+    pub task_manager: TaskManagerId,
 }
 
 /// What a driver understands from the beginning: nothing.
@@ -161,7 +190,7 @@ pub enum DriverMessage {
 
 wire_struct! {
     DriverStart { blob, size, arguments, base, once, results, running, dispatcher }
-    WorkerOrder { job, run, job_master, bind_host, host }
+    WorkerOrder { job, run, job_master, bind_host, host, task_manager }
 }
 
 wire_enum! {

@@ -11,6 +11,8 @@
 //! |---|---|
 //! | what a process is told by whoever starts it | here |
 //! | starting, killing and burying processes | [`child`] |
+//! | folders of TaskManagers that are gone | `claim` |
+//! | programs that are texts of SQL | [`script`] |
 //! | what is noted of programs, for a JobManager that is started again | [`recovery`] |
 //! | the messages between these | [`messages`] |
 //! | what a process writes to its log | [`log`] |
@@ -19,6 +21,7 @@
 //! code of users.
 
 pub mod child;
+mod claim;
 pub mod driver;
 pub mod hosts;
 pub mod job_manager;
@@ -28,6 +31,7 @@ pub mod messages;
 pub mod programs;
 pub mod recorded;
 pub mod recovery;
+pub mod script;
 pub mod task_manager;
 pub mod worker;
 

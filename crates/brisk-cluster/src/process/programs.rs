@@ -1,15 +1,17 @@
 //! The JobManager's side of programs: starts a driver for each, takes the jobs that it executes, and goes on with it when its process or the
 //! JobManager itself has ended too early.
 
-use super::child::{Child, ChildOrder, Ending};
-use super::messages::{DriverStart, ProgramStatus, ProgramsMessage, RunRequest, Started};
+use super::child::{Child, ChildOrder, Ending, tail};
+use super::messages::{DriverStart, PlannedJob, ProgramStatus, ProgramsMessage, RunRequest, Started};
 use super::recovery::{NotedProgram, RecoveryStore};
-use super::{Origin, ProgramRole};
+use super::{Origin, ProgramRole, script};
 use crate::blob::BlobStore;
 use crate::client::{ClientMessage, JobView, Publisher};
+use crate::details::JobPlan;
 use crate::job::{JobOutcome, JobReport, JobSpec, RecordedResult};
 use crate::job_manager::DispatcherMessage;
 use crate::job_manager::job_master::coordinators::CoordinatorsMessage;
+use crate::options::DRIVER_TIMEOUT;
 use crate::transport::{Actor, ActorContext, Address, Reply};
 use brisk_base::ids::JobId;
 use brisk_base::options::Configuration;
@@ -64,9 +66,28 @@ struct Program {
     /// How often it was started again since a job of it has ended.
     restarts: u32,
     /// Who waits for its first job.
-    waiting: Option<Reply<Result<Started>>>,
+    waiting: Option<Waiting>,
     /// How it has ended.
     ending: Option<Ending>,
+    /// Whether it is a text of SQL.
+    is_script: bool,
+}
+
+/// What somebody waits for who has a program started.
+enum Waiting {
+    /// Its first job.
+    Job(Reply<Result<Started>>),
+    /// The plan of its first job, which is not to run.
+    Plan(Reply<Result<PlannedJob>>),
+}
+
+impl Waiting {
+    fn refuse(self, error: Error) {
+        match self {
+            Self::Job(reply) => reply.send(Err(error)),
+            Self::Plan(reply) => reply.send(Err(error)),
+        }
+    }
 }
 
 impl Programs {
@@ -79,18 +100,44 @@ impl Programs {
         self.settings.logs.join(format!("program-{token:032x}.log"))
     }
 
-    fn run(&mut self, request: RunRequest, reply: Reply<Result<Started>>, cx: &mut ActorContext<'_>) {
+    fn run(&mut self, request: RunRequest, waiting: Waiting, cx: &mut ActorContext<'_>) {
         let blob = match self.settings.store.find(&request.file_name) {
             Ok(blob) => blob,
-            Err(error) => return reply.send(Err(error)),
+            Err(error) => return waiting.refuse(error),
         };
         let mut base = (*self.settings.config).clone();
         base.extend(&request.options);
         let noted = NotedProgram { blob: blob.id, size: blob.size, arguments: request.arguments, base, ..NotedProgram::default() };
         let token = cx.world().random_id();
-        self.programs.insert(token, Program::new(noted, Some(reply)));
-        self.note(token);
+        let patience = match noted.base.get(&DRIVER_TIMEOUT) {
+            Ok(patience) => patience,
+            Err(error) => return waiting.refuse(error),
+        };
+        let is_planned = matches!(waiting, Waiting::Plan(_));
+        self.programs.insert(token, Program::new(noted, Some(waiting)));
+        if !is_planned {
+            self.note(token);
+        }
         self.launch(token, cx);
+        if !patience.is_zero() {
+            cx.send_self_after(patience, ProgramsMessage::Overdue { token, patience });
+        }
+    }
+
+    /// A program that has not executed anything yet is given up.
+    fn overdue(&mut self, token: u128, patience: Duration) {
+        let log = self.log(token);
+        let Some(program) = self.programs.get_mut(&token) else { return };
+        let Some(waiting) = program.waiting.take() else { return };
+        program.child.iter().for_each(|child| child.kill_after(Duration::ZERO));
+        let printed = match tail(&log) {
+            tail if tail.is_empty() => "it has printed nothing".to_owned(),
+            tail => format!("its log '{}' ends with:\n{tail}", log.display()),
+        };
+        waiting.refuse(Error::user(format!(
+            "the program has executed no job within {patience:?}, and is ended: what takes longer before `execute` needs more ('{}'); {printed}",
+            DRIVER_TIMEOUT.key()
+        )));
     }
 
     /// Starts the process of a program.
@@ -102,10 +149,12 @@ impl Programs {
         let origin = Origin { role: ProgramRole::Driver, address: self.settings.address.clone(), token, memory: None };
         let me: Address<ProgramsMessage> = cx.address();
         let on_exit = Box::new(move |ending: &Ending| me.send(ProgramsMessage::Exited { token, run, ending: ending.clone() }));
-        let started = self.settings.store.path(program.noted.blob).and_then(|executable| {
+        let started = self.settings.store.path(program.noted.blob).and_then(|path| {
+            program.is_script = script::is_script(&path)?;
+            let (executable, arguments) = script::command(&path, &program.noted.arguments)?;
             let order = ChildOrder {
                 executable: &executable,
-                arguments: &program.noted.arguments,
+                arguments: &arguments,
                 origin,
                 folder: self.settings.folder.join(format!("program-{token:032x}-{run}")),
                 log,
@@ -149,6 +198,12 @@ impl Programs {
     ) -> Result<()> {
         let program = self.programs.get_mut(&token).ok_or_else(|| Error::user("no driver is expected with this token"))?;
         let spec = job.program.clone().ok_or_else(|| Error::bug("a driver submits a job without its program"))?;
+        if let Some(Waiting::Plan(reply)) = program.waiting.take_if(|waiting| matches!(waiting, Waiting::Plan(_))) {
+            let plan = JobPlan::of(&job.graph);
+            reply.send(Ok(PlannedJob { id: job.id, name: job.graph.name.clone(), plan }));
+            program.child.iter().for_each(|child| child.kill_after(Duration::ZERO));
+            return Err(Error::user("the program was only to be planned: its jobs are not run"));
+        }
         let (number, id) = (spec.number, job.id);
         if program.noted.running.get(&number).is_some_and(|known| *known != id) {
             return Err(Error::bug(format!("job {number} of the program is another one")));
@@ -190,7 +245,9 @@ impl Programs {
         }
         let publisher = Publisher::new(&view).heard_by(watch);
         cx.send(&self.dispatcher, DispatcherMessage::Submit { job, publisher, coordinators: Some(coordinators) });
-        waiting.into_iter().for_each(|reply| reply.send(Ok(Started { program: token, job: id })));
+        if let Some(Waiting::Job(reply)) = waiting {
+            reply.send(Ok(Started { program: token, job: Some(id) }));
+        }
         Ok(())
     }
 
@@ -213,8 +270,13 @@ impl Programs {
             return self.launch(token, cx);
         }
         tracing::info!(program = format!("{token:032x}"), how = ending.text, "driver ended");
-        if let Some(reply) = program.waiting.take() {
-            reply.send(Err(Error::user(format!("the program has executed no job: it {}", ending.text))));
+        match program.waiting.take() {
+            // Statements need not be about jobs; whoever follows them hears how they have ended.
+            Some(Waiting::Job(reply)) if program.is_script && ending.code.is_some() => {
+                reply.send(Ok(Started { program: token, job: None }));
+            }
+            Some(waiting) => waiting.refuse(Error::user(format!("the program has executed no job: it {}", ending.text))),
+            None => {}
         }
         for job in program.noted.running.values() {
             cx.send(&self.dispatcher, DispatcherMessage::Cancel(*job));
@@ -273,10 +335,10 @@ impl Programs {
 }
 
 impl Program {
-    fn new(noted: NotedProgram, waiting: Option<Reply<Result<Started>>>) -> Self {
+    fn new(noted: NotedProgram, waiting: Option<Waiting>) -> Self {
         let ended = noted.results.iter().map(|(number, result)| (*number, result.id));
         let jobs = noted.running.iter().map(|(number, job)| (*number, *job)).chain(ended).collect();
-        Self { noted, jobs, submitted: BTreeMap::new(), child: None, runs: 0, restarts: 0, waiting, ending: None }
+        Self { noted, jobs, submitted: BTreeMap::new(), child: None, runs: 0, restarts: 0, waiting, ending: None, is_script: false }
     }
 }
 
@@ -290,11 +352,13 @@ impl Actor for Programs {
                 let submitted = self.submit(token, *job, coordinators, client, cx);
                 reply.send(submitted);
             }
-            ProgramsMessage::Run { request, reply } => self.run(*request, reply, cx),
+            ProgramsMessage::Run { request, reply } => self.run(*request, Waiting::Job(reply), cx),
+            ProgramsMessage::Plan { request, reply } => self.run(*request, Waiting::Plan(reply), cx),
             ProgramsMessage::Exited { token, run, ending } => self.exited(token, run, ending, cx),
             ProgramsMessage::DriverLost { token, error } => self.driver_lost(token, &error, cx),
             ProgramsMessage::JobEnded { token, number, result } => self.job_ended(token, number, result),
             ProgramsMessage::Status { token, reply } => reply.send(self.status(token)),
+            ProgramsMessage::Overdue { token, patience } => self.overdue(token, patience),
             ProgramsMessage::Recover => self.recover(cx),
         }
     }

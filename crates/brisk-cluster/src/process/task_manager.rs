@@ -5,6 +5,7 @@
 use super::Errands;
 use super::hosts::{WorkerProcesses, WorkerSettings};
 use super::job_manager::working_dir;
+use crate::inspect::Inspector;
 use crate::link::handshake::{Greeting, Role, dial};
 use crate::link::{KeepLink, LinkKeeper, LinkTimes};
 use crate::options::{
@@ -94,6 +95,20 @@ impl TaskManagerProcess {
         }
     }
 
+    /// Serves one JobManager, which is waited for; its loss is the end.
+    pub fn run_once(&self) -> Error {
+        let mut pause = RETRY.0;
+        loop {
+            match self.live() {
+                Ok(error) => return error,
+                Err(error) => tracing::warn!(%error, "the JobManager cannot be reached; trying again in {pause:?}"),
+            }
+            // Nobody wakes this thread: the next attempt is made when the time is over.
+            std::thread::park_timeout(pause);
+            pause = (pause * 2).min(RETRY.1);
+        }
+    }
+
     /// One life: from the report to the loss of the JobManager, whose reason is returned.
     fn live(&self) -> Result<Error> {
         let (sender, lost) = channel();
@@ -107,14 +122,18 @@ impl TaskManagerProcess {
         let on_lost = Box::new(move |error| drop(sender.send(error)));
         let link = dial(&self.address, &greeting, &self.world, self.times, &root, on_lost)?;
         let workers = WorkerProcesses::start(self.settings.clone(), &self.world, errands)?;
-        let task_manager = plane.spawn(TaskManager::new(id, Some(self.slots), link.root(), Box::new(workers)));
+        let mut files = ControlPlane::threaded(&self.world);
+        let inspector = files.spawn(Inspector::new(Some(self.settings.logs.clone()), &self.world));
+        let mut files = files.start("brisk-inspect")?;
+        let task_manager = TaskManager::new(id, Some(self.slots), link.root(), Box::new(workers)).inspected_by(inspector);
+        let task_manager = plane.spawn(task_manager);
         *inner.lock().unwrap_or_else(PoisonError::into_inner) = Some(task_manager.clone());
         plane.spawn(LinkKeeper(Arc::clone(&link))).send(KeepLink);
         let mut plane = plane.start("brisk-control")?;
         task_manager.send(TaskManagerMessage::Register);
         let error = lost.recv().unwrap_or_else(|_| Error::transient("its link is gone"));
         task_manager.send(TaskManagerMessage::Shutdown);
-        if !plane.stop(PATIENCE) {
+        if !plane.stop(PATIENCE) || !files.stop(PATIENCE) {
             tracing::error!("the control thread does not end");
         }
         Ok(error)

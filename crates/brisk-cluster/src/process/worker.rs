@@ -15,7 +15,6 @@ use crate::options::EXCHANGE_COMPRESSION;
 use crate::services::Services;
 use crate::task_manager::{RuntimeLauncher, TaskHost, TaskLauncher, TaskManagerMessage};
 use crate::transport::{Actor, ActorContext, Address, ControlPlane, PlaneThread};
-use brisk_base::ids::TaskManagerId;
 use brisk_base::metrics::MetricRegistry;
 use brisk_base::options::Configuration;
 use brisk_base::world::World;
@@ -126,14 +125,14 @@ impl Worker {
     }
 
     fn open(&self, order: WorkerOrder, graph: &StreamGraph, config: &Configuration, to: &Address<TaskManagerMessage>) -> Result<()> {
-        let WorkerOrder { job, run, job_master, bind_host, host } = order;
+        let WorkerOrder { job, run, job_master, bind_host, host, task_manager } = order;
         let own = graph.to_job_graph(config)?;
         check_same(&job.graph, &own)?;
         let job = JobSpec { graph: Arc::new(own), ..job };
         let exchange = NetworkExchange::start(&self.world, job.id, (&bind_host, 0), &host, job.config.get(&EXCHANGE_COMPRESSION)?)?;
         let endpoint = exchange.endpoint().clone();
         let metrics = MetricRegistry::new(&self.world);
-        let scope = metrics.root().task_manager(&host, TaskManagerId(exchange.endpoint().host));
+        let scope = metrics.root().task_manager(&host, task_manager);
         let executor = (self.executor)(&job.config, &self.world).context(|| "starting the engine's threads")?;
         let launcher = RuntimeLauncher::new(self.world.clone(), executor, self.services.clone(), scope)
             .with_exchanges(Arc::new(move || Arc::new(LocalExchanges::networked(Arc::clone(&exchange)))));
@@ -163,6 +162,10 @@ impl JobExecutor for Worker {
         }
         self.serve(&graph, config)?;
         Err(Error::bug("a worker has stopped serving"))
+    }
+
+    fn is_repeating(&self) -> bool {
+        true
     }
 }
 

@@ -5,6 +5,7 @@ use crate::job::{JobSpec, TaskDeployment, TaskSnapshot};
 use crate::services::StorageProvider;
 use crate::transport::Address;
 use brisk_base::ids::{AttemptId, CheckpointId, OperatorId};
+use brisk_base::metrics::MetricGroup;
 use brisk_base::{Error, Result};
 use brisk_core::checkpoint::Barrier;
 use brisk_core::job::ExecutionState;
@@ -35,6 +36,11 @@ pub trait HostLauncher: Send {
 
     /// Says in which processes the job's tasks run from now on.
     fn locate(&mut self, _locations: &Arc<Locations>) {}
+
+    /// Metrics that the job's functions have registered in this process.
+    fn metrics(&self) -> Option<&MetricGroup> {
+        None
+    }
 
     /// Whether the process runs nothing but this job, so that it can be killed for a task that does not end.
     fn owns_process(&self) -> bool {

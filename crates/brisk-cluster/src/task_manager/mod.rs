@@ -24,6 +24,7 @@ pub use runtime_launcher::RuntimeLauncher;
 pub use task_host::{TaskHost, TaskHostMessage};
 
 use crate::blob::BlobMessage;
+use crate::inspect::InspectorMessage;
 use crate::job::JobSpec;
 use crate::job_manager::{JobMasterMessage, ResourceManagerMessage};
 use crate::transport::{Actor, ActorContext, Address};
@@ -121,6 +122,8 @@ pub struct TaskManager {
     hosts: BTreeMap<JobId, Hosted>,
     /// Number of hosts so far.
     runs: u64,
+    /// Looks at this process, where it is not that of the resource manager.
+    inspector: Option<Address<InspectorMessage>>,
 }
 
 impl TaskManager {
@@ -131,7 +134,14 @@ impl TaskManager {
         resource_manager: Address<ResourceManagerMessage>,
         opener: Box<dyn HostOpener>,
     ) -> Self {
-        Self { id, slots, resource_manager, opener, hosts: BTreeMap::new(), runs: 0 }
+        Self { id, slots, resource_manager, opener, hosts: BTreeMap::new(), runs: 0, inspector: None }
+    }
+
+    /// The same, in a process of its own, at which somebody can look.
+    #[must_use]
+    pub fn inspected_by(mut self, inspector: Address<InspectorMessage>) -> Self {
+        self.inspector = Some(inspector);
+        self
     }
 
     fn open(&mut self, job: JobSpec, job_master: Address<JobMasterMessage>, slots: Vec<u32>, cx: &mut ActorContext<'_>) {
@@ -142,7 +152,7 @@ impl TaskManager {
         if let Some(before) = before {
             self.opener.kill(id, before.run, "it is opened again");
         }
-        let order = HostOrder { job, run, job_master, task_manager: cx.address() };
+        let order = HostOrder { job, run, job_master, task_manager: cx.address(), id: self.id };
         if let Err(error) = self.opener.open(order, cx) {
             cx.send_self(TaskManagerMessage::HostFailed { job: id, run, error });
         }
@@ -195,6 +205,7 @@ impl Actor for TaskManager {
                     address: cx.address(),
                     slots: self.slots,
                     hardware: hardware::hardware(),
+                    inspector: self.inspector.clone(),
                 };
                 cx.send(&self.resource_manager, message);
             }

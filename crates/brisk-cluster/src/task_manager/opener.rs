@@ -6,7 +6,7 @@ use crate::job::JobSpec;
 use crate::job_manager::JobMasterMessage;
 use crate::transport::plane::guarded;
 use crate::transport::{ActorContext, Address};
-use brisk_base::ids::JobId;
+use brisk_base::ids::{JobId, TaskManagerId};
 use brisk_base::{Error, Result};
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub struct HostOrder {
     pub job_master: Address<JobMasterMessage>,
     /// Whom the host reports to.
     pub task_manager: Address<TaskManagerMessage>,
+    /// Which TaskManager that is.
+    pub id: TaskManagerId,
 }
 
 /// Opens TaskHosts. What comes of it is told to the TaskManager: `HostOpened` or `HostFailed`, and later `HostFailed` if it dies.
@@ -45,7 +47,7 @@ pub struct InThisProcess(pub Arc<dyn TaskLauncher>);
 
 impl HostOpener for InThisProcess {
     fn open(&mut self, order: HostOrder, cx: &mut ActorContext<'_>) -> Result<()> {
-        let HostOrder { job, run, job_master, task_manager } = order;
+        let HostOrder { job, run, job_master, task_manager, .. } = order;
         let opened = guarded(|| self.0.open(&job)).unwrap_or_else(|panic| Err(Error::bug(format!("panicked: {panic}"))));
         let launcher = opened.map_err(|error| error.context("preparing to run tasks"))?;
         let id = job.id;

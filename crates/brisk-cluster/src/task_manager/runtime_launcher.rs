@@ -137,6 +137,10 @@ impl HostLauncher for Host {
         }
     }
 
+    fn metrics(&self) -> Option<&MetricGroup> {
+        Some(&self.metrics)
+    }
+
     fn owns_process(&self) -> bool {
         self.exchanges.network().is_some()
     }
@@ -170,6 +174,10 @@ impl RunningTask for TaskControl {
             records_out: io.records_out,
             watermark: io.watermark,
             state_entries: io.state_entries,
+            lived: io.lived,
+            idle: io.idle,
+            back_pressured: io.back_pressured,
+            pace: io.pace,
         };
         TaskSnapshot { figures, accumulators: self.accumulators() }
     }

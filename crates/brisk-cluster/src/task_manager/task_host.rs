@@ -7,6 +7,7 @@ use crate::job_manager::JobMasterMessage;
 use crate::job_manager::job_master::checkpoint::store::checkpoint_base;
 use crate::transport::plane::{guarded, quietly_drop};
 use crate::transport::{Actor, ActorContext, Address};
+use crate::user_metrics::{self, MetricReader, ReadMetrics, UserMetric};
 use brisk_base::ids::{AttemptId, CheckpointId, OperatorId};
 use brisk_base::options::checkpoint_options::DATA_INLINE_THRESHOLD;
 use brisk_base::options::core_options::TASK_CANCELLATION_TIMEOUT;
@@ -51,7 +52,19 @@ pub enum TaskHostMessage {
     /// Tell all tasks that a checkpoint has been given up.
     CheckpointAborted(CheckpointId),
     /// Tell how all tasks stand.
-    Snapshots(u64),
+    Snapshots {
+        /// Names the request.
+        request: u64,
+        /// Whether metrics of users' functions are wanted, too.
+        metrics: bool,
+    },
+    /// The metrics for a request have been read, or are not waited for any more.
+    MetricsRead {
+        /// The request.
+        request: u64,
+        /// They.
+        metrics: Vec<UserMetric>,
+    },
     /// End, cancelling whatever still runs.
     Close,
     /// From a task: it has reached a state.
@@ -134,7 +147,14 @@ pub struct TaskHost {
     waiting: Vec<(AttemptId, Box<TaskCheckpoint>)>,
     /// Store what tasks hand over; made when they are needed.
     stores: Vec<Address<SnapshotMessage>>,
+    /// Reads metrics that run code of users; made when there are some.
+    reader: Option<Address<ReadMetrics>>,
+    /// Requests for which it reads.
+    asked: BTreeSet<u64>,
 }
+
+/// How long metrics that run code of users are waited for.
+const METRICS_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Threads that store what the tasks of a job hand over.
 const STORES: usize = 2;
@@ -167,7 +187,30 @@ impl TaskHost {
             targets: BTreeMap::new(),
             waiting: Vec::new(),
             stores: Vec::new(),
+            reader: None,
+            asked: BTreeSet::new(),
         })
+    }
+
+    /// Somebody wants to know how the tasks stand, and perhaps what their functions have registered.
+    fn snapshots(&mut self, request: u64, metrics: bool, cx: &mut ActorContext<'_>) {
+        let Some(group) = self.launcher.metrics().filter(|_| metrics) else { return self.answer(request, Vec::new(), cx) };
+        if !group.has_computed() {
+            let metrics = user_metrics::read(group);
+            return self.answer(request, metrics, cx);
+        }
+        let (group, host) = (group.clone(), cx.address());
+        let name = format!("metrics of {}", self.job.graph.name);
+        let reader = self.reader.get_or_insert_with(|| cx.spawn_isolated(name, MetricReader { group, host }));
+        self.asked.insert(request);
+        cx.send(reader, ReadMetrics(request));
+        cx.send_self_after(METRICS_PATIENCE, TaskHostMessage::MetricsRead { request, metrics: Vec::new() });
+    }
+
+    fn answer(&self, request: u64, metrics: Vec<UserMetric>, cx: &mut ActorContext<'_>) {
+        let snapshot = |(attempt, task): (&AttemptId, &Task)| -> (AttemptId, TaskSnapshot) { (*attempt, task.running.snapshot()) };
+        let tasks = self.tasks.iter().map(snapshot).collect();
+        cx.send(&self.job_master, JobMasterMessage::Snapshots { request, tasks, metrics });
     }
 
     /// A task has handed over its part of a checkpoint.
@@ -354,10 +397,11 @@ impl Actor for TaskHost {
             TaskHostMessage::Cancel(attempts) => self.cancel(attempts, cx),
             TaskHostMessage::Overdue(attempts) => self.give_up(attempts, cx),
             TaskHostMessage::ToReader { attempt, operator, event } => self.send_to_reader(attempt, operator, event),
-            TaskHostMessage::Snapshots(request) => {
-                let snapshot = |(attempt, task): (&AttemptId, &Task)| -> (AttemptId, TaskSnapshot) { (*attempt, task.running.snapshot()) };
-                let tasks = self.tasks.iter().map(snapshot).collect();
-                cx.send(&self.job_master, JobMasterMessage::Snapshots { request, tasks });
+            TaskHostMessage::Snapshots { request, metrics } => self.snapshots(request, metrics, cx),
+            TaskHostMessage::MetricsRead { request, metrics } => {
+                if self.asked.remove(&request) {
+                    self.answer(request, metrics, cx);
+                }
             }
             TaskHostMessage::Trigger(tasks, barrier) => self.trigger(tasks, barrier, cx),
             TaskHostMessage::SnapshotTo(checkpoint, target) => self.snapshot_to(checkpoint, target, cx),

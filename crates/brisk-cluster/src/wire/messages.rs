@@ -3,15 +3,18 @@
 use super::{wire_enum, wire_struct};
 use crate::blob::BlobMessage;
 use crate::client::ClientMessage;
+use crate::inspect::InspectorMessage;
 use crate::job::JobOutcome;
 use crate::job_manager::job_master::coordinator::{CoordinatorCall, CoordinatorMessage, CoordinatorRun};
 use crate::job_manager::job_master::coordinators::CoordinatorsMessage;
 use crate::job_manager::{DispatcherMessage, JobMasterMessage, ResourceManagerMessage};
 use crate::task_manager::{TaskHostMessage, TaskManagerMessage};
+use brisk_core::job::JobOverview;
 
 wire_struct! {
     CoordinatorRun { source, run }
     JobOutcome { status, error, suppressed, report }
+    JobOverview { id, name, status, started }
 }
 
 wire_enum! {
@@ -26,9 +29,9 @@ wire_enum! {
     } ! Self::Register | Self::Shutdown,
 
     ResourceManagerMessage {
-        0 = Register { task_manager, address, slots, hardware },
+        0 = Register { task_manager, address, slots, hardware, inspector },
         1 = Cleared { job, task_manager },
-    } ! Self::Lost(..) | Self::TaskManagers(_) | Self::Request { .. } | Self::Overdue(_) | Self::Release(_),
+    } ! Self::Lost(..) | Self::TaskManagers(_) | Self::Inspector { .. } | Self::Request { .. } | Self::Overdue(_) | Self::Release(_),
 
     JobMasterMessage {
         0 = HostReady { task_manager, host, endpoint },
@@ -40,7 +43,7 @@ wire_enum! {
         6 = Declined { attempt, checkpoint, error },
         7 = StoreFailed { attempt, checkpoint, error },
         8 = EndOfData(attempt),
-        9 = Snapshots { request, tasks },
+        9 = Snapshots { request, tasks, metrics },
         10 = FromCoordinator { from, to_subtasks, group_watermark },
         11 = CoordinatorFailed { from, error },
         12 = CoordinatorState { from, checkpoint, state },
@@ -55,7 +58,7 @@ wire_enum! {
         4 = SnapshotTo(checkpoint, target),
         5 = CheckpointComplete(checkpoint),
         6 = CheckpointAborted(checkpoint),
-        7 = Snapshots(request),
+        7 = Snapshots { request, metrics },
         8 = Close,
     } ! _,
 
@@ -84,7 +87,16 @@ wire_enum! {
         0 = Cancel(job),
         1 = Report { job, reply },
         2 = Savepoint { job, folder, kind, reply },
+        3 = Jobs(reply),
+        4 = Overview { job, reply },
     } ! _,
+
+    InspectorMessage {
+        0 = Logs(reply),
+        1 = Read { which, offset, reply },
+        2 = Threads(reply),
+        3 = Process(reply),
+    }
 
     BlobMessage {
         0 = Read { blob, offset, reply },

@@ -2,9 +2,11 @@
 
 use super::{Bytes, Input, Output, Wire, wire_enum, wire_struct};
 use crate::details::Hardware;
+use crate::inspect::{LogFile, ProcessFigures, ThreadInfo, WhichLog};
 use crate::job::{
     JobReport, SlotId, SnapshotFigures, SnapshotTarget, TaskAck, TaskDeployment, TaskFigures, TaskReport, TaskRestorePlan, TaskSnapshot,
 };
+use crate::user_metrics::{Distribution, UserMetric, UserValue};
 use brisk_base::Result;
 use brisk_core::accumulator::AccumulatorValue;
 use brisk_core::checkpoint::{Alignment, Barrier, SnapshotKind};
@@ -14,6 +16,7 @@ use brisk_core::source::SourceEvent;
 use brisk_core::state::FileRef;
 use brisk_core::types::put_bytes;
 use brisk_runtime::exchange::{Endpoint, Locations};
+use brisk_runtime::task::TaskPace;
 use brisk_state::snapshot::{OperatorSubtaskState, StateData, TaskStateHandle};
 use std::sync::Arc;
 
@@ -24,7 +27,13 @@ wire_struct! {
     SnapshotTarget { base, savepoint }
     TaskAck { target, state, in_flight, figures }
     SnapshotFigures { start_delay, alignment, sync, asynchronous, full_bytes, stored_bytes, in_flight_bytes, in_flight_records }
-    TaskFigures { records_in, records_out, watermark, state_entries }
+    TaskFigures { records_in, records_out, watermark, state_entries, lived, idle, back_pressured, pace }
+    TaskPace { records_in, records_out, idle, back_pressured }
+    UserMetric { scope, kinds, variables, name, value }
+    LogFile { name, size, modified_ms }
+    ThreadInfo { name, text }
+    ProcessFigures { cpu_time_ns, cpu_load, threads, open_files, most_files, resident }
+    Distribution { count, min, max, mean, std_dev, quantiles }
     TaskSnapshot { figures, accumulators }
     TaskReport { attempt, state, error, last, given_up }
     JobProgress { records_in, records_out, watermark, state_entries, tasks_running, tasks }
@@ -46,6 +55,10 @@ wire_enum! {
     }
     AccumulatorValue {
         0 = Count(value), 1 = Sum(value), 2 = Min(value), 3 = Max(value), 4 = Average { sum, count }, 5 = Histogram(counts),
+    }
+    WhichLog { 0 = Main, 1 = Stdout, 2 = Named(name) }
+    UserValue {
+        0 = Counter(value), 1 = Int(value), 2 = Float(value), 3 = Text(text), 4 = Meter { count, rate }, 5 = Histogram(distribution),
     }
     SnapshotKind { 0 = Checkpoint, 1 = Savepoint, 2 = StopWithSavepoint { drain } }
     Alignment { 0 = AtLeastOnce, 1 = Aligned, 2 = Unaligned, 3 = AlignedTimeout(after) }

@@ -38,7 +38,7 @@ struct Mortal {
 
 impl HostOpener for Mortal {
     fn open(&mut self, order: HostOrder, cx: &mut ActorContext<'_>) -> Result<()> {
-        let HostOrder { job, run, job_master, task_manager } = order;
+        let HostOrder { job, run, job_master, task_manager, .. } = order;
         let (id, alive) = (job.id, Arc::new(AtomicBool::new(true)));
         let launcher = FakeHost { fakes: self.fakes.clone(), job: job.clone(), alive: Arc::clone(&alive) };
         let host = cx.spawn(TaskHost::new((job, run), job_master, task_manager, Box::new(launcher))?);

@@ -1,5 +1,6 @@
 //! One job: what it runs, how it stands, what its checkpoints took.
 
+use super::table::Table;
 use super::{Parameters, PathParameters, aggregated};
 use crate::cluster::Cluster;
 use crate::error::{Answer, RestError, accepted, json_response, ok};
@@ -7,50 +8,76 @@ use crate::options::WEB_CANCEL_ENABLED;
 use crate::view;
 use crate::view::metrics;
 use crate::view::vertex::VertexView;
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{MethodRouter, get};
 use brisk_base::ids::{CheckpointId, JobId, VertexId};
 use brisk_cluster::details::JobDetails;
 use brisk_core::checkpoint_statistics::CheckpointRecord;
 use brisk_core::job::JobStatus;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How many failures are told when the client does not say.
 const MAX_EXCEPTIONS: usize = 20;
 
-pub(super) fn routes() -> Router<Cluster> {
-    let routes: [(&str, MethodRouter<Cluster>); 26] = [
-        ("/jobs/{jobid}", get(details).patch(cancel)),
-        ("/jobs/{jobid}/status", get(status)),
-        ("/jobs/{jobid}/plan", get(plan)),
-        ("/jobs/{jobid}/config", get(config)),
-        ("/jobs/{jobid}/jobmanager/config", get(cluster_config)),
-        ("/jobs/{jobid}/exceptions", get(exceptions)),
-        ("/jobs/{jobid}/accumulators", get(accumulators)),
-        ("/jobs/{jobid}/execution-result", get(execution_result)),
-        ("/jobs/{jobid}/metrics", get(job_metrics)),
-        ("/jobs/{jobid}/checkpoints", get(checkpoints).post(super::operations::trigger_checkpoint)),
-        ("/jobs/{jobid}/checkpoints/config", get(checkpoint_config)),
-        ("/jobs/{jobid}/checkpoints/details/{checkpointid}", get(checkpoint)),
-        ("/jobs/{jobid}/checkpoints/details/{checkpointid}/subtasks/{vertexid}", get(checkpoint_subtasks)),
-        ("/jobs/{jobid}/vertices/{vertexid}", get(vertex)),
-        ("/jobs/{jobid}/vertices/{vertexid}/subtasktimes", get(subtask_times)),
-        ("/jobs/{jobid}/vertices/{vertexid}/taskmanagers", get(vertex_task_managers)),
-        ("/jobs/{jobid}/vertices/{vertexid}/watermarks", get(watermarks)),
-        ("/jobs/{jobid}/vertices/{vertexid}/accumulators", get(vertex_accumulators)),
-        ("/jobs/{jobid}/vertices/{vertexid}/metrics", get(vertex_metrics)),
-        ("/jobs/{jobid}/vertices/{vertexid}/subtasks/accumulators", get(subtask_accumulators)),
-        ("/jobs/{jobid}/vertices/{vertexid}/subtasks/metrics", get(subtasks_metrics)),
-        ("/jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}", get(subtask)),
-        ("/jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}/metrics", get(subtask_metrics)),
-        ("/jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}/attempts/{attempt}", get(attempt)),
-        ("/jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}/attempts/{attempt}/accumulators", get(attempt_accumulators)),
-        ("/jobs/{jobid}/vertices/{vertexid}/jm-operator-metrics", get(coordinator_metrics)),
-    ];
-    routes.into_iter().fold(Router::new(), |router, (path, handler)| router.route(path, handler))
+pub(super) fn routes(table: Table) -> Table {
+    of_vertices(of_job(table))
+}
+
+fn of_job(table: Table) -> Table {
+    table
+        .get("/jobs/{jobid}", "A job with its vertices and its plan", details)
+        .patch("/jobs/{jobid}", "Cancels a job", &["mode"], cancel)
+        .get("/jobs/{jobid}/status", "The status of a job", status)
+        .get("/jobs/{jobid}/plan", "What a job runs", plan)
+        .get("/jobs/{jobid}/config", "How a job is configured", config)
+        .get("/jobs/{jobid}/jobmanager/config", "The options that a job runs with", cluster_config)
+        .get_with("/jobs/{jobid}/exceptions", "What has failed, the newest first", &["maxExceptions"], exceptions)
+        .get("/jobs/{jobid}/accumulators", "Accumulators of a job", accumulators)
+        .get("/jobs/{jobid}/execution-result", "How a job has ended", execution_result)
+        .get_with("/jobs/{jobid}/metrics", "Metrics of a job", &["get"], job_metrics)
+        .get("/jobs/{jobid}/checkpoints", "What checkpoints of a job took", checkpoints)
+        .get("/jobs/{jobid}/checkpoints/config", "How checkpoints of a job are configured", checkpoint_config)
+        .get("/jobs/{jobid}/checkpoints/details/{checkpointid}", "A checkpoint by vertex", checkpoint)
+        .get("/jobs/{jobid}/checkpoints/details/{checkpointid}/subtasks/{vertexid}", "A checkpoint by subtask", checkpoint_subtasks)
+        .get("/jobs/{jobid}/resource-requirements", "Not possible: the parallelism of a job is fixed while it runs", not_adaptive)
+        .put("/jobs/{jobid}/resource-requirements", "Not possible: the parallelism of a job is fixed while it runs", not_adaptive)
+        .patch(
+            "/jobs/{jobid}/rescaling",
+            "Not possible: stop a job with a savepoint and begin it from there",
+            &["parallelism"],
+            no_rescaling,
+        )
+        .get("/jobs/{jobid}/rescaling/{triggerid}", "Not possible, as rescaling", no_rescaling)
+}
+
+fn of_vertices(table: Table) -> Table {
+    table
+        .get("/jobs/{jobid}/vertices/{vertexid}", "A vertex with its subtasks", vertex)
+        .get("/jobs/{jobid}/vertices/{vertexid}/backpressure", "How subtasks have spent the last minute", back_pressure)
+        .get("/jobs/{jobid}/vertices/{vertexid}/subtasktimes", "When subtasks came into their states", subtask_times)
+        .get("/jobs/{jobid}/vertices/{vertexid}/taskmanagers", "A vertex by TaskManager", vertex_task_managers)
+        .get("/jobs/{jobid}/vertices/{vertexid}/watermarks", "Watermarks of subtasks", watermarks)
+        .get("/jobs/{jobid}/vertices/{vertexid}/accumulators", "Accumulators of a vertex", vertex_accumulators)
+        .get_with("/jobs/{jobid}/vertices/{vertexid}/metrics", "Metrics of all subtasks", &["get"], vertex_metrics)
+        .get_with("/jobs/{jobid}/vertices/{vertexid}/flamegraph", "Not sampled: says so", &["type", "subtaskindex"], flame_graph)
+        .get("/jobs/{jobid}/vertices/{vertexid}/jm-operator-metrics", "Metrics of coordinators", coordinator_metrics)
+        .get("/jobs/{jobid}/vertices/{vertexid}/subtasks/accumulators", "Accumulators by subtask", subtask_accumulators)
+        .get_with(
+            "/jobs/{jobid}/vertices/{vertexid}/subtasks/metrics",
+            "Metrics put together over subtasks",
+            &["get", "agg", "subtasks"],
+            subtasks_metrics,
+        )
+        .get("/jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}", "A subtask", subtask)
+        .get_with("/jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}/metrics", "Metrics of a subtask", &["get"], subtask_metrics)
+        .get("/jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}/attempts/{attempt}", "The current attempt of a subtask", attempt)
+        .get(
+            "/jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}/attempts/{attempt}/accumulators",
+            "Accumulators of an attempt",
+            attempt_accumulators,
+        )
 }
 
 /// The job that the path names.
@@ -180,6 +207,31 @@ async fn vertex_task_managers(State(cluster): State<Cluster>, path: PathParamete
     of_vertex(&cluster, &path, |vertex| vertex.task_managers()).await
 }
 
+async fn back_pressure(State(cluster): State<Cluster>, path: PathParameters) -> Answer {
+    of_vertex(&cluster, &path, |vertex| vertex.back_pressure()).await
+}
+
+/// Nothing is sampled: what Flink answers when that is switched off.
+async fn flame_graph(State(cluster): State<Cluster>, path: PathParameters) -> Answer {
+    of_vertex(&cluster, &path, |_| json!({ "endTimestamp": -2, "data": null })).await
+}
+
+/// As with Flink's scheduler that cannot change a running job.
+async fn not_adaptive(State(cluster): State<Cluster>, path: PathParameters) -> Answer {
+    let job = job(&cluster, &path).await?;
+    let why = format!(
+        "job {} cannot change its parallelism while it runs: stop it with a savepoint, and begin it from there with another one",
+        job.id
+    );
+    Ok(json_response(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "errors": ["Internal server error.", why] })))
+}
+
+async fn no_rescaling(State(cluster): State<Cluster>, path: PathParameters) -> Answer {
+    let job = job(&cluster, &path).await?;
+    let why = format!("Rescaling is not possible: stop job {} with a savepoint, and begin it from there with another parallelism.", job.id);
+    Err(RestError::unavailable(why))
+}
+
 async fn watermarks(State(cluster): State<Cluster>, path: PathParameters) -> Answer {
     of_vertex(&cluster, &path, |vertex| vertex.watermarks()).await
 }
@@ -200,8 +252,23 @@ async fn vertex_metrics(State(cluster): State<Cluster>, path: PathParameters, pa
 async fn subtasks_metrics(State(cluster): State<Cluster>, path: PathParameters, parameters: Parameters) -> Answer {
     let job = job(&cluster, &path).await?;
     let vertex = vertex_of(&job, &path)?;
-    let each: Vec<_> = vertex.subtasks.iter().map(|subtask| metrics::of_subtask(&vertex, subtask)).collect();
+    let wanted = wanted_subtasks(parameters.get("subtasks"), vertex.subtasks.len())?;
+    let each: Vec<_> = wanted.into_iter().map(|index| metrics::of_subtask(&vertex, &vertex.subtasks[index])).collect();
     aggregated(&each, &parameters)
+}
+
+/// `0,2-4`: subtasks by their indexes and by ranges of them, all of them when nothing is said. Those that are not there are left out.
+fn wanted_subtasks(text: Option<&str>, count: usize) -> Answer<BTreeSet<usize>> {
+    let Some(text) = text else { return Ok((0..count).collect()) };
+    let wrong = || RestError::bad_request(format!("subtasks is '{text}': expected indexes and ranges of them, such as 0,2-4"));
+    let mut wanted = BTreeSet::new();
+    for part in text.split(',') {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        let [from, to] = [from, to].map(|index| index.trim().parse::<usize>());
+        let (from, to) = (from.map_err(|_| wrong())?, to.map_err(|_| wrong())?);
+        wanted.extend((from..=to.min(count.saturating_sub(1))).filter(|index| *index < count));
+    }
+    Ok(wanted)
 }
 
 async fn subtask(State(cluster): State<Cluster>, path: PathParameters) -> Answer {

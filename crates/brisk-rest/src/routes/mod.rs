@@ -6,10 +6,18 @@
 //! | one job, its vertices and checkpoints | [`job`] |
 //! | what is asked for and takes a while: savepoints, stopping, disposal | [`operations`] |
 //! | programs: uploading and running them | [`programs`] |
+//! | logs, threads and figures of processes | [`processes`] |
+//! | the table of all paths, and its description | [`table`] |
 
 mod job;
 mod operations;
+mod processes;
 mod programs;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use self::table::Table;
 
 use crate::cluster::Cluster;
 use crate::error::{Answer, RestError, ok};
@@ -18,38 +26,53 @@ use crate::view::metrics;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::Uri;
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, get};
+use axum::routing::get;
+use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Answers all paths; bodies may have so many bytes.
 pub(crate) fn router(cluster: Cluster, body_limit: usize) -> Router {
-    let routes = Router::new()
-        .merge(of_cluster())
-        .merge(job::routes())
-        .merge(operations::routes())
-        .merge(programs::routes())
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(nothing_here);
+    let (routes, described) = table().into_parts();
+    let description: Arc<str> = table::open_api(&described).to_string().into();
+    let describe = move || {
+        let description = Arc::clone(&description);
+        async move { ([("content-type", "application/json; charset=UTF-8")], description.to_string()) }
+    };
+    let routes = routes.route(OPEN_API, get(describe)).fallback(nothing_here).method_not_allowed_fallback(nothing_here);
     Router::new().nest("/v1", routes.clone()).merge(routes).layer(DefaultBodyLimit::max(body_limit)).with_state(cluster)
 }
 
-fn of_cluster() -> Router<Cluster> {
-    let routes: [(&str, MethodRouter<Cluster>); 11] = [
-        ("/overview", get(overview)),
-        ("/config", get(dashboard)),
-        ("/metrics", get(prometheus)),
-        ("/jobmanager/config", get(configuration)),
-        ("/jobmanager/metrics", get(job_manager_metrics)),
-        ("/jobs", get(jobs)),
-        ("/jobs/overview", get(jobs_overview)),
-        ("/jobs/metrics", get(jobs_metrics)),
-        ("/taskmanagers", get(task_managers)),
-        ("/taskmanagers/{taskmanagerid}", get(task_manager)),
-        ("/taskmanagers/{taskmanagerid}/metrics", get(task_manager_metrics)),
-    ];
-    routes.into_iter().fold(Router::new(), |router, (path, handler)| router.route(path, handler))
+/// Answers Prometheus, as Flink's reporter on its own port: at `/metrics` and at `/`.
+pub(crate) fn scraped(cluster: Cluster) -> Router {
+    Router::new().route("/", get(prometheus)).route("/metrics", get(prometheus)).with_state(cluster)
+}
+
+/// Where the description of all paths is served.
+const OPEN_API: &str = "/openapi.json";
+
+/// All paths but that of their description.
+fn table() -> Table {
+    programs::routes(operations::routes(job::routes(processes::routes(of_cluster(Table::new())))))
+}
+
+fn of_cluster(table: Table) -> Table {
+    table
+        .get("/overview", "Slots and jobs in numbers", overview)
+        .delete("/cluster", "Ends the cluster", shut_down)
+        .get("/config", "What a dashboard needs to know", dashboard)
+        .get("/metrics", "All metrics, for Prometheus", prometheus)
+        .get("/jobs", "All jobs with their status", jobs)
+        .get("/jobs/overview", "All jobs with times and tasks", jobs_overview)
+        .get_with("/jobs/metrics", "Metrics put together over jobs", &["get", "agg", "jobs"], jobs_metrics)
+        .get("/taskmanagers", "All TaskManagers", task_managers)
+        .get_with("/taskmanagers/metrics", "Metrics put together over TaskManagers", &["get", "agg", "taskmanagers"], task_managers_metrics)
+        .get("/taskmanagers/{taskmanagerid}", "A TaskManager with its slots", task_manager)
+        .get_with("/taskmanagers/{taskmanagerid}/metrics", "Metrics of a TaskManager", &["get"], task_manager_metrics)
+        .get("/jobmanager/config", "The options of the cluster", configuration)
+        .get_with("/jobmanager/metrics", "Metrics of the JobManager", &["get"], job_manager_metrics)
 }
 
 /// As in Flink, which takes it for a file of its dashboard; for other methods, too.
@@ -109,19 +132,29 @@ async fn configuration(State(cluster): State<Cluster>) -> Answer {
 }
 
 async fn job_manager_metrics(State(cluster): State<Cluster>, parameters: Parameters) -> Answer {
-    let metrics = metrics::of_job_manager(&cluster.jobs().await?, &cluster.task_managers().await?);
+    let own = processes::own_figures(&cluster).await?;
+    let metrics = metrics::of_job_manager(&cluster.jobs().await?, &cluster.task_managers().await?, &own);
     ok(&metrics::list(&metrics, parameters.get("get")))
 }
 
 /// Everything, for Prometheus to scrape.
 async fn prometheus(State(cluster): State<Cluster>) -> Answer {
-    let (jobs, task_managers) = (cluster.jobs().await?, cluster.task_managers().await?);
-    let registry = cluster.gateway.metrics().clone();
-    // Gauges may run user code, which may block or panic: not on the thread that serves.
-    let listed = tokio::task::spawn_blocking(move || registry.list()).await;
-    let listed = listed.map_err(|_| RestError::new(StatusCode::INTERNAL_SERVER_ERROR, "a metric of a user's function has panicked"))?;
-    let text = view::prometheus::exposition(&jobs, &task_managers, &listed);
+    let (jobs, mut task_managers) = (cluster.jobs().await?, Vec::new());
+    for details in cluster.task_managers().await? {
+        // One that is lost in the meantime is left out.
+        if let Ok(figures) = processes::figures(&cluster, details.id).await {
+            task_managers.push((details, figures));
+        }
+    }
+    let own = processes::own_figures(&cluster).await?;
+    let text = view::prometheus::exposition(&jobs, &task_managers, &own);
     Ok(([("content-type", "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+/// As in Flink, it is answered before the cluster ends.
+async fn shut_down(State(cluster): State<Cluster>) -> Answer {
+    cluster.gateway.shut_down();
+    ok(&json!({}))
 }
 
 async fn jobs(State(cluster): State<Cluster>) -> Answer {
@@ -157,7 +190,20 @@ async fn task_manager(State(cluster): State<Cluster>, path: PathParameters) -> A
 
 async fn task_manager_metrics(State(cluster): State<Cluster>, path: PathParameters, parameters: Parameters) -> Answer {
     let details = find_task_manager(&cluster, &path).await?;
-    ok(&metrics::list(&metrics::of_task_manager(&details), parameters.get("get")))
+    let process = processes::figures(&cluster, details.id).await?;
+    ok(&metrics::list(&metrics::of_task_manager(&details, &process), parameters.get("get")))
+}
+
+async fn task_managers_metrics(State(cluster): State<Cluster>, parameters: Parameters) -> Answer {
+    let wanted = |id: &str| parameters.get("taskmanagers").is_none_or(|ids| ids.split(',').any(|wanted| wanted == id));
+    let mut each = Vec::new();
+    for details in cluster.task_managers().await?.into_iter().filter(|details| wanted(&details.id.to_string())) {
+        // One that is lost in the meantime is left out.
+        if let Ok(process) = processes::figures(&cluster, details.id).await {
+            each.push(metrics::of_task_manager(&details, &process));
+        }
+    }
+    aggregated(&each, &parameters)
 }
 
 async fn find_task_manager(cluster: &Cluster, path: &PathParameters) -> Answer<brisk_cluster::details::TaskManagerDetails> {

@@ -1,15 +1,14 @@
 //! What is asked for and takes a while: the client gets a number, and asks with it what became of it.
 
 use super::PathParameters;
+use super::table::Table;
 use crate::cluster::Cluster;
 use crate::error::{Answer, RestError, accepted, json_response, ok};
 use crate::view::job::failure_cause;
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
 use brisk_base::ids::JobId;
 use brisk_base::options::checkpoint_options::SAVEPOINT_DIR;
 use brisk_cluster::details::OperationStatus;
@@ -19,14 +18,30 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-pub(super) fn routes() -> Router<Cluster> {
-    Router::new()
-        .route("/jobs/{jobid}/savepoints", post(trigger_savepoint))
-        .route("/jobs/{jobid}/savepoints/{triggerid}", get(savepoint_status))
-        .route("/jobs/{jobid}/checkpoints/{triggerid}", get(checkpoint_status))
-        .route("/jobs/{jobid}/stop", post(stop))
-        .route("/savepoint-disposal", post(dispose))
-        .route("/savepoint-disposal/{triggerid}", get(disposal_status))
+pub(super) fn routes(table: Table) -> Table {
+    table
+        .post(
+            "/jobs/{jobid}/savepoints",
+            "Makes a savepoint",
+            &[("target-directory", "string"), ("cancel-job", "boolean"), ("formatType", "string"), ("triggerId", "string")],
+            trigger_savepoint,
+        )
+        .get("/jobs/{jobid}/savepoints/{triggerid}", "What became of a savepoint, or of stopping with one", savepoint_status)
+        .post(
+            "/jobs/{jobid}/checkpoints",
+            "Makes a checkpoint now",
+            &[("checkpointType", "string"), ("triggerId", "string")],
+            trigger_checkpoint,
+        )
+        .get("/jobs/{jobid}/checkpoints/{triggerid}", "What became of a checkpoint", checkpoint_status)
+        .post(
+            "/jobs/{jobid}/stop",
+            "Stops a job with a savepoint",
+            &[("targetDirectory", "string"), ("drain", "boolean"), ("formatType", "string"), ("triggerId", "string")],
+            stop,
+        )
+        .post("/savepoint-disposal", "Deletes a savepoint", &[("savepoint-path", "string"), ("triggerId", "string")], dispose)
+        .get("/savepoint-disposal/{triggerid}", "What became of a disposal", disposal_status)
 }
 
 /// The number of a request: 32 hexadecimal digits, as Flink's `TriggerId`.

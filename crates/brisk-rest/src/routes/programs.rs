@@ -2,16 +2,16 @@
 
 use super::PathParameters;
 use super::operations::parse;
+use super::table::Table;
 use crate::cluster::Cluster;
 use crate::error::{Answer, RestError, ok};
 use crate::multipart::{Found, Multipart};
 use crate::options::{REST_MAX_UPLOAD, WEB_SUBMIT_ENABLED};
-use axum::Router;
+use crate::view;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{delete, get, post};
 use brisk_base::options::Configuration;
 use brisk_base::options::checkpoint_options::{IGNORE_UNCLAIMED_STATE, STATE_RECOVERY_PATH};
 use brisk_base::options::core_options::PARALLELISM_DEFAULT;
@@ -27,13 +27,24 @@ use std::fs;
 /// Bytes of a program's output that are told at once.
 const MOST_OUTPUT: usize = 1 << 20;
 
-pub(super) fn routes() -> Router<Cluster> {
-    Router::new()
-        .route("/jars", get(list))
-        .route("/jars/upload", post(upload))
-        .route("/jars/{jarid}", delete(remove))
-        .route("/jars/{jarid}/run", post(run))
-        .route("/programs/{programid}", get(status))
+/// Fields of the body of a run, and of a plan.
+const RUN: &[(&str, &str)] = &[
+    ("programArgsList", "texts"),
+    ("parallelism", "integer"),
+    ("savepointPath", "string"),
+    ("allowNonRestoredState", "boolean"),
+    ("flinkConfiguration", "texts by name"),
+];
+
+pub(super) fn routes(table: Table) -> Table {
+    table
+        .get("/jars", "Programs that were uploaded", list)
+        .post("/jars/upload", "Uploads a program", &[("jarfile", "file")], upload)
+        .delete("/jars/{jarid}", "Deletes a program", remove)
+        .post("/jars/{jarid}/run", "Runs a program", RUN, run)
+        .get_with("/jars/{jarid}/plan", "What the first job of a program would run", &["programArg", "parallelism"], plan)
+        .post("/jars/{jarid}/plan", "What the first job of a program would run", RUN, plan_as_asked)
+        .get_with("/programs/{programid}", "How a run of a program stands, and what it has printed", &["offset"], status)
 }
 
 /// Programs that can be uploaded and run here.
@@ -85,7 +96,7 @@ async fn remove(State(cluster): State<Cluster>, path: PathParameters) -> Answer 
     ok(&json!({}))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct RunBody {
     #[serde(rename = "programArgsList")]
     arguments: Option<Vec<String>>,
@@ -98,23 +109,49 @@ struct RunBody {
     configuration: Option<BTreeMap<String, String>>,
 }
 
+impl RunBody {
+    fn request(self, path: &PathParameters) -> Answer<RunRequest> {
+        let Self { arguments, parallelism, savepoint_path, allow_non_restored_state, configuration } = self;
+        let mut options: Configuration = configuration.unwrap_or_default().into_iter().collect();
+        if let Some(parallelism) = parallelism {
+            options.set(&PARALLELISM_DEFAULT, parallelism);
+        }
+        if savepoint_path.is_some() {
+            options.set(&STATE_RECOVERY_PATH, savepoint_path);
+        }
+        if let Some(allow) = allow_non_restored_state {
+            options.set(&IGNORE_UNCLAIMED_STATE, allow);
+        }
+        Ok(RunRequest { file_name: path.get("jarid")?, arguments: arguments.unwrap_or_default(), options })
+    }
+}
+
 async fn run(State(cluster): State<Cluster>, path: PathParameters, body: Result<Bytes, BytesRejection>) -> Answer {
-    let RunBody { arguments, parallelism, savepoint_path, allow_non_restored_state, configuration } = parse(body)?;
-    let mut options: Configuration = configuration.unwrap_or_default().into_iter().collect();
-    if let Some(parallelism) = parallelism {
-        options.set(&PARALLELISM_DEFAULT, parallelism);
-    }
-    if savepoint_path.is_some() {
-        options.set(&STATE_RECOVERY_PATH, savepoint_path);
-    }
-    if let Some(allow) = allow_non_restored_state {
-        options.set(&IGNORE_UNCLAIMED_STATE, allow);
-    }
-    let request = RunRequest { file_name: path.get("jarid")?, arguments: arguments.unwrap_or_default(), options };
+    let request = Box::new(parse::<RunBody>(body)?.request(&path)?);
     let programs = programs(&cluster)?.programs.clone();
-    let started = cluster.ask(move |_, reply| programs.send(ProgramsMessage::Run { request: Box::new(request), reply })).await?;
+    let started = cluster.ask(move |_, reply| programs.send(ProgramsMessage::Run { request, reply })).await?;
     let started = started.map_err(|error| RestError::bad_request(error.to_string()))?;
-    ok(&json!({ "jobid": started.job.to_string(), "programid": format!("{:032x}", started.program) }))
+    ok(&json!({ "jobid": started.job.map(|job| job.to_string()), "programid": format!("{:032x}", started.program) }))
+}
+
+/// The parameters of a plan stand in the address.
+async fn plan(State(cluster): State<Cluster>, path: PathParameters, parameters: super::Parameters) -> Answer {
+    let parallelism = parameters
+        .get("parallelism")
+        .map(|text| text.parse().map_err(|_| RestError::bad_request(format!("parallelism is '{text}': expected a number"))));
+    let arguments = parameters.get("programArg").map(|text| text.split(',').map(str::to_owned).collect());
+    let body = RunBody { arguments, parallelism: parallelism.transpose()?, ..RunBody::default() };
+    planned(&cluster, body.request(&path)?).await
+}
+
+async fn plan_as_asked(State(cluster): State<Cluster>, path: PathParameters, body: Result<Bytes, BytesRejection>) -> Answer {
+    planned(&cluster, parse::<RunBody>(body)?.request(&path)?).await
+}
+
+async fn planned(cluster: &Cluster, request: RunRequest) -> Answer {
+    let (request, programs) = (Box::new(request), programs(cluster)?.programs.clone());
+    let planned = cluster.ask(move |_, reply| programs.send(ProgramsMessage::Plan { request, reply })).await?;
+    ok(&view::job::planned(&planned.map_err(|error| RestError::bad_request(error.to_string()))?))
 }
 
 /// How a run of a program stands, and what it has printed from `offset` on.

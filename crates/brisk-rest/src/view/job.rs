@@ -3,9 +3,11 @@
 use super::throwable::serialized;
 use super::vertex::{self, Figures};
 use super::{millis_between, span, state_counts};
+use brisk_base::ids::JobId;
 use brisk_base::options::core_options::PARALLELISM_DEFAULT;
 use brisk_base::{ErrorKind, Result};
 use brisk_cluster::details::{Failure, JobDetails, JobFailure, JobPlan, PlanVertex};
+use brisk_cluster::process::messages::PlannedJob;
 use brisk_core::accumulator::AccumulatorValue;
 use brisk_core::job::{ExecutionState, JobStatus};
 use serde_json::{Map, Value, json};
@@ -127,9 +129,18 @@ pub(crate) fn plan(job: &JobDetails) -> Value {
     json!({ "plan": plan_of(job) })
 }
 
+/// `/jars/:jarid/plan`.
+pub(crate) fn planned(job: &PlannedJob) -> Value {
+    json!({ "plan": drawn(job.id, &job.name, &job.plan) })
+}
+
 fn plan_of(job: &JobDetails) -> Value {
-    let nodes: Vec<Value> = job.plan.vertices.iter().rev().map(|vertex| node(&job.plan, vertex)).collect();
-    json!({ "jid": job.id.to_string(), "name": job.name, "type": "STREAMING", "nodes": nodes })
+    drawn(job.id, &job.name, &job.plan)
+}
+
+fn drawn(id: JobId, name: &str, plan: &JobPlan) -> Value {
+    let nodes: Vec<Value> = plan.vertices.iter().rev().map(|vertex| node(plan, vertex)).collect();
+    json!({ "jid": id.to_string(), "name": name, "type": "STREAMING", "nodes": nodes })
 }
 
 fn node(plan: &JobPlan, vertex: &PlanVertex) -> Value {

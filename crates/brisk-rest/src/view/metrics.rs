@@ -1,8 +1,10 @@
 //! Metrics with Flink's names: those that the JobManager and its tasks keep.
 
 use super::millis_between;
-use super::vertex::VertexView;
+use super::vertex::{VertexView, busy, busy_part};
 use brisk_cluster::details::{JobDetails, SubtaskDetails, TaskManagerDetails};
+use brisk_cluster::inspect::ProcessFigures;
+use brisk_cluster::user_metrics::UserValue;
 use brisk_core::checkpoint_statistics::CheckpointOutcome;
 use brisk_core::job::JobStatus;
 use serde_json::{Value, json};
@@ -107,17 +109,67 @@ pub(crate) fn of_job(job: &JobDetails) -> Metrics {
     metrics
 }
 
-/// Metrics of one subtask of a vertex.
+/// Metrics of one subtask of a vertex, with those that its functions have registered.
 pub(crate) fn of_subtask(vertex: &VertexView<'_>, subtask: &SubtaskDetails) -> Metrics {
+    let mut metrics = of_task(vertex, subtask);
+    for metric in vertex.registered(subtask) {
+        if let Some(name) = metric.name_in_task() {
+            metrics.extend(shown(&name, &metric.value));
+        }
+    }
+    metrics
+}
+
+/// Metrics that each task has.
+pub(crate) fn of_task(vertex: &VertexView<'_>, subtask: &SubtaskDetails) -> Metrics {
     let Some(figures) = subtask.figures else { return Metrics::new() };
     // What a source gives it has not received from other tasks.
     let records_in = if vertex.vertex.inputs.is_empty() { 0 } else { figures.records_in };
+    let (pace, in_rate) = (figures.pace, if vertex.vertex.inputs.is_empty() { 0.0 } else { figures.pace.records_in });
+    let per_second = |part: f64| ((part * 1000.0).round() as u64).to_string();
+    let millis = |time: std::time::Duration| time.as_millis().to_string();
     let metrics = [
         ("numRecordsIn", records_in.to_string()),
         ("numRecordsOut", figures.records_out.to_string()),
+        ("numRecordsInPerSecond", decimal(in_rate)),
+        ("numRecordsOutPerSecond", decimal(pace.records_out)),
         ("currentInputWatermark", figures.watermark.millis().to_string()),
+        ("busyTimeMsPerSecond", decimal((busy_part(&pace) * 1000.0).round())),
+        ("idleTimeMsPerSecond", per_second(pace.idle)),
+        ("backPressuredTimeMsPerSecond", per_second(pace.back_pressured)),
+        // Tasks wait before they take more, never in the middle of a record: Flink's soft back-pressure.
+        ("softBackPressuredTimeMsPerSecond", per_second(pace.back_pressured)),
+        ("hardBackPressuredTimeMsPerSecond", "0".to_owned()),
+        ("accumulateBusyTimeMs", decimal(busy(&figures).as_millis() as f64)),
+        ("accumulateIdleTimeMs", millis(figures.idle)),
+        ("accumulateBackPressuredTimeMs", millis(figures.back_pressured)),
+        ("isBackPressured", (pace.back_pressured > 0.1).to_string()),
     ];
     metrics.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// As Java writes a decimal number.
+fn decimal(value: f64) -> String {
+    format!("{value:?}")
+}
+
+/// A metric of a user's function: a histogram is several.
+fn shown(name: &str, value: &UserValue) -> Metrics {
+    let one = |value: String| Metrics::from([(name.to_owned(), value)]);
+    match value {
+        UserValue::Counter(count) => one(count.to_string()),
+        UserValue::Int(value) => one(value.to_string()),
+        UserValue::Float(value) => one(decimal(*value)),
+        UserValue::Text(text) => one(text.clone()),
+        UserValue::Meter { rate, .. } => one(decimal(*rate)),
+        UserValue::Histogram(histogram) => {
+            let figures = [("min", histogram.min.to_string()), ("max", histogram.max.to_string()), ("mean", decimal(histogram.mean))];
+            let names = ["median", "p75", "p90", "p95", "p98", "p99", "p999"];
+            let quantiles = names.into_iter().zip(&histogram.quantiles).map(|(name, value)| (name, decimal(*value as f64)));
+            let all = figures.into_iter().chain([("stddev", decimal(histogram.std_dev))]).chain(quantiles);
+            all.map(|(part, value)| (format!("{name}_{part}"), value)).collect()
+        }
+    }
 }
 
 /// Metrics of all subtasks of a vertex, each name with the subtask's index.
@@ -129,7 +181,7 @@ pub(crate) fn of_vertex(vertex: &VertexView<'_>) -> Metrics {
 }
 
 /// Metrics of the JobManager.
-pub(crate) fn of_job_manager(jobs: &[Arc<JobDetails>], task_managers: &[TaskManagerDetails]) -> Metrics {
+pub(crate) fn of_job_manager(jobs: &[Arc<JobDetails>], task_managers: &[TaskManagerDetails], process: &ProcessFigures) -> Metrics {
     let sum = |slots: fn(&TaskManagerDetails) -> u32| task_managers.iter().map(slots).sum::<u32>().to_string();
     let running = jobs.iter().filter(|job| !job.status.is_globally_terminal()).count();
     let metrics = [
@@ -138,12 +190,26 @@ pub(crate) fn of_job_manager(jobs: &[Arc<JobDetails>], task_managers: &[TaskMana
         ("numRegisteredTaskManagers", task_managers.len().to_string()),
         ("numRunningJobs", running.to_string()),
     ];
-    metrics.map(|(name, value)| (name.to_owned(), value)).into()
+    metrics.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(of_process(process)).collect()
 }
 
-/// Metrics of a TaskManager.
-pub(crate) fn of_task_manager(task_manager: &TaskManagerDetails) -> Metrics {
+/// Metrics of a TaskManager. What its process and those of its jobs use has the names that Flink has for a JVM.
+pub(crate) fn of_task_manager(task_manager: &TaskManagerDetails, process: &ProcessFigures) -> Metrics {
     let metrics = [("taskSlotsTotal", task_manager.slots.to_string()), ("taskSlotsAvailable", task_manager.free.to_string())];
+    metrics.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(of_process(process)).collect()
+}
+
+/// What a process uses of the machine.
+fn of_process(process: &ProcessFigures) -> Metrics {
+    let metrics = [
+        ("Status.JVM.CPU.Load", decimal(process.cpu_load)),
+        ("Status.JVM.CPU.Time", process.cpu_time_ns.to_string()),
+        ("Status.JVM.Threads.Count", process.threads.to_string()),
+        ("Status.JVM.FileDescriptor.Open", process.open_files.to_string()),
+        ("Status.JVM.FileDescriptor.Max", process.most_files.to_string()),
+        // All that is resident: there is no heap apart from the rest.
+        ("Status.JVM.Memory.Heap.Used", process.resident.to_string()),
+    ];
     metrics.map(|(name, value)| (name.to_owned(), value)).into()
 }
 

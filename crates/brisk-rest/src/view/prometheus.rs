@@ -2,14 +2,15 @@
 
 use super::metrics;
 use super::vertex::VertexView;
-use brisk_base::metrics::{MetricSnapshot, MetricValue};
 use brisk_cluster::details::{JobDetails, TaskManagerDetails};
+use brisk_cluster::inspect::ProcessFigures;
+use brisk_cluster::user_metrics::{QUANTILES, UserMetric, UserValue};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// The quantiles of a histogram, as in Flink.
-const QUANTILES: [f64; 6] = [0.5, 0.75, 0.95, 0.98, 0.99, 0.999];
+/// Quantiles of a histogram that Flink's reporter does not have.
+const NOT_FLINKS: [f64; 1] = [0.9];
 
 /// Labels and their values.
 type Labels = BTreeMap<String, String>;
@@ -19,10 +20,17 @@ type Labels = BTreeMap<String, String>;
 struct Exposition(BTreeMap<String, (&'static str, String)>);
 
 /// Metrics of the JobManager, of jobs and tasks that run, and those that users' functions have registered.
-pub(crate) fn exposition(jobs: &[Arc<JobDetails>], task_managers: &[TaskManagerDetails], registered: &[MetricSnapshot]) -> String {
+pub(crate) fn exposition(jobs: &[Arc<JobDetails>], task_managers: &[(TaskManagerDetails, ProcessFigures)], own: &ProcessFigures) -> String {
     let mut out = Exposition::default();
-    for (name, value) in metrics::of_job_manager(jobs, task_managers) {
+    let details: Vec<TaskManagerDetails> = task_managers.iter().map(|(details, _)| details.clone()).collect();
+    for (name, value) in metrics::of_job_manager(jobs, &details, own) {
         out.gauge(&["jobmanager", &name], &Labels::new(), &value);
+    }
+    for (details, process) in task_managers {
+        let labels = Labels::from([("host".to_owned(), "localhost".to_owned()), ("tm_id".to_owned(), details.id.to_string())]);
+        for (name, value) in metrics::of_task_manager(details, process) {
+            out.gauge(&["taskmanager", &name], &labels, &value);
+        }
     }
     for job in jobs.iter().filter(|job| !job.status.is_globally_terminal()) {
         let labels: Labels =
@@ -33,15 +41,19 @@ pub(crate) fn exposition(jobs: &[Arc<JobDetails>], task_managers: &[TaskManagerD
         for (vertex, subtasks) in job.plan.vertices.iter().zip(&job.subtasks) {
             out.tasks(&VertexView { job, vertex, subtasks }, &labels);
         }
+        job.metrics.iter().for_each(|metric| out.registered(metric));
     }
-    registered.iter().for_each(|metric| out.registered(metric));
-    out.0.into_iter().fold(String::new(), |mut text, (name, (kind, samples))| {
-        let _ = write!(text, "# TYPE {name} {kind}\n{samples}");
-        text
-    })
+    out.text()
 }
 
 impl Exposition {
+    fn text(self) -> String {
+        self.0.into_iter().fold(String::new(), |mut text, (name, (kind, samples))| {
+            let _ = write!(text, "# TYPE {name} {kind}\n{samples}");
+            text
+        })
+    }
+
     /// A value as a text; what is no number is left out, as Prometheus knows nothing else.
     fn gauge(&mut self, name: &[&str], labels: &Labels, value: &str) {
         if let Ok(value) = value.parse::<f64>() {
@@ -61,29 +73,29 @@ impl Exposition {
             ];
             let mut labels = of_job.clone();
             labels.extend(own.map(|(key, value)| (key.to_owned(), value)));
-            for (name, value) in metrics::of_subtask(vertex, subtask) {
+            for (name, value) in metrics::of_task(vertex, subtask) {
                 self.gauge(&["taskmanager", "job", "task", &name], &labels, &value);
             }
         }
     }
 
-    fn registered(&mut self, metric: &MetricSnapshot) {
-        let scope = metric.logical_scope.iter().map(String::as_str);
-        let name = metric_name(&scope.chain([metric.name.as_str()]).collect::<Vec<_>>());
+    fn registered(&mut self, metric: &UserMetric) {
+        let name = metric_name(&metric.kinds.iter().chain([&metric.name]).map(String::as_str).collect::<Vec<_>>());
         let labels = &metric.variables;
         match &metric.value {
             // Flink shows counters as gauges, since they begin anew with a task.
-            MetricValue::Counter(count) => self.sample("gauge", &name, "", labels, *count as f64),
-            MetricValue::Int(value) => self.sample("gauge", &name, "", labels, *value as f64),
-            MetricValue::Float(value) => self.sample("gauge", &name, "", labels, *value),
-            MetricValue::Meter { rate, .. } => self.sample("gauge", &name, "", labels, *rate),
-            MetricValue::Text(_) => {}
-            MetricValue::Histogram(histogram) => {
-                self.sample("summary", &name, "_count", labels, histogram.count() as f64);
-                for quantile in QUANTILES {
-                    let mut labels = (**labels).clone();
+            UserValue::Counter(count) => self.sample("gauge", &name, "", labels, *count as f64),
+            UserValue::Int(value) => self.sample("gauge", &name, "", labels, *value as f64),
+            UserValue::Float(value) => self.sample("gauge", &name, "", labels, *value),
+            UserValue::Meter { rate, .. } => self.sample("gauge", &name, "", labels, *rate),
+            UserValue::Text(_) => {}
+            UserValue::Histogram(histogram) => {
+                self.sample("summary", &name, "_count", labels, histogram.count as f64);
+                let told = QUANTILES.iter().zip(&histogram.quantiles).filter(|(quantile, _)| !NOT_FLINKS.contains(quantile));
+                for (quantile, value) in told {
+                    let mut labels = labels.clone();
                     labels.insert("quantile".to_owned(), quantile.to_string());
-                    self.sample("summary", &name, "", &labels, histogram.quantile(quantile) as f64);
+                    self.sample("summary", &name, "", &labels, *value as f64);
                 }
             }
         }
@@ -129,13 +141,15 @@ mod tests {
         (1..=4).for_each(|value| latency.update(value));
         group.computed_gauge("text", || "no number".to_owned());
         let labels = format!(r#"host="host-1",job_id="{:032x}",job_name="my \"job\"\n",tm_id="{:032x}""#, 2, 1);
-        let text = exposition(&[], &[], &registry.list());
+        let mut out = Exposition::default();
+        registry.list().into_iter().for_each(|metric| out.registered(&metric.into()));
+        let text = out.text();
         let lines: Vec<&str> = text.lines().filter(|line| line.contains("taskmanager_job")).collect();
         assert_eq!(lines[0], "# TYPE flink_taskmanager_job_my_count gauge");
         assert_eq!(lines[1], format!("flink_taskmanager_job_my_count{{{labels}}} 3"));
         assert_eq!(lines[2], "# TYPE flink_taskmanager_job_my_group_latency summary");
         assert_eq!(lines[3], format!("flink_taskmanager_job_my_group_latency_count{{{labels}}} 4"));
         assert!(lines[4].contains(r#"quantile="0.5""#), "{}", lines[4]);
-        assert_eq!(lines.len(), 4 + QUANTILES.len());
+        assert_eq!(lines.len(), 4 + QUANTILES.len() - NOT_FLINKS.len());
     }
 }

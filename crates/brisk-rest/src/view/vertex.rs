@@ -5,9 +5,12 @@ use super::{STATES, millis_between, span, state_counts};
 use brisk_base::Timestamp;
 use brisk_base::ids::TaskManagerId;
 use brisk_cluster::details::{JobDetails, PlanVertex, SubtaskDetails, count_states};
+use brisk_cluster::job::{TaskFigures, TaskPace};
+use brisk_cluster::user_metrics::UserMetric;
 use brisk_core::job::ExecutionState;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Where tasks of this process are reached: nowhere, as in Flink's own embedded cluster.
 pub(crate) const ENDPOINT: &str = "localhost:-1";
@@ -48,21 +51,30 @@ pub(crate) struct Figures {
     write_records: u64,
     /// Whether all tasks have told.
     complete: bool,
+    back_pressured: Duration,
+    idle: Duration,
+    busy: Duration,
 }
 
 impl Figures {
     /// Of all these subtasks.
     pub(crate) fn of(vertex: &PlanVertex, subtasks: &[SubtaskDetails]) -> Self {
-        let sum = |figure: fn(&brisk_cluster::job::TaskFigures) -> u64| {
-            subtasks.iter().filter_map(|subtask| subtask.figures.as_ref()).map(figure).sum()
-        };
+        let sum = |figure: fn(&TaskFigures) -> u64| subtasks.iter().filter_map(|subtask| subtask.figures.as_ref()).map(figure).sum();
         // What a source gives it has not read from other tasks.
         let read_records = if vertex.inputs.is_empty() { 0 } else { sum(|figures| figures.records_in) };
         let complete = subtasks.iter().all(|subtask| subtask.figures.is_some());
-        Self { read_records, write_records: sum(|figures| figures.records_out), complete }
+        let time = |time: fn(&TaskFigures) -> Duration| subtasks.iter().filter_map(|subtask| subtask.figures.as_ref()).map(time).sum();
+        Self {
+            read_records,
+            write_records: sum(|figures| figures.records_out),
+            complete,
+            back_pressured: time(|figures| figures.back_pressured),
+            idle: time(|figures| figures.idle),
+            busy: time(busy),
+        }
     }
 
-    /// With Flink's names. Bytes and times are not measured: bytes are marked so, for times Flink has no mark.
+    /// With Flink's names. Bytes are not measured, and marked so.
     pub(crate) fn to_json(self) -> Value {
         json!({
             "read-bytes": 0,
@@ -73,14 +85,69 @@ impl Figures {
             "read-records-complete": self.complete,
             "write-records": self.write_records,
             "write-records-complete": self.complete,
-            "accumulated-backpressured-time": 0,
-            "accumulated-idle-time": 0,
-            "accumulated-busy-time": 0.0,
+            "accumulated-backpressured-time": self.back_pressured.as_millis() as u64,
+            "accumulated-idle-time": self.idle.as_millis() as u64,
+            "accumulated-busy-time": self.busy.as_millis() as f64,
         })
     }
 }
 
+/// What is left of a task's life when it does not wait: as in Flink, also the time in which it waits for its turn.
+pub(crate) fn busy(figures: &TaskFigures) -> Duration {
+    figures.lived.saturating_sub(figures.idle).saturating_sub(figures.back_pressured)
+}
+
+/// The part of the time in which a task has been busy lately.
+pub(crate) fn busy_part(pace: &TaskPace) -> f64 {
+    (1.0 - pace.idle - pace.back_pressured).max(0.0)
+}
+
+/// What Flink calls a part of the time that is spent waiting for room in the output.
+fn level(back_pressured: f64) -> &'static str {
+    match back_pressured {
+        part if part <= 0.1 => "ok",
+        part if part <= 0.5 => "low",
+        _ => "high",
+    }
+}
+
 impl VertexView<'_> {
+    /// What functions of a subtask have registered.
+    pub(crate) fn registered<'a>(&'a self, subtask: &'a SubtaskDetails) -> impl Iterator<Item = &'a UserMetric> {
+        let id = self.vertex.id.to_string();
+        let index = self.subtasks.iter().position(|one| std::ptr::eq(one, subtask)).map(|index| index.to_string());
+        let is = move |metric: &&UserMetric| {
+            let variable = |name: &str| metric.variables.get(name);
+            variable("task_id") == Some(&id) && variable("subtask_index") == index.as_ref()
+        };
+        self.job.metrics.iter().filter(is)
+    }
+
+    /// `/jobs/:jobid/vertices/:vertexid/backpressure`.
+    pub(crate) fn back_pressure(&self) -> Value {
+        let rounded = |part: f64| (part * 1000.0).round() / 1000.0;
+        let pace = |subtask: &SubtaskDetails| subtask.figures.map(|figures| figures.pace).filter(|_| !subtask.state.is_terminal());
+        let of_one = |(index, subtask): (usize, &SubtaskDetails)| {
+            let pace = pace(subtask)?;
+            Some(json!({
+                "subtask": index,
+                "backpressureLevel": level(pace.back_pressured),
+                "ratio": rounded(pace.back_pressured),
+                "idleRatio": rounded(pace.idle),
+                "busyRatio": rounded(busy_part(&pace)),
+                "backpressure-level": level(pace.back_pressured),
+            }))
+        };
+        let worst = self.subtasks.iter().filter_map(pace).map(|pace| pace.back_pressured).fold(0.0, f64::max);
+        json!({
+            "status": "ok",
+            "backpressureLevel": level(worst),
+            "end-timestamp": self.job.now.millis(),
+            "subtasks": self.subtasks.iter().enumerate().filter_map(of_one).collect::<Vec<_>>(),
+            "backpressure-level": level(worst),
+        })
+    }
+
     /// `/jobs/:jobid/vertices/:vertexid`.
     pub(crate) fn details(&self) -> Value {
         let Self { job, vertex, subtasks } = *self;
@@ -300,6 +367,16 @@ mod tests {
         assert_eq!(durations(&runs, Timestamp(500)), [(Created, 10), (Deploying, 20), (Running, 470)]);
         assert_eq!(span_of(&[ended.clone(), runs], Timestamp(500)), (10, -1, 490));
         assert_eq!(span_of(&[ended], Timestamp(500)), (10, 100, 90));
+    }
+
+    #[test]
+    fn back_pressure_has_flinks_levels() {
+        assert_eq!([0.0, 0.1, 0.11, 0.5, 0.51, 1.0].map(level), ["ok", "ok", "low", "low", "high", "high"]);
+        let pace = TaskPace { idle: 0.25, back_pressured: 0.5, ..TaskPace::default() };
+        assert!((busy_part(&pace) - 0.25).abs() < 1e-9);
+        let times = [10, 4, 1].map(Duration::from_secs);
+        let figures = TaskFigures { lived: times[0], idle: times[1], back_pressured: times[2], ..TaskFigures::default() };
+        assert_eq!(busy(&figures), Duration::from_secs(5));
     }
 
     #[test]

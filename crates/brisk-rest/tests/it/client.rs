@@ -17,14 +17,17 @@ use brisk_stream::function::MapFunction;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::yield_now;
 
 /// A cluster that serves REST on some free port.
 pub(crate) struct Served {
     cluster: MiniCluster,
     address: SocketAddr,
+    /// Where Prometheus scrapes, besides.
+    pub(crate) reported: Vec<SocketAddr>,
     config: Configuration,
 }
 
@@ -36,9 +39,9 @@ impl Served {
         let cluster = MiniCluster::start(&config, &world, Arc::new(workers.expect("there are threads")), OperatorRegistry::default());
         let cluster = cluster.expect("a good configuration");
         let server = RestServer::start(cluster.gateway(), 0).expect("there is a free port");
-        let address = server.address();
+        let (address, reported) = (server.address(), server.reported().to_vec());
         cluster.keep(server);
-        Self { cluster, address, config }
+        Self { cluster, address, reported, config }
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
@@ -53,6 +56,20 @@ impl Served {
         let watermarks = WatermarkStrategy::monotonous_timestamps().with_timestamp(|pair: &(u64, u64)| Timestamp(pair.0 as i64));
         env.from_source(numbers, watermarks, "Numbers").key_by(|pair| pair.0).sum(|pair| &mut pair.1).try_add_sink(|_| Ok(()));
         env.execute_async(name).expect("a good job")
+    }
+
+    /// A source that waits for a sink, which does not return before what is given here is dropped.
+    pub(crate) fn start_stuck_job(&self, name: &str) -> (Arc<dyn JobClient>, Sender<()>) {
+        let env = StreamEnvironment::new(Arc::new(self.cluster.clone()), self.config.clone());
+        let (sender, receiver) = channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let numbers = DataGeneratorSource::new(|n| n);
+        env.from_source(numbers, WatermarkStrategy::no_watermarks(), "Numbers").rebalance().try_add_sink(move |_| {
+            // An error: nobody is left to let it go on.
+            let _: Result<(), _> = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            Ok(())
+        });
+        (env.execute_async(name).expect("a good job"), sender)
     }
 
     /// A path whose answer is no JSON.

@@ -69,6 +69,15 @@ fn everything_looks_as_in_flink() {
         ("get_jobs_jobid_vertices_vertexid_subtasktimes", format!("{of_vertex}/subtasktimes")),
         ("get_jobs_jobid_vertices_vertexid_taskmanagers", format!("{of_vertex}/taskmanagers")),
         ("get_jobs_jobid_vertices_vertexid_watermarks", format!("{of_vertex}/watermarks")),
+        ("get_jobs_jobid_vertices_vertexid_backpressure", format!("{of_vertex}/backpressure")),
+        ("get_jobs_jobid_vertices_vertexid_subtasks_metrics", format!("{of_vertex}/subtasks/metrics")),
+        ("get_jobs_jobid_resource_requirements", format!("{path}/resource-requirements")),
+        ("get_jobmanager_logs", "/jobmanager/logs".to_owned()),
+        ("get_jobmanager_thread_dump", "/jobmanager/thread-dump".to_owned()),
+        ("get_taskmanagers_metrics", "/taskmanagers/metrics".to_owned()),
+        ("get_taskmanagers_taskmanagerid_metrics", format!("/taskmanagers/{task_manager}/metrics")),
+        ("get_taskmanagers_taskmanagerid_logs", format!("/taskmanagers/{task_manager}/logs")),
+        ("get_taskmanagers_taskmanagerid_thread_dump", format!("/taskmanagers/{task_manager}/thread-dump")),
         ("get_taskmanagers", "/taskmanagers".to_owned()),
         ("get_taskmanagers_taskmanagerid", format!("/taskmanagers/{task_manager}")),
         ("get_jobs_xyz", "/jobs/xyz".to_owned()),
@@ -88,6 +97,78 @@ fn everything_looks_as_in_flink() {
         assert_like_flink(name, 200, &served.ok(&path));
     }
     assert_eq!(served.ok(&path)["vertices"][1]["tasks"]["CANCELED"], 2);
+}
+
+#[test]
+fn times_tell_who_waits_for_whom() {
+    let served = Served::new(&[("execution.buffer-timeout.interval", "1 ms")]);
+    let (job, _held) = served.start_stuck_job("stuck");
+    let path = format!("/jobs/{}", job.job_id());
+    let vertices = served.until(&path, |body| body["status-counts"]["RUNNING"] == 2)["vertices"].clone();
+    let of_vertex = |at: usize| format!("{path}/vertices/{}", vertices[at]["id"].as_str().expect("an id"));
+    let blocked = served.until(&format!("{}/backpressure", of_vertex(0)), |body| body["backpressureLevel"] == "high");
+    let ratios = |subtask: &Value| ["ratio", "idleRatio", "busyRatio"].map(|name| subtask[name].as_f64().expect("a number"));
+    let [back_pressured, idle, busy] = ratios(&blocked["subtasks"][0]);
+    assert!(back_pressured > 0.5 && (back_pressured + idle + busy - 1.0).abs() < 0.01, "{blocked}");
+    // What it waits for is busy all the time, in one call.
+    let slow = served.until(&format!("{}/backpressure", of_vertex(1)), |body| ratios(&body["subtasks"][0])[2] > 0.5);
+    assert_eq!(slow["backpressureLevel"], "ok");
+    let value = |at: usize, name: &str| -> f64 {
+        let metrics = served.ok(&format!("{}/metrics?get=0.{name}", of_vertex(at)));
+        metrics[0]["value"].as_str().and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name}: {metrics}"))
+    };
+    assert!(value(0, "backPressuredTimeMsPerSecond") > 500.0 && value(1, "busyTimeMsPerSecond") > 500.0);
+    assert!(value(0, "accumulateBackPressuredTimeMs") > 0.0 && value(0, "numRecordsOutPerSecond") > 0.0);
+    let metrics = &served.ok(&of_vertex(0))["subtasks"][0]["metrics"];
+    assert!(metrics["accumulated-backpressured-time"].as_u64() > Some(0), "{metrics}");
+    let all: Value = served.ok(&format!("{}/subtasks/metrics?get=idleTimeMsPerSecond&agg=max&subtasks=0,1-7", of_vertex(0)));
+    assert_eq!(all[0]["id"], "idleTimeMsPerSecond");
+    assert_eq!(served.get(&format!("{}/subtasks/metrics?get=x&subtasks=a-b", of_vertex(0))).0, 400);
+    assert_eq!(served.ok(&format!("{}/flamegraph", of_vertex(0))), serde_json::json!({ "endTimestamp": -2, "data": null }));
+    assert_eq!(served.request("PATCH", &format!("{path}/rescaling?parallelism=2"), "").0, 503);
+}
+
+#[test]
+fn what_there_is_is_described_and_what_is_ended_ends() {
+    let served = Served::new(&[]);
+    let (job, path) = running_job(&served);
+    let described = served.ok("/v1/openapi.json");
+    assert_eq!(described["openapi"], "3.0.3");
+    assert!(described["paths"]["/jobs/{jobid}/vertices/{vertexid}/backpressure"]["get"].is_object());
+    // None of them is the file that is not there.
+    let vertex = reading_vertex(&served.ok(&path));
+    for (template, operations) in described["paths"].as_object().expect("paths") {
+        let told = template.replace("{jobid}", path.rsplit('/').next().expect("an id")).replace("{vertexid}", &vertex);
+        let told = told.replace("{subtaskindex}", "0").replace("{attempt}", "0").replace(['{', '}'], "");
+        if operations["get"].is_object() && template != "/metrics" && !told.contains("/log") && !told.contains("stdout") {
+            let (_, body) = served.get(&told);
+            assert!(!body.to_string().contains("Unable to load requested file"), "{told}: {body}");
+        }
+    }
+    assert_eq!(served.get("/jobmanager/logs/none").0, 404);
+    assert_eq!(served.get("/taskmanagers/00000000000000000000000000000001/logs").0, 404);
+    assert_eq!(served.request("DELETE", "/cluster", "").0, 200);
+    job.wait_for(LONG).expect("it ends").expect_err("it was cancelled");
+}
+
+#[test]
+fn a_reporter_has_a_port_that_serves_nothing_but_metrics() {
+    let class = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory";
+    let served = Served::new(&[("metrics.reporter.prom.factory.class", class), ("metrics.reporter.prom.port", "0")]);
+    let (_job, _) = running_job(&served);
+    let get = |path: &str| -> String {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(served.reported[0]).expect("it listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    };
+    for path in ["/", "/metrics"] {
+        let answer = get(path);
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("flink_jobmanager_numRunningJobs 1"), "{answer}");
+    }
+    assert!(get("/jobs").starts_with("HTTP/1.1 404"));
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! What the outside holds of a task: its mailbox, and figures that it keeps up to date.
 
+use super::pace::{Pace, TaskPace, Totals};
 use crate::executor::TaskHandle;
 use brisk_base::Timestamp;
 use brisk_base::ids::{AttemptId, CheckpointId, OperatorId};
+use brisk_base::world::{Clock, MonoTime};
 use brisk_core::accumulator::{AccumulatorValue, Accumulators};
 use brisk_core::checkpoint::Barrier;
 use brisk_core::source::SourceEvent;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// Figures of a task. One writer (the task), any readers.
 #[derive(Default)]
@@ -16,14 +19,59 @@ pub struct TaskIo {
     pub(super) records_in: AtomicU64,
     pub(super) records_out: AtomicU64,
     pub(super) watermark: AtomicI64,
-    pub(super) busy_ns: AtomicU64,
     pub(super) back_pressured_ns: AtomicU64,
     pub(super) idle_ns: AtomicU64,
     pub(super) state_entries: AtomicU64,
+    /// When it was polled first, in nanoseconds of the monotonic clock; 0 before.
+    pub(super) began: AtomicU64,
+    /// When it ended; 0 before.
+    pub(super) ended: AtomicU64,
+    /// Since when it waits: twice its nanoseconds and one, and one more if that is for its output; 0 while it does not.
+    pub(super) waits: AtomicU64,
+    pub(super) pace: Pace,
+}
+
+impl TaskIo {
+    /// It waits from now on.
+    pub(super) fn begin_wait(&self, now: MonoTime, for_output: bool) {
+        self.waits.store((now.0 + 1) << 1 | u64::from(for_output), Ordering::Release);
+    }
+
+    /// It does not wait any more; how long it has, and whether that was for its output.
+    pub(super) fn end_wait(&self, now: MonoTime) -> Option<(Duration, bool)> {
+        let (since, for_output) = unpacked(self.waits.swap(0, Ordering::AcqRel))?;
+        let span = now.since(since);
+        let sum = if for_output { &self.back_pressured_ns } else { &self.idle_ns };
+        sum.fetch_add(span.as_nanos() as u64, Ordering::Release);
+        Some((span, for_output))
+    }
+
+    /// What it has done up to now, a wait that is not over included.
+    pub(super) fn totals(&self, now: MonoTime) -> (Totals, Option<(MonoTime, bool)>) {
+        loop {
+            let before = self.waits.load(Ordering::Acquire);
+            let sum = |ns: &AtomicU64| Duration::from_nanos(ns.load(Ordering::Acquire));
+            let (mut idle, mut back_pressured) = (sum(&self.idle_ns), sum(&self.back_pressured_ns));
+            // A wait that has ended in between may have been added.
+            if self.waits.load(Ordering::Acquire) != before {
+                continue;
+            }
+            let waits = unpacked(before);
+            if let Some((since, for_output)) = waits {
+                *(if for_output { &mut back_pressured } else { &mut idle }) += now.since(since);
+            }
+            let (records_in, records_out) = (self.records_in.load(Ordering::Relaxed), self.records_out.load(Ordering::Relaxed));
+            return (Totals { records_in, records_out, idle, back_pressured }, waits);
+        }
+    }
+}
+
+fn unpacked(waits: u64) -> Option<(MonoTime, bool)> {
+    (waits != 0).then(|| (MonoTime((waits >> 1) - 1), waits & 1 == 1))
 }
 
 /// A reading of [`TaskIo`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct TaskIoSnapshot {
     /// Rows received from other tasks; of a source, rows that it gave.
     pub records_in: u64,
@@ -31,12 +79,14 @@ pub struct TaskIoSnapshot {
     pub records_out: u64,
     /// The combined watermark of the inputs; of a source: the one it gave last.
     pub watermark: Timestamp,
-    /// Time spent in polls, in milliseconds.
-    pub busy_ms: u64,
-    /// Time spent waiting for room in the output, in milliseconds.
-    pub back_pressured_ms: u64,
-    /// Time spent waiting for input, in milliseconds.
-    pub idle_ms: u64,
+    /// How long it has lived.
+    pub lived: Duration,
+    /// Time spent waiting for room in the output. What is left of its life it has been busy, or has waited for its turn.
+    pub back_pressured: Duration,
+    /// Time spent waiting for input.
+    pub idle: Duration,
+    /// What it does per second.
+    pub pace: TaskPace,
     /// Entries of keyed state and timers that the operators hold.
     pub state_entries: u64,
 }
@@ -61,6 +111,7 @@ pub(super) struct Shared {
     pub(super) cancelled: AtomicBool,
     pub(super) handle: OnceLock<TaskHandle>,
     pub(super) io: TaskIo,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) accumulators: Accumulators,
     /// Index of the operator that is being called.
     pub(super) current: Arc<AtomicUsize>,
@@ -130,14 +181,17 @@ impl TaskControl {
     /// Figures as they stand.
     pub fn io(&self) -> TaskIoSnapshot {
         let io = &self.0.io;
-        let millis = |ns: &AtomicU64| ns.load(Ordering::Relaxed) / 1_000_000;
+        let time = |ns: &AtomicU64| Some(MonoTime(ns.load(Ordering::Relaxed))).filter(|time| time.0 != 0);
+        let now = time(&io.ended).unwrap_or_else(|| self.0.clock.mono());
+        let (totals, waits) = io.totals(now);
         TaskIoSnapshot {
-            records_in: io.records_in.load(Ordering::Relaxed),
-            records_out: io.records_out.load(Ordering::Relaxed),
+            records_in: totals.records_in,
+            records_out: totals.records_out,
             watermark: Timestamp(io.watermark.load(Ordering::Relaxed)),
-            busy_ms: millis(&io.busy_ns),
-            back_pressured_ms: millis(&io.back_pressured_ns),
-            idle_ms: millis(&io.idle_ns),
+            lived: time(&io.began).map_or(Duration::ZERO, |began| now.since(began)),
+            back_pressured: totals.back_pressured,
+            idle: totals.idle,
+            pace: io.pace.at(now, totals, waits),
             state_entries: io.state_entries.load(Ordering::Relaxed),
         }
     }

@@ -8,6 +8,7 @@ mod chain;
 mod checkpoints;
 mod control;
 mod inputs;
+mod pace;
 mod restore;
 mod start;
 mod stream_task;
@@ -17,6 +18,7 @@ mod wiring;
 
 pub use chain::{Chain, ChainSnapshot, ChainStep};
 pub use control::{TaskControl, TaskIo, TaskIoSnapshot};
+pub use pace::TaskPace;
 pub use restore::{OldTask, RestoreTask, TaskRestore};
 pub use start::{TaskDescriptor, TaskEnvironment, start_task};
 pub use wiring::Wiring;

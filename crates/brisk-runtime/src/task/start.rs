@@ -77,6 +77,7 @@ pub fn start_task(descriptor: TaskDescriptor, environment: TaskEnvironment, rest
         cancelled: AtomicBool::new(false),
         handle: OnceLock::new(),
         io: TaskIo::default(),
+        clock: Arc::clone(&environment.world.clock),
         accumulators: Accumulators::default(),
         current: Arc::new(AtomicUsize::new(0)),
         operators: vertex.operators.iter().map(|operator| operator.name.clone()).collect(),

@@ -61,15 +61,15 @@ pub(super) struct StreamTask {
     shared: Arc<Shared>,
     recipe: Recipe,
     running: Option<Running>,
-    /// When the task began to wait, and why.
-    waits: Option<(MonoTime, Waiting)>,
+    /// When the task notes next where it stands.
+    next_note: MonoTime,
     /// A final state has been reported.
     over: bool,
 }
 
 impl StreamTask {
     pub(super) fn new(shared: Arc<Shared>, recipe: Recipe) -> Self {
-        Self { shared, recipe, running: None, waits: None, over: false }
+        Self { shared, recipe, running: None, next_note: MonoTime(0), over: false }
     }
 
     fn report(&self, state: ExecutionState, error: Option<Error>) {
@@ -142,7 +142,7 @@ impl StreamTask {
         let mail = std::mem::take(&mut *self.shared.mailbox.lock().unwrap_or_else(PoisonError::into_inner));
         let Some(running) = &mut self.running else { return Err(Error::bug("task runs without a chain")) };
         running.chain.begin(cx.now(), deadline);
-        if let Some((span, Waiting::ForOutput)) = waited {
+        if let Some((span, true)) = waited {
             running.blocked_for += span;
         }
         for mail in mail {
@@ -165,6 +165,7 @@ impl StreamTask {
     /// Closes the operators and the gate, and drops what they hold; all of it whatever panics.
     fn release(&mut self) -> Result<()> {
         self.over = true;
+        self.shared.io.ended.store(self.recipe.environment.world.mono().0.max(1), Ordering::Relaxed);
         let panicked = |panic: PanicReport| Error::user(panic.to_string());
         let closed = self.running.as_mut().map_or(Ok(()), |running| running.chain.close());
         let figures = guarded(|| self.note_figures()).map_err(panicked);
@@ -193,13 +194,18 @@ impl StreamTask {
         io.state_entries.store(running.chain.state_entries() as u64, Ordering::Relaxed);
     }
 
-    /// Books the time since the task began to wait, and says for what it waited.
-    fn note_waited(&mut self, now: MonoTime) -> Option<(Duration, Waiting)> {
-        let (since, why) = self.waits.take()?;
-        let counter = if why == Waiting::ForOutput { &self.shared.io.back_pressured_ns } else { &self.shared.io.idle_ns };
-        let span = now.since(since);
-        counter.fetch_add(span.as_nanos() as u64, Ordering::Relaxed);
-        Some((span, why))
+    /// Books the time since the task began to wait, and says how long that was, and whether for its output. Now and then, notes where the
+    /// task stands.
+    fn note_waited(&mut self, now: MonoTime) -> Option<(Duration, bool)> {
+        let io = &self.shared.io;
+        let waited = io.end_wait(now);
+        if now >= self.next_note {
+            if io.began.load(Ordering::Relaxed) == 0 {
+                io.began.store(now.0.max(1), Ordering::Relaxed);
+            }
+            self.next_note = io.pace.note(now, io.totals(now).0);
+        }
+        waited
     }
 }
 
@@ -209,12 +215,10 @@ impl PollTask for StreamTask {
             return TaskPoll::Done;
         }
         let polled = guarded(|| self.run(cx)).unwrap_or_else(|panic| Err(Error::user(panic.to_string()).context(self.place())));
-        let now = self.recipe.environment.world.mono();
-        self.shared.io.busy_ns.fetch_add(now.since(cx.now()).as_nanos() as u64, Ordering::Relaxed);
         match polled {
             Ok(Polled::Yields) => return TaskPoll::Yield,
             Ok(Polled::Waits(why)) => {
-                self.waits = Some((now, why));
+                self.shared.io.begin_wait(self.recipe.environment.world.mono(), why == Waiting::ForOutput);
                 return TaskPoll::Pending;
             }
             Ok(Polled::Finished) => self.end(ExecutionState::Finished, None),

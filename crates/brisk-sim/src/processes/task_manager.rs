@@ -201,7 +201,7 @@ impl Processes {
     }
 
     fn open(&mut self, life: u64, order: HostOrder) {
-        let HostOrder { job, run, job_master, task_manager } = order;
+        let HostOrder { job, run, job_master, task_manager, id } = order;
         let key = (life, job.id, run);
         let lives = |life: u64| self.seats.iter().find_map(|seat| seat.life.as_ref().filter(|one| one.process == life));
         let (Some(session), Some(job_manager)) = (lives(life).map(|one| one.session), &self.job_manager) else { return };
@@ -211,7 +211,7 @@ impl Processes {
         let lost = move |error| note(&happenings, Happening::WorkerLost(key, error));
         let link = Link::over(mine, format!("worker {}", self.next), session, (&self.world, TIMES), &task_manager, Box::new(lost));
         self.processes.entry(life).and_modify(|process| process.keep(connection, &link));
-        let order = WorkerOrder { job, run, job_master, bind_host: String::new(), host: String::new() };
+        let order = WorkerOrder { job, run, job_master, bind_host: String::new(), host: String::new(), task_manager: id };
         link.root::<WorkerMessage>().send(WorkerMessage::Open(Box::new(order)));
 
         let mut plane = ControlPlane::stepped(&self.world);

@@ -7,7 +7,9 @@ use brisk_core::batch::{AnyBatch, BatchType, Columns};
 use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, OperatorSpec, Rest, RuntimeContext, SnapshotContext};
 use brisk_core::registry::OperatorRegistry;
 use brisk_core::sink::{GivenOut, HeldBack, Sealed};
+use brisk_core::source::SourceEvent;
 use brisk_core::state::{OperatorSnapshot, Redistribution};
+use brisk_core::types::{Decoder, Record};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rows that a sink may keep unless it is told otherwise.
@@ -87,14 +89,55 @@ impl Collected {
 impl OperatorFactory for Collected {
     fn create(&self, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
         let held = cx.state.checkpointing.then(|| HeldBack::new(cx.task.subtask, self.max_rows));
-        Ok(Box::new(CollectOperator { collected: self.clone(), held }))
+        Ok(Box::new(CollectOperator { collected: self.clone(), held, elsewhere: cx.program_elsewhere }))
+    }
+
+    fn is_collected(&self) -> bool {
+        true
+    }
+
+    /// In the program's process: what an operator of another one has sent.
+    fn take_result(&self, subtask: u32, bytes: &[u8]) -> Result<()> {
+        let (checkpoint, batches): Sent = Record::decode(&mut Decoder::new(bytes))?;
+        let results = batches.iter().map(|bytes| decoded(bytes)).collect::<Result<Vec<_>>>()?;
+        match checkpoint {
+            Some(checkpoint) => self.give_out(Sealed { subtask, checkpoint: CheckpointId(checkpoint), results }),
+            None => self.add(results),
+        }
     }
 }
+
+/// What goes to the program's process: the checkpoint behind it, if there are checkpoints, and encoded batches.
+type Sent = (Option<u64>, Vec<Vec<u8>>);
 
 struct CollectOperator {
     collected: Collected,
     /// Rows that wait for a checkpoint; `None` where there are no checkpoints.
     held: Option<HeldBack<Columns>>,
+    /// Whether the program is in another process.
+    elsewhere: bool,
+}
+
+impl CollectOperator {
+    /// Rows of a complete checkpoint.
+    fn give_out(&self, sealed: Sealed<Columns>, cx: &mut OperatorContext<'_>) -> Result<()> {
+        if self.elsewhere {
+            send(Some(sealed.checkpoint.0), &sealed.results, cx);
+            return Ok(());
+        }
+        self.collected.give_out(sealed)
+    }
+}
+
+fn send(checkpoint: Option<u64>, batches: &[Columns], cx: &mut OperatorContext<'_>) {
+    let sent: Sent = (checkpoint, batches.iter().map(encoded).collect());
+    let mut bytes = Vec::new();
+    sent.encode(&mut bytes);
+    cx.send_event(SourceEvent::Custom(bytes));
+}
+
+fn decoded(bytes: &[u8]) -> Result<Columns> {
+    Columns::batch_type().decode(bytes).and_then(Columns::from_any)
 }
 
 fn encoded(batch: &Columns) -> Vec<u8> {
@@ -104,13 +147,14 @@ fn encoded(batch: &Columns) -> Vec<u8> {
 }
 
 impl Operator for CollectOperator {
-    fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, _cx: &mut OperatorContext<'_>) -> Result<Rest> {
+    fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
         let batch = Columns::from_any(batch)?;
         match &mut self.held {
             Some(held) => {
                 let rows = batch.rows;
                 held.push(batch, rows)?;
             }
+            None if self.elsewhere => send(None, &[batch], cx),
             None => self.collected.add(vec![batch])?,
         }
         Ok(Rest::Consumed)
@@ -121,9 +165,8 @@ impl Operator for CollectOperator {
         let restored: Vec<Stored> = cx.runtime.state.operator_state(RESULTS)?;
         for (subtask, sealed) in restored {
             for (checkpoint, batches) in sealed {
-                let read = |bytes: &Vec<u8>| Columns::batch_type().decode(bytes).and_then(Columns::from_any);
-                let results = batches.iter().map(read).collect::<Result<Vec<_>>>()?;
-                self.collected.give_out(Sealed { subtask, checkpoint: CheckpointId(checkpoint), results })?;
+                let results = batches.iter().map(|bytes| decoded(bytes)).collect::<Result<Vec<_>>>()?;
+                self.give_out(Sealed { subtask, checkpoint: CheckpointId(checkpoint), results }, cx)?;
             }
         }
         Ok(())
@@ -142,8 +185,8 @@ impl Operator for CollectOperator {
         Ok(())
     }
 
-    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, _cx: &mut OperatorContext<'_>) -> Result<()> {
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId, cx: &mut OperatorContext<'_>) -> Result<()> {
         let due = self.held.as_mut().map(|held| held.complete(checkpoint)).unwrap_or_default();
-        due.into_iter().try_for_each(|sealed| self.collected.give_out(sealed))
+        due.into_iter().try_for_each(|sealed| self.give_out(sealed, cx))
     }
 }

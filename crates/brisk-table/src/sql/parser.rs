@@ -5,15 +5,17 @@ use super::statement::{
     ColumnDefinition, ColumnKind, CreateTable, CreateView, ExplainDetail, Insert, ObjectKind, Show, Statement, WatermarkDefinition,
 };
 use super::text::SqlText;
+use brisk_base::ids::JobId;
 use brisk_base::{Error, Result};
+use brisk_core::job::StopMode;
 use datafusion_sql::sqlparser::ast::{Ident, Query};
 use datafusion_sql::sqlparser::parser::{Parser, ParserError};
 use datafusion_sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use std::collections::BTreeMap;
 
 /// What statements begin with, for suggestions.
-const STATEMENTS: [&str; 13] =
-    ["BEGIN", "CREATE", "DESC", "DESCRIBE", "DROP", "EXECUTE", "EXPLAIN", "INSERT", "RESET", "SELECT", "SET", "SHOW", "WITH"];
+const STATEMENTS: [&str; 14] =
+    ["BEGIN", "CREATE", "DESC", "DESCRIBE", "DROP", "EXECUTE", "EXPLAIN", "INSERT", "RESET", "SELECT", "SET", "SHOW", "STOP", "WITH"];
 
 /// Reads a statement.
 pub(super) fn parse(text: &SqlText, tokens: Vec<TokenWithSpan>) -> Result<Statement> {
@@ -57,7 +59,8 @@ impl<'a> StatementReader<'a> {
             "SET" => self.set(),
             "RESET" => Ok(Statement::Reset(if self.is_end() { None } else { Some(self.option_text()?) })),
             "SHOW" => self.show(),
-            "DESCRIBE" | "DESC" => self.name().map(|name| Statement::Describe(name.value)),
+            "DESCRIBE" | "DESC" => self.describe(),
+            "STOP" => self.stop(),
             _ => {
                 let near = nearest(&word, STATEMENTS).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
                 Err(self.at(&first, &format!("'{word}' begins no statement{near}")))
@@ -293,8 +296,37 @@ impl<'a> StatementReader<'a> {
             "TABLES" => Ok(Statement::Show(Show::Tables)),
             "VIEWS" => Ok(Statement::Show(Show::Views)),
             "FUNCTIONS" => Ok(Statement::Show(Show::Functions)),
-            other => Err(self.at(&next, &format!("SHOW {other} is not supported; TABLES, VIEWS and FUNCTIONS are"))),
+            "JOBS" => Ok(Statement::ShowJobs),
+            other => Err(self.at(&next, &format!("SHOW {other} is not supported; TABLES, VIEWS, FUNCTIONS and JOBS are"))),
         }
+    }
+
+    fn describe(&mut self) -> Result<Statement> {
+        // A table may be called JOB.
+        let is_job = matches!(&self.parser.peek_nth_token(1).token, Token::SingleQuotedString(_)) && self.word("JOB");
+        if is_job { self.job().map(Statement::DescribeJob) } else { self.name().map(|name| Statement::Describe(name.value)) }
+    }
+
+    fn stop(&mut self) -> Result<Statement> {
+        self.expect_word("JOB")?;
+        let job = self.job()?;
+        let (mut savepoint, mut drain) = (false, false);
+        while self.word("WITH") {
+            let next = self.parser.peek_token();
+            match (self.word("SAVEPOINT"), savepoint) {
+                (true, false) => savepoint = true,
+                (false, true) if self.word("DRAIN") && !drain => drain = true,
+                _ => return Err(self.expected("SAVEPOINT, and DRAIN behind it", &next)),
+            }
+        }
+        Ok(Statement::StopJob(job, if savepoint { StopMode::Savepoint { drain } } else { StopMode::Cancel }))
+    }
+
+    /// The id of a job, in quotes.
+    fn job(&mut self) -> Result<JobId> {
+        let place = self.parser.peek_token();
+        let text = self.read(Parser::parse_literal_string)?;
+        text.parse().map_err(|error: Error| self.at(&place, &error.to_string()))
     }
 
     fn query(&mut self) -> Result<Box<Query>> {
@@ -414,6 +446,8 @@ fn distance(one: &str, two: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use crate::sql::{ColumnKind, Script, Statement};
+    use brisk_base::ids::JobId;
+    use brisk_core::job::StopMode;
 
     fn parse(text: &str) -> brisk_base::Result<Statement> {
         Script::new(text)?.parse(0)
@@ -448,6 +482,15 @@ mod tests {
         assert!(matches!(parse("INSERT INTO t (a) SELECT 1").unwrap(), Statement::Insert(insert) if insert.columns.len() == 1));
         let set = "EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT 1; INSERT INTO b SELECT 2; END";
         assert!(matches!(parse(set).unwrap(), Statement::Insertions(insertions) if insertions.len() == 2));
+        let job = format!("'{:032x}'", 0xabc);
+        assert!(matches!(parse("SHOW JOBS").unwrap(), Statement::ShowJobs));
+        assert!(matches!(parse(&format!("DESCRIBE JOB {job}")).unwrap(), Statement::DescribeJob(JobId(0xabc))));
+        assert!(matches!(parse("DESCRIBE job").unwrap(), Statement::Describe(name) if name == "job"));
+        assert!(matches!(parse(&format!("STOP JOB {job}")).unwrap(), Statement::StopJob(JobId(0xabc), StopMode::Cancel)));
+        let stop = |text: &str| parse(&format!("STOP JOB {job} {text}"));
+        assert!(matches!(stop("WITH SAVEPOINT").unwrap(), Statement::StopJob(_, StopMode::Savepoint { drain: false })));
+        assert!(matches!(stop("WITH SAVEPOINT WITH DRAIN").unwrap(), Statement::StopJob(_, StopMode::Savepoint { drain: true })));
+        assert!(stop("WITH DRAIN").is_err() && stop("WITH SAVEPOINT WITH SAVEPOINT").is_err());
         assert!(parse("SELECT * FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(ts), INTERVAL '10' SECOND))").is_ok());
     }
 
@@ -460,6 +503,7 @@ mod tests {
         assert!(error("EXPLAIN PLAN SELECT 1").starts_with("line 1, column 14: expected FOR"));
         assert!(error("EXPLAIN SELEKT 1").contains("did you mean SELECT?"));
         assert!(error("CREATE TABLE t (a INT").starts_with("line 1, column 22: expected ), found the end"));
+        assert!(error("STOP JOB 'x'").starts_with("line 1, column 10: 'x' is not an id"), "{}", error("STOP JOB 'x'"));
         assert!(error("SELECT 1 FROM").contains("line 1"), "{}", error("SELECT 1 FROM"));
         assert!(error("SELECT a b c FROM t").starts_with("line 1, column 12"), "{}", error("SELECT a b c FROM t"));
     }

@@ -1,5 +1,7 @@
 //! What was read.
 
+use brisk_base::ids::JobId;
+use brisk_core::job::StopMode;
 use datafusion_sql::sqlparser::ast::{Expr, Ident, Query};
 use std::collections::BTreeMap;
 
@@ -34,6 +36,12 @@ pub enum Statement {
     Show(Show),
     /// `DESCRIBE table`.
     Describe(String),
+    /// `SHOW JOBS`.
+    ShowJobs,
+    /// `DESCRIBE JOB 'id'`.
+    DescribeJob(JobId),
+    /// `STOP JOB 'id' [WITH SAVEPOINT] [WITH DRAIN]`.
+    StopJob(JobId, StopMode),
 }
 
 /// What `EXPLAIN` shows besides the plans.

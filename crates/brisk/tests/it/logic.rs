@@ -24,7 +24,7 @@ impl Session {
                 StatementResult::Done => DBOutput::StatementComplete(0),
                 StatementResult::Text(text) => table(1, vec![vec![Cell::Text(text)]]),
                 StatementResult::Rows { columns, rows } => table(columns.len(), rows),
-                StatementResult::Insertion(client) => client.wait().map(|_| DBOutput::StatementComplete(0))?,
+                StatementResult::Insertion { client, .. } => client.wait().map(|_| DBOutput::StatementComplete(0))?,
                 StatementResult::Query(query) => {
                     query.client.wait()?;
                     let rows = fold_changelog(&query.results.batches())?;

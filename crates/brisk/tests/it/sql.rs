@@ -27,7 +27,7 @@ fn run(session: &mut TableSession, text: &str) -> brisk::Result<Vec<Vec<Cell>>> 
         last = match session.execute(&script, statement)? {
             StatementResult::Done | StatementResult::Text(_) => Vec::new(),
             StatementResult::Rows { rows, .. } => rows,
-            StatementResult::Insertion(client) => client.wait().map(|_| Vec::new())?,
+            StatementResult::Insertion { client, .. } => client.wait().map(|_| Vec::new())?,
             StatementResult::Query(query) => {
                 query.client.wait()?;
                 let table = fold_changelog(&query.results.batches())?;

@@ -37,6 +37,7 @@ use crate::job::{JobOutcome, JobReport, JobSpec, SnapshotTarget, TaskAck, TaskRe
 use crate::services::Services;
 use crate::task_manager::{TaskHostMessage, TaskManagerMessage};
 use crate::transport::{Actor, ActorContext, Address, Reply};
+use crate::user_metrics::UserMetric;
 use crate::wire::Bytes;
 use brisk_base::ids::{AttemptId, CheckpointId, OperatorId, TaskManagerId};
 use brisk_base::world::MonoTime;
@@ -174,6 +175,8 @@ pub enum JobMasterMessage {
         request: u64,
         /// By attempt.
         tasks: Vec<(AttemptId, TaskSnapshot)>,
+        /// What their functions have registered, if that was wanted.
+        metrics: Vec<UserMetric>,
     },
 }
 
@@ -540,8 +543,9 @@ impl JobMasterShell {
         let hosts: Vec<_> = self.hosts.values().filter_map(|host| host.host.clone()).collect();
         // Once the job is over, its tasks' last figures are there already.
         let hosts = if self.over { Vec::new() } else { hosts };
+        let metrics = matches!(question, Question::Details(_));
         match self.reporting.begin(question, hosts.len()) {
-            Some(request) => hosts.iter().for_each(|host| cx.send(host, TaskHostMessage::Snapshots(request))),
+            Some(request) => hosts.iter().for_each(|host| cx.send(host, TaskHostMessage::Snapshots { request, metrics })),
             None => self.reporting.answer_ready(&self.machine, cx.world().now()),
         }
     }
@@ -606,8 +610,8 @@ impl Actor for JobMasterShell {
             JobMasterMessage::CheckpointRead(result) => self.step(JobEvent::CheckpointRead(result), cx),
             JobMasterMessage::Report(reply) => self.report(Question::Report(reply), cx),
             JobMasterMessage::Details(reply) => self.report(Question::Details(reply), cx),
-            JobMasterMessage::Snapshots { request, tasks } => {
-                self.reporting.take(request, tasks);
+            JobMasterMessage::Snapshots { request, tasks, metrics } => {
+                self.reporting.take(request, tasks, metrics);
                 self.reporting.answer_ready(&self.machine, cx.world().now());
             }
         }

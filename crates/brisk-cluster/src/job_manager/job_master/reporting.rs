@@ -4,6 +4,7 @@ use super::machine::JobMaster;
 use crate::details::{JobDetails, JobPlan};
 use crate::job::{JobReport, TaskSnapshot};
 use crate::transport::Reply;
+use crate::user_metrics::UserMetric;
 use brisk_base::Timestamp;
 use brisk_base::ids::AttemptId;
 use std::collections::{BTreeMap, HashMap};
@@ -32,6 +33,7 @@ struct Gathering {
     /// Answers still to come.
     missing: usize,
     tasks: HashMap<AttemptId, TaskSnapshot>,
+    metrics: Vec<UserMetric>,
 }
 
 impl Reporting {
@@ -43,15 +45,16 @@ impl Reporting {
     /// Opens a request that `hosts` are to answer; gives its number, if there is anybody to ask.
     pub(super) fn begin(&mut self, question: Question, hosts: usize) -> Option<u64> {
         self.count += 1;
-        self.open.insert(self.count, Gathering { question, missing: hosts, tasks: HashMap::new() });
+        self.open.insert(self.count, Gathering { question, missing: hosts, tasks: HashMap::new(), metrics: Vec::new() });
         (hosts > 0).then_some(self.count)
     }
 
     /// Takes one host's answer.
-    pub(super) fn take(&mut self, request: u64, tasks: Vec<(AttemptId, TaskSnapshot)>) {
+    pub(super) fn take(&mut self, request: u64, tasks: Vec<(AttemptId, TaskSnapshot)>, metrics: Vec<UserMetric>) {
         if let Some(gathering) = self.open.get_mut(&request) {
             gathering.missing = gathering.missing.saturating_sub(1);
             gathering.tasks.extend(tasks);
+            gathering.metrics.extend(metrics);
         }
     }
 
@@ -83,7 +86,10 @@ impl Reporting {
     fn answer(&self, gathering: Gathering, machine: &JobMaster, now: Timestamp) {
         match gathering.question {
             Question::Report(reply) => reply.send(machine.report(&gathering.tasks)),
-            Question::Details(reply) => reply.send(Arc::new(machine.details(&self.plan, &gathering.tasks, now))),
+            Question::Details(reply) => {
+                let details = machine.details(&self.plan, &gathering.tasks, now);
+                reply.send(Arc::new(JobDetails { metrics: gathering.metrics, ..details }));
+            }
         }
     }
 }

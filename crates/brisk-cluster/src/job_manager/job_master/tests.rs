@@ -400,7 +400,7 @@ fn sources_of_an_alignment_group_wait_for_the_slowest() {
 #[test]
 fn figures_and_accumulators_are_summed() {
     let snapshot = |records_in, records_out, watermark| TaskSnapshot {
-        figures: TaskFigures { records_in, records_out, watermark: Timestamp(watermark), state_entries: 1 },
+        figures: TaskFigures { records_in, records_out, watermark: Timestamp(watermark), state_entries: 1, ..TaskFigures::default() },
         accumulators: BTreeMap::from([("n".to_owned(), AccumulatorValue::Count(records_out as i64))]),
     };
     let mut job = Job::running();

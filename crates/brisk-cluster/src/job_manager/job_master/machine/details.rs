@@ -34,6 +34,7 @@ impl JobMaster {
             checkpoint_settings: *self.checkpoints.settings(),
             checkpoints,
             accumulators,
+            metrics: Vec::new(),
         }
     }
 }
