@@ -59,8 +59,8 @@ pub(crate) struct IntervalJoin {
     pub(crate) interval: Interval,
 }
 
-/// How often a row is there, and whether it has had a partner.
-type Kept = (i64, bool);
+/// How often a row is there, and how many of them have had no partner: one that comes later may find partners gone that the first has had.
+type Kept = (i64, i64);
 
 /// Rows of a side, by their time and columns.
 type RowTable = Box<dyn KeyedMapTable<RowKey, (), RowKey, Kept>>;
@@ -216,8 +216,8 @@ impl IntervalJoinFunction {
                 let mut place = from_time(time);
                 place.push_fields(partner.as_bytes());
                 self.rows[1 - side].update(slot, &place, &mut |state| {
-                    if let Some((_, has_partner)) = state {
-                        *has_partner = true;
+                    if let Some((_, alone)) = state {
+                        *alone = 0;
                     }
                     Ok(())
                 })?;
@@ -228,8 +228,8 @@ impl IntervalJoinFunction {
             return if counts_own { output.own_row(row as u32, 1, has_partner) } else { Ok(()) };
         };
         self.rows[side].update(slot, &self.input.rows[row], &mut |state| {
-            let (times, had_partner) = state.unwrap_or((0, false));
-            *state = Some((times + 1, had_partner || has_partner));
+            let (times, alone) = state.unwrap_or((0, 0));
+            *state = Some((times + 1, alone + i64::from(!has_partner)));
             Ok(())
         })?;
         self.expiries[side].put(slot.at(&expiry), true)
@@ -270,9 +270,9 @@ impl IntervalJoinFunction {
                 let slot = Slot { hash: key.key_hash(), key: &key, namespace: &() };
                 let range = (Bound::Unbounded, Bound::Excluded(&behind));
                 if keeps_side {
-                    rows.range(slot, range, &mut |row, (times, has_partner)| {
-                        if !has_partner {
-                            alone.partner_changed(row.behind_first()?, *times, false)?;
+                    rows.range(slot, range, &mut |row, (_, without_partner)| {
+                        if *without_partner > 0 {
+                            alone.partner_changed(row.behind_first()?, *without_partner, false)?;
                         }
                         Ok(ControlFlow::Continue(()))
                     })?;
