@@ -1,7 +1,7 @@
 //! Functions that make times, shift them and measure between them, one row at a time.
 
 use super::row::Kind::{Bigint, Text, Time};
-use super::row::{Row, RowFunction};
+use super::row::{Row, RowFunction, world};
 use super::temporal::{Part, civil, days_in_month, days_of, parse_time, time};
 use super::{Argument, ScalarFunction};
 use arrow_array::cast::AsArray;
@@ -16,7 +16,7 @@ const DAY_MS: i64 = 86_400_000;
 const USUAL: &str = "yyyy-MM-dd HH:mm:ss";
 
 pub(super) fn all() -> Vec<RowFunction> {
-    let now = |_: &Row<'_>| Some(brisk_base::world::World::real().now().0);
+    let now = |_: &Row<'_>| Some(world().now().0);
     vec![
         RowFunction::try_text("date_format(time, pattern)", &[Time, Text], |row| {
             let mut text = String::new();
@@ -41,14 +41,14 @@ pub(super) fn all() -> Vec<RowFunction> {
             let mut text = String::new();
             match row.has(1) {
                 true => row.pattern(1)?.write(ms, &mut text),
-                false => super::temporal::Pattern::read("from_unixtime", USUAL)?.write(ms, &mut text),
+                false => row.pattern_of(USUAL)?.write(ms, &mut text),
             }
             Ok(Some(text))
         })
         .optional(1),
         RowFunction::try_bigint("unix_timestamp([text [, pattern]])", &[Text, Text], |row| {
             if !row.has(0) {
-                return Ok(Some(brisk_base::world::World::real().now().0.div_euclid(1000)));
+                return Ok(Some(world().now().0.div_euclid(1000)));
             }
             // As in Flink, a text that does not fit is the least number.
             Ok(Some(parsed(row)?.map_or(i64::MIN, |ms| ms.div_euclid(1000))))

@@ -11,13 +11,14 @@ use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, StringArray, TimestampMillisecondArray,
 };
 use arrow_schema::DataType;
+use brisk_base::world::World;
 use brisk_base::{Error, Result};
 use regex::Regex;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// What an argument is cast to.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,12 @@ impl Kind {
             Self::Time => time(),
         }
     }
+}
+
+/// Clock and randomness of functions that ask for them in each row.
+pub(super) fn world() -> &'static World {
+    static WORLD: LazyLock<World> = LazyLock::new(World::real);
+    &WORLD
 }
 
 /// Compiled patterns are kept from row to row up to this number; more come from columns of patterns.
@@ -100,7 +107,11 @@ impl Row<'_> {
 
     /// A pattern of times.
     pub(super) fn pattern(&self, argument: usize) -> Result<Rc<Pattern>> {
-        let pattern = self.text(argument);
+        self.pattern_of(self.text(argument))
+    }
+
+    /// The pattern that a text is.
+    pub(super) fn pattern_of(&self, pattern: &str) -> Result<Rc<Pattern>> {
         let kept = &mut self.compiled.borrow_mut().times;
         if let Some(known) = kept.get(pattern) {
             return Ok(Rc::clone(known));

@@ -1,7 +1,7 @@
 //! Functions of text, one row at a time.
 
 use super::row::Kind::{Bigint, Binary, Double, Text};
-use super::row::{Row, RowFunction};
+use super::row::{Row, RowFunction, world};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use brisk_base::{Error, Result};
@@ -156,7 +156,7 @@ fn encodings() -> Vec<RowFunction> {
             Some(row.text(0).encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit))))
         }),
         RowFunction::text("uuid()", &[], |_| {
-            let id = brisk_base::world::World::real().random_id() & !(0xF << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+            let id = world().random_id() & !(0xF << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
             let digits = format!("{id:032x}");
             Some([&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"))
         })
@@ -175,7 +175,7 @@ fn encodings() -> Vec<RowFunction> {
 
 /// From 0 to 1, without 1.
 fn uniform() -> f64 {
-    (brisk_base::world::World::real().random() >> 11) as f64 / (1_u64 << 53) as f64
+    (world().random() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 fn bounded(name: &str, bytes: usize) -> Result<()> {
