@@ -4,7 +4,6 @@ use brisk::options::Configuration;
 use brisk::table::functions::Functions;
 use brisk::table::{Cell, Script, StatementResult, TableSession, fold_changelog};
 use sqllogictest::{DB, DBOutput, DefaultColumnType, Record, Runner};
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -139,72 +138,16 @@ fn the_books_reference_of_functions_is_that_of_the_records() {
     assert!(written == reference, "{} is not up to date: run this test with BRISK_BLESS=1", path.display());
 }
 
-/// Functions that SQL calls in another way than by their name.
-const OTHERWISE: [(&str, &str); 4] = [("floor_to", "FLOOR("), ("ceil_to", "CEIL("), ("extract", "EXTRACT("), ("mod", "MOD(")];
-/// Functions that have no argument that could be null.
-const WITHOUT_ARGUMENTS: [&str; 11] = [
-    "current_date",
-    "current_timestamp",
-    "current_row_timestamp",
-    "e",
-    "localtimestamp",
-    "now",
-    "pi",
-    "proctime",
-    "rand",
-    "row_number",
-    "uuid",
-];
+/// Where the names of all functions stand, one a line.
+const FUNCTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/sql/functions.txt");
 
-/// What a record shows of the functions in it.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Shows {
-    Result,
-    Null,
-    Error,
-}
-
+/// `cargo xtask tidy` reads the list, and asks for a result, a null and an error of each of them.
 #[test]
-fn every_function_has_a_result_a_null_and_an_error() {
-    let mut records = Vec::new();
-    for file in files() {
-        for record in sqllogictest::parse_file::<DefaultColumnType>(&file).unwrap() {
-            match record {
-                Record::Query { sql, expected, .. } => {
-                    let error = matches!(expected, sqllogictest::QueryExpect::Error(_));
-                    records.push((sql.to_uppercase(), error));
-                }
-                Record::Statement { sql, expected, .. } => {
-                    records.push((sql.to_uppercase(), matches!(expected, sqllogictest::StatementExpect::Error(_))));
-                }
-                _ => {}
-            }
-        }
+fn the_list_of_functions_is_that_of_the_registry() {
+    let names = Functions::default().names().join("\n") + "\n";
+    if std::env::var_os("BRISK_BLESS").is_some() {
+        std::fs::write(FUNCTIONS, &names).unwrap();
     }
-    let mut missing = Vec::new();
-    for name in Functions::default().names() {
-        let call = OTHERWISE
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map_or_else(|| format!("{}(", name.to_uppercase()), |(_, call)| (*call).to_owned());
-        let calls = |sql: &str| {
-            sql.match_indices(&call).any(|(at, _)| !sql[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_'))
-        };
-        let shown: BTreeSet<Shows> = records
-            .iter()
-            .filter(|(sql, _)| calls(sql))
-            .map(|(sql, error)| match error {
-                true => Shows::Error,
-                false if sql.replace("IS NULL", "").replace("NULLIF", "").contains("NULL") || sql.contains("NULLIF(5, 5)") => Shows::Null,
-                false => Shows::Result,
-            })
-            .collect();
-        for (shows, what) in [(Shows::Result, "a result"), (Shows::Null, "a null"), (Shows::Error, "an error")] {
-            let needed = what != "a null" || !WITHOUT_ARGUMENTS.contains(&&*name);
-            if needed && !shown.contains(&shows) {
-                missing.push(format!("{name}: {what}"));
-            }
-        }
-    }
-    assert!(missing.is_empty(), "no record in tests/sql shows of\n{}", missing.join("\n"));
+    let written = std::fs::read_to_string(FUNCTIONS).unwrap_or_default();
+    assert!(written == names, "{FUNCTIONS} is not up to date: run this test with BRISK_BLESS=1");
 }
