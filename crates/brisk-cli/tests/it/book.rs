@@ -11,7 +11,7 @@ use std::process::Command;
 
 fn chapters() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/book/src/sql");
-    let mut chapters: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut chapters: Vec<_> = fs::read_dir(folder).expect("the book").map(|entry| entry.expect("a chapter").path()).collect();
     chapters.sort();
     chapters
 }
@@ -46,12 +46,12 @@ fn blocks(chapter: &str) -> Vec<Block> {
 
 /// What a reader sees who runs these statements.
 fn shown(folder: &Path, setup: &str, statements: &str, format: &str) -> String {
-    fs::write(folder.join("setup.sql"), setup).unwrap();
-    fs::write(folder.join("query.sql"), statements).unwrap();
+    fs::write(folder.join("setup.sql"), setup).expect("can be written");
+    fs::write(folder.join("query.sql"), statements).expect("can be written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_brisk"));
     command.args(["sql", "-o", format, "-D", "parallelism.default=1", "-i", "setup.sql", "-f", "query.sql"]);
     let done = command.current_dir(folder).output().expect("the command can be started");
-    let (out, error) = (String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap());
+    let [out, error] = [done.stdout, done.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
     assert_eq!(done.status.success(), error.is_empty(), "{error}");
     out + &error.replace("query.sql: ", "")
 }
