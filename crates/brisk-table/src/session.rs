@@ -205,7 +205,7 @@ impl TableSession {
     fn describe(&self, name: &str) -> Result<StatementResult> {
         let (schema, keys, table) = match self.catalog.find(name)? {
             Object::Table(table) => (Arc::clone(&table.schema), table.primary_key.clone(), Some(table)),
-            Object::View(view) => (Arc::clone(self.planner().analyzed(&view.query, &view.text)?.schema().inner()), Vec::new(), None),
+            Object::View(view) => (self.view_schema(view)?, Vec::new(), None),
         };
         let row = |(index, field): (usize, &Arc<Field>)| {
             let attribute = match (Mark::EventTime.is_on(field), Mark::ProcessingTime.is_on(field)) {
@@ -233,10 +233,25 @@ impl TableSession {
         Ok(StatementResult::Rows { columns, rows })
     }
 
+    /// The columns of a view, by the names that it gives them.
+    fn view_schema(&self, view: &View) -> Result<SchemaRef> {
+        let schema = Arc::clone(self.planner().analyzed(&view.query, &view.text)?.schema().inner());
+        let names = match &*view.columns {
+            [] => shown_names(&schema),
+            columns => columns.iter().map(|column| column.value.clone()).collect(),
+        };
+        let fields = schema.fields().iter().zip(names).map(|(field, name)| field.as_ref().clone().with_name(name));
+        Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+    }
+
     fn create_view(&mut self, view: CreateView, text: &SqlText) -> Result<StatementResult> {
-        // A view that cannot be planned is refused now.
-        self.planner().analyzed(&view.query, text)?;
         let object = View { columns: view.columns, query: view.query, text: text.clone() };
+        // A view that cannot be planned is refused now.
+        let columns = self.planner().analyzed(&object.query, text)?.schema().fields().len();
+        if !object.columns.is_empty() && object.columns.len() != columns {
+            let named = object.columns.len();
+            return Err(Error::user(format!("the view '{}' names {named} columns, but its query has {columns}", view.name)));
+        }
         self.catalog.create(&view.name, Object::View(Arc::new(object)), view.if_not_exists)?;
         Ok(StatementResult::Done)
     }
