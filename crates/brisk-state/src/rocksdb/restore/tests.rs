@@ -211,7 +211,8 @@ fn ingested_values_expire_in_their_time() {
     let families = Families::new(&states, range, &(Arc::new(At(1000)) as Arc<dyn Clock>));
     let own = Folder::create(folder.path(), "test").expect("there is room");
     let instance = open_database(&parts, range, families, own, &SharedMemory::new(&config));
-    let mut store = super::super::store::RocksDbStore::new(instance, super::super::native::StoredFiles::default(), range, true, 1 << 20, "rocksdb");
+    let mut store =
+        super::super::store::RocksDbStore::new(instance, super::super::native::StoredFiles::default(), range, true, 1 << 20, "rocksdb");
     assert_eq!(rows(&mut store).len(), 8);
     store.compact().expect("it never fails here");
     assert_eq!(rows(&mut store).into_keys().collect::<Vec<_>>(), (0..4).map(|group| key(group, 0, 2)).collect::<Vec<_>>());
