@@ -28,6 +28,8 @@ pub struct TaskRestore {
     pub operators: BTreeMap<OperatorId, Arc<OperatorRestore>>,
     /// What was under way in the old subtasks of this task's vertex and of those it reads from.
     pub in_flight: Vec<OldTask>,
+    /// Keeps local copies of the checkpoint's files; dropped when the operators are open.
+    pub local: Option<Box<dyn Send>>,
 }
 
 /// What was under way in an old subtask.

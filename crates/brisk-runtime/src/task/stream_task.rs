@@ -80,7 +80,8 @@ impl StreamTask {
     fn start(&mut self, cx: &mut PollContext<'_>) -> Result<()> {
         self.report(ExecutionState::Initializing, None);
         let mut inputs = self.recipe.inputs();
-        let restore = self.recipe.restore.take().map(|restore| restore()).transpose()?;
+        let mut restore = self.recipe.restore.take().map(|restore| restore()).transpose()?;
+        let local = restore.as_mut().and_then(|restore| restore.local.take());
         let restored = restore.as_ref().map(|restore| restore.operators.clone()).unwrap_or_default();
         let mut chain = self.recipe.chain(&self.shared, &restored)?;
         chain.begin(cx.now(), cx.deadline());
@@ -104,6 +105,7 @@ impl StreamTask {
             channels_ended: false,
         });
         running.chain.open(cx.waker())?;
+        drop(local);
         self.recipe.open_gate(&running.chain, running.inputs.as_ref());
         self.send_events();
         self.report(ExecutionState::Running, None);
