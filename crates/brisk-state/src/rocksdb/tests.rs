@@ -503,3 +503,29 @@ fn tables_of_recent_values_become_files() {
     let mut restored = open(&backend, ALL, &STATES, vec![files.fetch(&state, &stored.path().join("restored"))]);
     assert_eq!(rows(&mut *restored), expected);
 }
+
+/// Each column family has a write buffer, and takes memory for it before anything is in it: that must not use the budget up, or every write
+/// makes a file.
+#[test]
+fn many_empty_write_buffers_leave_room_for_what_is_written() {
+    const FAMILIES: u16 = 60;
+    let folder = tempfile::tempdir().expect("there is room");
+    let backend = RocksDbStateBackend::new(RocksDbConfig { memory_bytes: 16 << 20, ..RocksDbConfig::in_folder(folder.path()) });
+    let names: Vec<String> = (0..=FAMILIES).map(|number| format!("state {number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut store = open(&backend, ALL, &names, vec![]);
+    for round in 0..20_000_u32 {
+        // The first state does not go through write buffers.
+        let family = 1 + (round % u32::from(FAMILIES)) as u16;
+        let key = [key(0, family, 0), round.to_be_bytes().to_vec()].concat();
+        store.apply(&[Write::Put { key: &key, value: b"value" }]).expect("writing never fails here");
+    }
+    let database = std::fs::read_dir(folder.path()).expect("it is there").next().expect("there is one").expect("it can be read").path();
+    let number = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.expect("it can be read").file_name().into_string().expect("it is text");
+        name.strip_suffix(".sst")?.parse::<u64>().ok()
+    };
+    let made = std::fs::read_dir(super::instance::database_path(&database)).expect("it is there").filter_map(number).max().unwrap_or(0);
+    assert_eq!(made, 0, "the budget has room for 20,000 small values");
+    drop(store);
+}
