@@ -110,6 +110,11 @@ impl Inputs {
         }
     }
 
+    /// Bytes received.
+    pub(super) fn bytes(&self) -> u64 {
+        self.queue.taken_bytes()
+    }
+
     /// Has the waker woken when a barrier is announced; false when one has been already.
     pub(super) fn watch(&self, waker: &Waker) -> bool {
         self.queue.watch(waker)

@@ -192,7 +192,9 @@ impl StreamTask {
         let (rows_in, watermark) = running.inputs.as_ref().map_or(of_source, |inputs| (inputs.rows, inputs.watermark()));
         io.records_in.store(rows_in, Ordering::Relaxed);
         io.watermark.store(watermark.millis(), Ordering::Relaxed);
-        io.records_out.store(running.chain.wiring.rows_out, Ordering::Relaxed);
+        io.records_out.store(wiring.rows_out, Ordering::Relaxed);
+        io.bytes_in.store(running.inputs.as_ref().map_or(0, Inputs::bytes), Ordering::Relaxed);
+        io.bytes_out.store(wiring.writers.iter().map(crate::writer::RecordWriter::bytes).sum(), Ordering::Relaxed);
         io.state_entries.store(running.chain.state_entries() as u64, Ordering::Relaxed);
     }
 
