@@ -1,11 +1,13 @@
 //! Formats of tables: bytes become columnar batches of a declared schema, and batches become bytes.
 //!
 //! * [`TableFormat`] is what a table's options say; it opens readers ([`TableReader`]) and makes [`RowEncoder`]s.
-//! * `lines` reads lines of text and JSON, `encode` writes all formats, `column` and `values` are single columns. Csv is read in the module `csv`.
+//! * `lines` reads lines of text and JSON, `encode` writes all formats, `column` and `values` are single columns,
+//!   `nested` those whose values are made of others. Csv is read in the module `csv`.
 
 mod column;
 mod encode;
 mod lines;
+mod nested;
 #[cfg(test)]
 mod tests;
 mod values;
