@@ -2,7 +2,8 @@
 //!
 //! The planner knows some of these forms, and means DataFusion's functions by them; others it refuses.
 
-use super::group_windows::call;
+use crate::functions::ARRAY;
+use crate::sql::call;
 use datafusion_sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion_sql::sqlparser::ast::{
     CaseWhen, CeilFloorKind, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, TrimWhereField, Value,
@@ -56,6 +57,8 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
         Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(unit) } if *unit != DateTimeField::NoDateTime => {
             call("ceil_to", vec![take(expr), text(unit.to_string())])
         }
+        // The planner forgets what stands around the elements of an array.
+        Expr::Array(array) => call(ARRAY, std::mem::take(&mut array.elem)),
         Expr::Function(function) => return rewritten_call(function),
         _ => return None,
     })

@@ -140,7 +140,8 @@ fn the_books_reference_of_functions_is_that_of_the_records() {
 }
 
 /// Functions that SQL calls in another way than by their name.
-const OTHERWISE: [(&str, &str); 4] = [("floor_to", "FLOOR("), ("ceil_to", "CEIL("), ("extract", "EXTRACT("), ("mod", "MOD(")];
+const OTHERWISE: [(&str, &str); 6] =
+    [("floor_to", "FLOOR("), ("ceil_to", "CEIL("), ("extract", "EXTRACT("), ("mod", "MOD("), ("array", "ARRAY["), ("map", "MAP[")];
 /// Functions that have no argument that could be null.
 const WITHOUT_ARGUMENTS: [&str; 11] = [
     "current_date",

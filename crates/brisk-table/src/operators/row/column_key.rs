@@ -1,6 +1,6 @@
 //! Turns key columns into keys: one pass per column, no virtual call per row.
 
-use super::RowKey;
+use super::{RowKey, Shape};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -84,10 +84,38 @@ fn push_column(column: &ArrayRef, keys: &mut [RowKey]) -> Result<()> {
         DataType::FixedSizeBinary(_) => push(keys, column.as_fixed_size_binary(), RowKey::push_bytes),
         DataType::Decimal128(..) => push(keys, primitive::<Decimal128Type>(column), RowKey::push_i128),
         DataType::Null => keys.iter_mut().for_each(RowKey::push_null),
+        DataType::List(_) => {
+            let lists = column.as_list::<i32>();
+            let elements = rows_of(std::slice::from_ref(lists.values()), lists.values().len())?;
+            push_lists(column, keys, Shape::Array, lists.value_offsets(), &elements);
+        }
+        DataType::Map(..) => {
+            let maps = column.as_map();
+            let entries = rows_of(maps.entries().columns(), maps.entries().len())?;
+            push_lists(column, keys, Shape::Map, maps.value_offsets(), &entries);
+        }
+        DataType::Struct(_) => {
+            let rows = rows_of(column.as_struct().columns(), column.len())?;
+            let row = |row: usize| column.is_valid(row).then(|| &rows[row]);
+            push(keys, (0..column.len()).map(row), |key, row| key.push_nested(Shape::Row, [row]));
+        }
         // The types that have a key hash, and decimals, which can be kept but not partitioned by.
         other => return Err(Error::user(format!("a column of type {other} cannot be a key"))),
     }
     Ok(())
+}
+
+/// The values of some columns, row by row.
+fn rows_of(columns: &[ArrayRef], rows: usize) -> Result<Vec<RowKey>> {
+    let mut keys = Vec::new();
+    RowKey::read(columns, rows, &mut keys)?;
+    Ok(keys)
+}
+
+/// Adds values that are made of those between two offsets.
+fn push_lists(column: &ArrayRef, keys: &mut [RowKey], shape: Shape, offsets: &[i32], elements: &[RowKey]) {
+    let list = |row: usize| column.is_valid(row).then(|| &elements[offsets[row] as usize..offsets[row + 1] as usize]);
+    push(keys, (0..column.len()).map(list), |key, elements| key.push_nested(shape, elements));
 }
 
 fn primitive<T: ArrowPrimitiveType>(column: &ArrayRef) -> &PrimitiveArray<T> {
