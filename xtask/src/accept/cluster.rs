@@ -40,7 +40,7 @@ pub(super) const POINTS: &[Point] = &[
     },
     Point {
         id: "2.4",
-        claim: "it does so for 30 minutes in network namespaces whose links are cut, throttled and reordered, and with a full disk for checkpoints",
+        claim: "it does so for 30 minutes in network namespaces whose links are cut, throttled and reordered, with a full disk for checkpoints and slow ones",
         short: true,
         proof: |proof| survives(proof, &Storm { apart: true, seconds: (1800, 40), ..STORM }),
     },

@@ -1,31 +1,35 @@
 //! A network of its own for a cluster: a namespace for each daemon, joined by a bridge, so that links can be cut, throttled and disturbed
-//! without anybody else noticing. Takes `ip`, `tc` and the right to make namespaces.
+//! without anybody else noticing. Takes `ip`, `tc`, Python 3 and the right to make namespaces.
+//!
+//! Packets are delayed and reordered by a program that a link is led through for a while: not every kernel has netem.
 //!
 //! All that is made here is taken away again when it is dropped.
 
-use crate::process::{Output, Program};
+use crate::process::{Output, Program, pause};
 use anyhow::{Context, Result, ensure};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The addresses: the bridge's own namespace (the JobManager's) is `.1`, TaskManagers follow, this machine is `.254`.
 const SUBNET: &str = "10.213.77";
+
+/// Joins two interfaces, and lets packets overtake one another in between.
+const DISTURBED_LINK: &str = include_str!("disturbed_link.py");
 
 /// See the module.
 pub(super) struct Namespaces {
     /// Begins all names.
     prefix: String,
     task_managers: usize,
-    /// Whether packets can be delayed and reordered.
-    netem: bool,
 }
 
 impl Namespaces {
     /// A network for a JobManager and so many TaskManagers.
     pub(super) fn lay(task_managers: usize) -> Result<Self> {
         let prefix = format!("bk{}", std::process::id() % 1_000_000);
-        let mut network = Self { prefix, task_managers, netem: false };
+        let network = Self { prefix, task_managers };
         network.build().context("network namespaces cannot be made here")?;
-        network.netem = network.disturb(0).is_ok();
-        network.calm(0)?;
         Ok(network)
     }
 
@@ -41,6 +45,10 @@ impl Namespaces {
             self.add_namespace(&name)?;
             ip(&["link", "add", &port, "netns", &hub, "type", "veth", "peer", "name", "eth0", "netns", &name])?;
             ip(&["-n", &hub, "link", "set", &port, "master", "br0", "up"])?;
+            let (detour, back) = (format!("w{number}"), format!("x{number}"));
+            ip(&["-n", &hub, "link", "add", &detour, "type", "veth", "peer", "name", &back])?;
+            ip(&["-n", &hub, "link", "set", &back, "master", "br0", "up"])?;
+            ip(&["-n", &hub, "link", "set", &detour, "up"])?;
             ip(&["-n", &name, "addr", "add", &format!("{}/24", self.address(&daemon)), "dev", "eth0"])?;
             ip(&["-n", &name, "link", "set", "eth0", "up"])?;
         }
@@ -77,14 +85,20 @@ impl Namespaces {
         ip(&["-n", &self.name("jobmanager"), "link", "set", &format!("v{number}"), if up { "up" } else { "down" }])
     }
 
-    /// Whether packets can be delayed and reordered; links can be throttled in any case.
-    pub(super) const fn reorders(&self) -> bool {
-        self.netem
-    }
-
-    /// Delays and reorders the packets of a TaskManager.
-    pub(super) fn disturb(&self, number: usize) -> Result<()> {
-        self.shape(number, &["replace", "dev", "eth0", "root", "netem", "delay", "30ms", "20ms", "reorder", "25%", "50%"])
+    /// Delays and reorders the packets of a TaskManager, in both directions, for so long.
+    pub(super) fn disturb(&self, number: usize, span: Duration) -> Result<()> {
+        let (hub, port, detour) = (self.name("jobmanager"), format!("v{number}"), format!("w{number}"));
+        ip(&["-n", &hub, "link", "set", &port, "nomaster"])?;
+        let words = ["netns", "exec", &hub, "python3", "-c", DISTURBED_LINK, &port, &detour, "30", "20"];
+        let mut child = Command::new("ip").args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("ip netns exec")?;
+        let joined = child.stdout.take().map(|said| BufReader::new(said).lines().next());
+        ensure!(matches!(joined, Some(Some(Ok(line))) if line == "joined"), "the program that disturbs a link did not start");
+        pause(span);
+        // With the end of its input it ends.
+        drop(child.stdin.take());
+        let ending = child.wait()?;
+        ensure!(ending.success(), "the program that disturbs a link: {ending}");
+        ip(&["-n", &hub, "link", "set", &port, "master", "br0"])
     }
 
     /// Lets little through of what a TaskManager sends.
@@ -92,7 +106,7 @@ impl Namespaces {
         self.shape(number, &["replace", "dev", "eth0", "root", "tbf", "rate", "256kbit", "burst", "10kb", "latency", "200ms"])
     }
 
-    /// Ends both.
+    /// Ends that.
     pub(super) fn calm(&self, number: usize) -> Result<()> {
         // That there is nothing to be ended is no error.
         let _ = self.shape(number, &["del", "dev", "eth0", "root"]);

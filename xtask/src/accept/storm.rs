@@ -1,4 +1,5 @@
-//! What a cluster of real processes goes through while a job runs on it: killed and stopped processes, cut and throttled links, a full disk.
+//! What a cluster of real processes goes through while a job runs on it: killed and stopped processes, cut, throttled and disturbed links, a
+//! full disk and a slow one.
 
 use super::local_cluster::LocalCluster;
 use super::namespaces::Namespaces;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Options under which a failure is noticed soon and recovered from at once.
@@ -59,8 +61,8 @@ pub(super) fn survives(proof: &mut Proof, storm: &Storm) -> Result<String> {
             Ok(laid) => network = Some(laid),
             Err(error) => remarks.push(format!("in one network: {error:#}")),
         }
-        if network.as_ref().is_some_and(|network| !network.reorders()) {
-            remarks.push("links throttled instead of reordered, since this machine has no netem".to_owned());
+        if let Err(error) = SlowDisk::is_possible() {
+            remarks.push(format!("no slow disk: {error:#}"));
         }
     }
     let mut mount = |folder: &Path| {
@@ -144,7 +146,7 @@ fn strike_until_finished(
 
 /// Does something bad; `None` if there was nothing to do it to.
 fn strike(cluster: &mut LocalCluster, disk: Option<&SmallDisk>, random: u64) -> Result<Option<&'static str>> {
-    let kinds = if cluster.network().is_some() || disk.is_some() { 12 } else { 8 };
+    let kinds = if cluster.network().is_some() || disk.is_some() { 14 } else { 8 };
     let (kind, random) = (random % kinds, random / kinds);
     let one_of = |processes: Vec<i32>| processes.get(random as usize % processes.len().max(1)).copied();
     let number = random as usize % TASK_MANAGERS;
@@ -181,6 +183,13 @@ fn strike(cluster: &mut LocalCluster, disk: Option<&SmallDisk>, random: u64) -> 
             }
             None => return Ok(None),
         },
+        9 => {
+            let Some(worker) = one_of(cluster.processes("taskmanager/programs")) else { return Ok(None) };
+            if !SlowDisk::hold_up(worker, Duration::from_secs(3))? {
+                return Ok(None);
+            }
+            "disk slow"
+        }
         kind => return disturb(cluster, kind, number),
     }))
 }
@@ -194,25 +203,24 @@ fn disturb(cluster: &LocalCluster, kind: u64, number: usize) -> Result<Option<&'
         network.set_link(number, true)
     };
     Ok(Some(match kind {
-        9 => {
+        10 => {
             cut(Duration::from_secs(2))?;
             "link cut"
         }
-        10 => {
+        11 => {
             // Longer than `heartbeat.timeout`.
             cut(Duration::from_secs(12))?;
             "link cut for long"
         }
+        12 => {
+            network.disturb(number, Duration::from_secs(3))?;
+            "packets delayed and reordered"
+        }
         _ => {
-            let reorders = network.reorders();
-            if reorders {
-                network.disturb(number)?
-            } else {
-                network.throttle(number)?
-            }
+            network.throttle(number)?;
             pause(Duration::from_secs(2));
             network.calm(number)?;
-            if reorders { "packets delayed and reordered" } else { "link throttled" }
+            "link throttled"
         }
     }))
 }
@@ -248,5 +256,33 @@ impl Drop for SmallDisk {
         let path = self.0.display().to_string();
         // Processes that are just ending may still have it open.
         let _ = Program::new("umount", ["-l", &path]).limit_s(20).measure(Output::Both);
+    }
+}
+
+/// A disk that answers late: each call of a process that waits for one is held up by a tracer.
+struct SlowDisk;
+
+impl SlowDisk {
+    /// What waits for a disk.
+    const CALLS: &str = "openat,fsync,fdatasync,rename,unlink,mkdir,link,pwrite64,ftruncate";
+
+    fn is_possible() -> Result<()> {
+        let done = Program::new("strace", ["-f", "-o", "/dev/null", "true"]).limit_s(20).measure(Output::Both).context("strace")?;
+        ensure!(done.ok, "strace: {} {}", done.ending, done.stderr.trim());
+        Ok(())
+    }
+
+    /// Holds up each of these calls of a process by 50 ms, for so long. False if that is not possible, or the process has ended before.
+    fn hold_up(process: i32, span: Duration) -> Result<bool> {
+        let (process, delay) = (process.to_string(), format!("inject={}:delay_enter=50000", Self::CALLS));
+        let mut command = Command::new("strace");
+        command.args(["-f", "-q", "-p", &process, "-o", "/dev/null", "-e", &delay]).stderr(Stdio::null());
+        let Ok(mut tracer) = command.spawn() else { return Ok(false) };
+        pause(span);
+        let held = tracer.try_wait()?.is_none();
+        // It lets go of the process, and ends.
+        signal(tracer.id() as i32, libc::SIGTERM);
+        tracer.wait()?;
+        Ok(held)
     }
 }
