@@ -76,8 +76,11 @@ impl NestedColumn {
         let elements: Vec<&RawValue> = serde_json::from_str(value).ok()?;
         self.lengths.push(elements.len());
         self.valid.push(true);
-        let (column, data_type) = (&mut self.parts[0], &self.types[0]);
-        Some(elements.into_iter().fold(true, |fits, element| push(column, element.get(), data_type) && fits))
+        let mut fits = true;
+        for element in elements {
+            fits &= push(&mut self.parts[0], element.get(), &self.types[0]);
+        }
+        Some(fits)
     }
 
     fn push_map(&mut self, value: &str) -> Option<bool> {
@@ -85,11 +88,12 @@ impl NestedColumn {
         self.lengths.push(entries.len());
         self.valid.push(true);
         let [keys, values] = &mut *self.parts else { return None };
-        Some(
-            entries
-                .into_iter()
-                .fold(true, |fits, (key, value)| keys.push(key.as_bytes()) && push(values, value.get(), &self.types[1]) && fits),
-        )
+        let mut fits = true;
+        for (key, value) in entries {
+            fits &= keys.push(key.as_bytes());
+            fits &= push(values, value.get(), &self.types[1]);
+        }
+        Some(fits)
     }
 
     fn push_row(&mut self, value: &str) -> Option<bool> {
@@ -97,10 +101,11 @@ impl NestedColumn {
         find(value, &self.names, &mut spans).ok()?;
         self.lengths.push(0);
         self.valid.push(true);
-        let parts = self.parts.iter_mut().zip(&self.types).zip(spans);
-        Some(parts.fold(true, |fits, ((part, data_type), span)| {
-            push(part, span.map_or("null", |(from, to)| &value[from..to]), data_type) && fits
-        }))
+        let mut fits = true;
+        for ((part, data_type), span) in self.parts.iter_mut().zip(&self.types).zip(spans) {
+            fits &= push(part, span.map_or("null", |(from, to)| &value[from..to]), data_type);
+        }
+        Some(fits)
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {

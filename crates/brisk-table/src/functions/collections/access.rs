@@ -45,21 +45,21 @@ pub(crate) fn field(row: Expr, data_type: &DataType, name: &str) -> datafusion_c
         let nearest = crate::sql::nearest(name, known.iter().copied()).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         return Err(DataFusionError::Plan(format!("{row} has no field '{name}', but {}{nearest}", known.join(", "))));
     }
-    let function = FieldOf { name: name.to_owned(), shown: format!(".{name}") };
+    let function = FieldOf { field: name.to_owned(), name: format!(".{name}") };
     Ok(adapt(Arc::new(function)).call(vec![row]))
 }
 
 /// See [`field`].
 #[derive(Debug)]
 struct FieldOf {
-    name: String,
+    field: String,
     /// The name of the function: functions are told apart by it.
-    shown: String,
+    name: String,
 }
 
 impl ScalarFunction for FieldOf {
     fn name(&self) -> &str {
-        &self.shown
+        &self.name
     }
 
     fn argument_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
@@ -68,15 +68,15 @@ impl ScalarFunction for FieldOf {
 
     fn return_type(&self, arguments: &[DataType]) -> DataType {
         match arguments {
-            [DataType::Struct(fields)] => fields.find(&self.name).map_or(DataType::Null, |(_, field)| field.data_type().clone()),
+            [DataType::Struct(fields)] => fields.find(&self.field).map_or(DataType::Null, |(_, field)| field.data_type().clone()),
             _ => DataType::Null,
         }
     }
 
     fn evaluate(&self, arguments: &[Argument], rows: usize) -> Result<ArrayRef> {
         let values = arguments[0].values().as_struct();
-        let missing = || Error::bug(format!("a row has lost its field '{}'", self.name));
-        let column = field_of(values, values.column_by_name(&self.name).ok_or_else(missing)?)?;
+        let missing = || Error::bug(format!("a row has lost its field '{}'", self.field));
+        let column = field_of(values, values.column_by_name(&self.field).ok_or_else(missing)?)?;
         super::per_row(&Argument::new(column, arguments[0].is_constant()), rows)
     }
 }

@@ -80,7 +80,7 @@ impl ScalarFunction for NewMap {
     }
 
     fn argument_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        if given.is_empty() || given.len() % 2 != 0 {
+        if given.is_empty() || !given.len().is_multiple_of(2) {
             return Err(Error::user(format!("MAP[key, value, ...] takes pairs, but {} values are given", given.len())));
         }
         let common = |of: &[&DataType], what: &str| {
