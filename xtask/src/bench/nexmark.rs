@@ -124,7 +124,7 @@ impl Nexmark {
     /// Runs each case this many times, then the peer (once cold, which does not count, and once more), and then each once more.
     pub(crate) fn measure(&self, cases: &[Case], repeats: usize, peer: Option<&Peer>, report: &mut dyn FnMut(&Run)) -> Result<Vec<Run>> {
         let mut runs = Vec::new();
-        let mut ours = |repeats: usize, runs: &mut Vec<Run>, report: &mut dyn FnMut(&Run)| -> Result<()> {
+        let ours = |repeats: usize, runs: &mut Vec<Run>, report: &mut dyn FnMut(&Run)| -> Result<()> {
             for case in cases {
                 for _ in 0..repeats {
                     let run = self.run(case)?;
