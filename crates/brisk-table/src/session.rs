@@ -304,12 +304,26 @@ impl TableSession {
         if let Some(missing) = table.primary_key.iter().find(|key| !fields.iter().any(|field| field.name() == *key)) {
             return Err(Error::user(format!("table '{}': the primary key names the column '{missing}', which is not there", table.name)));
         }
+        for (place, column) in table.partitions.iter().enumerate() {
+            let name = &column.value;
+            if physical.index_of(name).is_err() {
+                return Err(at(column, &format!("PARTITIONED BY names '{name}', which is no column that is stored")));
+            }
+            if table.partitions[..place].iter().any(|other| other.value == *name) {
+                return Err(at(column, &format!("PARTITIONED BY names the column '{name}' twice")));
+            }
+        }
         let schema: SchemaRef = Arc::new(Schema::new(fields));
         let watermark = table.watermark.map(|watermark| (watermark.column.value, watermark.expression));
         if let Some((_, expression)) = &watermark {
             self.type_of(expression, &schema, text)?;
         }
-        let declaration = TableDeclaration { name: table.name, schema: physical, options: table.options };
+        let declaration = TableDeclaration {
+            name: table.name,
+            schema: physical,
+            options: table.options,
+            partitions: table.partitions.into_iter().map(|column| column.value).collect(),
+        };
         Ok(Table { declaration, schema, computed, watermark, primary_key: table.primary_key, text: text.clone() })
     }
 

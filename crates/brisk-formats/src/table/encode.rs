@@ -5,6 +5,7 @@ use super::{CsvText, TableFormat, TimeStyle};
 use arrow_schema::SchemaRef;
 use brisk_base::{Error, Result};
 use brisk_core::batch::{Columns, RowKind};
+use std::ops::Range;
 
 /// Writes rows of one table. See the module.
 pub struct RowEncoder {
@@ -33,8 +34,16 @@ impl RowEncoder {
     /// # Errors
     /// When the format cannot express a column or a change.
     pub fn encode(&self, batch: &Columns, out: &mut Vec<u8>) -> Result<()> {
+        self.encode_rows(batch, 0..batch.rows, out)
+    }
+
+    /// Appends some rows of a batch.
+    ///
+    /// # Errors
+    /// As of [`encode`](Self::encode).
+    pub fn encode_rows(&self, batch: &Columns, rows: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
         let values = batch.columns.iter().map(Values::of).collect::<Result<Vec<_>>>()?;
-        for row in 0..batch.rows {
+        for row in rows {
             let kind = batch.kind(row);
             if kind != RowKind::Insert && !self.format.has_changes() {
                 return Err(Error::bug(format!("a row of kind {} comes to a format without changes", kind.short())));

@@ -20,7 +20,7 @@ fn table(options: &[(&str, &str)]) -> TableDeclaration {
     ];
     let schema = Schema::new(fields.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec());
     let options: BTreeMap<_, _> = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    TableDeclaration { name: "orders".to_owned(), schema: Arc::new(schema), options }
+    TableDeclaration { name: "orders".to_owned(), schema: Arc::new(schema), options, partitions: Vec::new() }
 }
 
 fn format(options: &[(&str, &str)]) -> TableFormat {

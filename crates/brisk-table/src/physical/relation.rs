@@ -7,14 +7,28 @@ use super::{Flow, GraphBuilder, plan_name, unsupported};
 use crate::operators::set_operation::SetOperator;
 use crate::planner::{ScannedTable, SetOperation, SetOperationKind};
 use brisk_base::{Error, Result};
+use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchemaRef};
 use datafusion_expr::logical_plan::{Extension, Filter, Projection, TableScan, Union};
 use datafusion_expr::{Expr, LogicalPlan};
 use std::sync::Arc;
 
 impl GraphBuilder<'_> {
-    /// Builds a relation.
+    /// Builds a relation, unless the same one is there already.
     pub(crate) fn relation(&mut self, plan: &LogicalPlan) -> Result<Flow> {
+        if self.windows_by_aggregation || self.built.is_none() || !can_be_read_twice(plan)? {
+            return self.build(plan);
+        }
+        let known = self.built.iter().flatten().find(|(known, _)| known == plan);
+        if let Some((_, flow)) = known {
+            return Ok(flow.clone());
+        }
+        let flow = self.build(plan)?;
+        self.built.iter_mut().for_each(|built| built.push((plan.clone(), flow.clone())));
+        Ok(flow)
+    }
+
+    fn build(&mut self, plan: &LogicalPlan) -> Result<Flow> {
         match plan {
             LogicalPlan::TableScan(scan) => self.table_scan(scan),
             LogicalPlan::SubqueryAlias(alias) => {
@@ -110,4 +124,15 @@ impl GraphBuilder<'_> {
         let upsert_keys = UpsertKeys::default();
         Ok(Flow { changes: inputs.iter().any(|input| input.changes), upsert_keys, ..united })
     }
+}
+
+/// Whether a relation gives the same rows whenever it is computed: not where an expression asks the clock or for random numbers.
+fn can_be_read_twice(plan: &LogicalPlan) -> Result<bool> {
+    let mut is_stable = true;
+    let looked = plan.apply(|node| {
+        is_stable &= !node.expressions().iter().any(Expr::is_volatile);
+        Ok(if is_stable { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    });
+    looked.map_err(|error| Error::bug(error.strip_backtrace()))?;
+    Ok(is_stable)
 }

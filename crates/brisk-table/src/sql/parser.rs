@@ -111,8 +111,15 @@ impl<'a> StatementReader<'a> {
     fn create_table(&mut self) -> Result<CreateTable> {
         let if_not_exists = self.if_exists(true)?;
         let name = self.name()?.value;
-        let mut table =
-            CreateTable { name, if_not_exists, columns: Vec::new(), watermark: None, primary_key: Vec::new(), options: BTreeMap::new() };
+        let mut table = CreateTable {
+            name,
+            if_not_exists,
+            columns: Vec::new(),
+            watermark: None,
+            primary_key: Vec::new(),
+            partitions: Vec::new(),
+            options: BTreeMap::new(),
+        };
         self.expect(&Token::LParen)?;
         loop {
             self.table_element(&mut table)?;
@@ -124,7 +131,7 @@ impl<'a> StatementReader<'a> {
         self.comment()?;
         if self.word("PARTITIONED") {
             self.expect_word("BY")?;
-            self.names()?;
+            table.partitions = self.names()?;
         }
         if self.word("WITH") {
             table.options = self.options()?;

@@ -255,6 +255,62 @@ fn tables_are_written_to_files_and_read_again() {
 }
 
 #[test]
+fn a_partitioned_table_has_a_folder_per_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bids");
+    let columns = "channel STRING, price BIGINT, hm STRING, even BOOLEAN";
+    let options = format!("WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '{}')", path.display());
+    let table = format!("CREATE TABLE bids ({columns}) PARTITIONED BY (even, hm) {options};");
+    let query = "SELECT channel, price, DATE_FORMAT(ts, 'HH:mm'), CASE WHEN MOD(price, 5) = 0 THEN NULL ELSE MOD(price, 2) = 0 END FROM bid";
+    let rows = run(&mut session(2), &format!("{table} INSERT INTO bids {query}; SELECT * FROM bids")).unwrap();
+    assert_eq!(rows, run(&mut session(1), query).unwrap());
+    let mut folders: Vec<_> = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    folders.sort();
+    assert_eq!(folders, ["even=__DEFAULT_PARTITION__", "even=false", "even=true"]);
+    assert!(path.join("even=true/hm=00%3A00").is_dir());
+    let count = run(&mut session(2), &format!("{table} SELECT COUNT(*) FROM bids WHERE even AND hm = '00:00'")).unwrap();
+    let same = run(&mut session(1), "SELECT COUNT(*) FROM bid WHERE MOD(price, 10) IN (2, 4, 6, 8)").unwrap();
+    assert_eq!(count, same);
+    for (text, expected) in [
+        ("CREATE TABLE t (a INT) PARTITIONED BY (b) WITH ('connector' = 'blackhole')", "PARTITIONED BY names 'b', which is no column"),
+        ("CREATE TABLE t (a INT, b INT) PARTITIONED BY (b, b) WITH ('connector' = 'blackhole')", "names the column 'b' twice"),
+        (
+            "CREATE TABLE t (a INT, b INT) PARTITIONED BY (b) WITH ('connector' = 'blackhole'); INSERT INTO t SELECT 1, 2 FROM bid",
+            "table 't': it is PARTITIONED BY columns, which its connector does not do",
+        ),
+        (
+            "CREATE TABLE t (b INT) PARTITIONED BY (b) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '/x'); SELECT b FROM t",
+            "table 't': PARTITIONED BY names all columns",
+        ),
+    ] {
+        let error = error(text);
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn what_a_plan_has_twice_is_computed_once() {
+    let counted = "WITH counted AS (SELECT channel, COUNT(*) AS num FROM bid GROUP BY channel)";
+    let query = format!("{counted} SELECT a.channel, b.num FROM counted a JOIN counted b ON a.channel = b.channel AND a.num = b.num");
+    let mut session = session(2);
+    let aggregates = |session: &mut TableSession, query: &str| {
+        let script = Script::new(&format!("EXPLAIN {query}")).unwrap();
+        let Ok(StatementResult::Text(plan)) = session.execute(&script, 0) else { panic!("no plan of {query}") };
+        plan.split("Execution Plan").last().unwrap().matches("GroupAggregate").count()
+    };
+    assert_eq!(aggregates(&mut session, &query), 1);
+    let once = run(&mut session, &query).unwrap();
+    assert_eq!(once, run(&mut session, "SELECT channel, COUNT(*) FROM bid GROUP BY channel").unwrap());
+    // Two random numbers are not the same one.
+    let random = "WITH r AS (SELECT channel, COUNT(RAND()) AS num FROM bid GROUP BY channel)";
+    let twice = format!("{random} SELECT a.channel, b.num FROM r a JOIN r b ON a.channel = b.channel");
+    assert_eq!(aggregates(&mut session, &twice), 2);
+    run(&mut session, "SET 'table.optimizer.reuse-sub-plan-enabled' = 'false'").unwrap();
+    assert_eq!(aggregates(&mut session, &query), 2);
+    assert_eq!(once, run(&mut session, &query).unwrap());
+}
+
+#[test]
 fn rows_are_looked_up_in_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("side.csv");
