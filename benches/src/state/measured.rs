@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Follows the one subtask that holds the state. Only that one writes, so that plain loads and stores do.
 pub(super) struct Meter {
@@ -81,6 +81,11 @@ impl Meter {
     /// Records so far.
     pub(super) fn seen(&self) -> u64 {
         self.seen.load(Ordering::Relaxed)
+    }
+
+    /// The longest pause since this was last asked for.
+    pub(super) fn take_longest_pause(&self) -> Duration {
+        Duration::from_nanos(self.longest.swap(0, Ordering::Relaxed))
     }
 
     /// Seconds from the begin to the first record; `None` before it.

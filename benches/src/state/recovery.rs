@@ -43,7 +43,7 @@ pub(super) fn run(spec: &Spec) -> Result<Outcome> {
 }
 
 /// Waits until something is true, and the job runs.
-fn until(client: &dyn JobClient, mut is_so: impl FnMut() -> bool) -> Result<()> {
+pub(super) fn until(client: &dyn JobClient, mut is_so: impl FnMut() -> bool) -> Result<()> {
     while !is_so() {
         if let Some(ended) = client.wait_for(Duration::from_millis(5)) {
             ended.map_err(|error| said(&error))?;

@@ -178,6 +178,10 @@ pub struct TaskFigures {
     pub records_in: u64,
     /// Rows sent to other tasks.
     pub records_out: u64,
+    /// Bytes received from other tasks.
+    pub bytes_in: u64,
+    /// Bytes sent to other tasks.
+    pub bytes_out: u64,
     /// Its watermark.
     pub watermark: Timestamp,
     /// Entries of keyed state and timers that it holds; none once it is over.

@@ -196,6 +196,14 @@ pub trait JobClient: Send + Sync {
         self.savepoint(folder, SnapshotKind::StopWithSavepoint { drain })
     }
 
+    /// Makes a checkpoint now, besides the periodic ones, and waits for it: its folder. Like those, a later one replaces it.
+    ///
+    /// # Errors
+    /// When it could not be made; the job goes on.
+    fn trigger_checkpoint(&self) -> Result<String> {
+        self.savepoint(None, SnapshotKind::Checkpoint)
+    }
+
     /// Makes a savepoint of a kind. See [`trigger_savepoint`](Self::trigger_savepoint).
     ///
     /// # Errors

@@ -59,6 +59,8 @@ pub struct RecordWriter {
     ready: VecDeque<(u32, Element)>,
     /// Elements that were refused in the present [`pump`](Self::pump); empty in between.
     refused: VecDeque<(u32, Element)>,
+    /// Bytes handed to channels.
+    bytes: u64,
     /// The target of each row of the batch at hand.
     targets: Vec<u32>,
     /// Lanes that became full.
@@ -112,6 +114,7 @@ impl RecordWriter {
             early: None,
             ready: VecDeque::new(),
             refused: VecDeque::new(),
+            bytes: 0,
             targets: Vec::new(),
             full: Vec::new(),
             gathering_since: None,
@@ -313,7 +316,8 @@ impl RecordWriter {
                 self.refused.push_back((channel, element));
             } else {
                 match self.channels[channel as usize].send(element, waker) {
-                    Sent::Accepted | Sent::Closed => {}
+                    Sent::Accepted(bytes) => self.bytes += bytes as u64,
+                    Sent::Closed => {}
                     Sent::Refused(element) => {
                         self.refused.push_back((channel, element));
                         refusals += 1;
@@ -329,6 +333,11 @@ impl RecordWriter {
             std::mem::swap(&mut self.refused, &mut self.ready);
         }
         self.ready.is_empty()
+    }
+
+    /// Bytes handed to channels.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Why a consumer cannot be reached, if one cannot.

@@ -39,16 +39,13 @@ pub struct Recovery {
     pub crashes: u64,
     /// Calls of the checkpoint storage that fail in each of them, at most.
     pub storage_faults: u64,
-    /// Whether which records are late must not depend on restarts. Records under way at an unaligned checkpoint lose the watermarks between
-    /// them when they are restored at another parallelism: then all incarnations have one.
-    pub exact_lateness: bool,
     /// Whether records may count more than once.
     pub at_least_once: bool,
 }
 
 impl Default for Recovery {
     fn default() -> Self {
-        Self { rescales: 1..=4, incarnations: 3, crashes: 3, storage_faults: 3, exact_lateness: false, at_least_once: false }
+        Self { rescales: 1..=4, incarnations: 3, crashes: 3, storage_faults: 3, at_least_once: false }
     }
 }
 
@@ -98,12 +95,9 @@ where
         let settings = recovery.config(&mut rng);
         let mut latest: Option<String> = None;
         let mut story: Vec<String> = settings.iter().map(|(key, value)| format!("{key}: {value}")).collect();
-        let keeps = recovery.exact_lateness && settings.get(&UNALIGNED_ENABLED)?;
-        let mut first = None;
         for incarnation in 0..count {
             let (low, high) = (*recovery.rescales.start(), *recovery.rescales.end());
-            let drawn = low + rng.below(u64::from(high - low) + 1) as u32;
-            let parallelism = if keeps { *first.get_or_insert(drawn) } else { drawn };
+            let parallelism = low + rng.below(u64::from(high - low) + 1) as u32;
             let mut config = settings.clone();
             if let Some(path) = &latest {
                 config.set(&STATE_RECOVERY_PATH, Some(path.clone()));

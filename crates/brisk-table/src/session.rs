@@ -477,7 +477,16 @@ fn is_processing_time(expression: &datafusion_sql::sqlparser::ast::Expr) -> bool
 /// Whether Flink stores values of one type in columns of another without being asked to.
 fn is_stored_as(given: &DataType, column: &DataType) -> bool {
     let text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
+    let parts = |given: &Arc<Field>, column: &Arc<Field>| is_stored_as(given.data_type(), column.data_type());
+    let nested = match (given, column) {
+        (DataType::List(given), DataType::List(column)) | (DataType::Map(given, _), DataType::Map(column, _)) => parts(given, column),
+        (DataType::Struct(given), DataType::Struct(column)) => {
+            given.len() == column.len() && given.iter().zip(column).all(|(given, column)| parts(given, column))
+        }
+        _ => false,
+    };
     given == column
+        || nested
         || given.is_null()
         || (given.is_numeric() && column.is_numeric())
         || (text(given) && text(column))

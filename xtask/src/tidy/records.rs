@@ -22,7 +22,7 @@ const FUNCTIONS: &str = "tests/sql/functions.txt";
 const ADDING: [&str; 3] = ["self.add(", "self.add_keyed(", "self.graph.add_node("];
 
 /// Functions that SQL calls in another way than by their name.
-const OTHERWISE: [(&str, &str); 2] = [("floor_to", "FLOOR("), ("ceil_to", "CEIL(")];
+const OTHERWISE: [(&str, &str); 4] = [("floor_to", "FLOOR("), ("ceil_to", "CEIL("), ("array", "ARRAY["), ("map", "MAP[")];
 
 /// Functions that have no argument that could be null.
 const WITHOUT_ARGUMENTS: [&str; 11] = [

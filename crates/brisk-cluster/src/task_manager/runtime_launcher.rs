@@ -172,6 +172,8 @@ impl RunningTask for TaskControl {
         let figures = TaskFigures {
             records_in: io.records_in,
             records_out: io.records_out,
+            bytes_in: io.bytes_in,
+            bytes_out: io.bytes_out,
             watermark: io.watermark,
             state_entries: io.state_entries,
             lived: io.lived,

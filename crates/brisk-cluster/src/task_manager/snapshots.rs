@@ -105,11 +105,25 @@ impl Actor for SnapshotStore {
     }
 }
 
-/// Reads what a task begins with, in its first poll. Files of backends are copied or linked below `folder`.
+/// A folder that is deleted with this value.
+struct LocalFolder(PathBuf);
+
+impl Drop for LocalFolder {
+    fn drop(&mut self) {
+        // It is there only if a backend has files of its own. What cannot be deleted is left to the clean-up of temporary files.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Reads what a task begins with, in its first poll. Files of backends are copied or linked below `folder`, which goes once the task has opened
+/// its operators.
 pub fn restore_task(storages: Arc<dyn StorageProvider>, plan: Arc<TaskRestorePlan>, folder: PathBuf) -> RestoreTask {
     Box::new(move || {
         let place = |id: CheckpointId| format!("restoring from checkpoint {id} in '{}'", plan.base);
-        read(storages.as_ref(), &plan, &folder).context(|| place(plan.checkpoint))
+        // Also when reading fails.
+        let local = LocalFolder(folder);
+        let restore = read(storages.as_ref(), &plan, &local.0).context(|| place(plan.checkpoint))?;
+        Ok(TaskRestore { local: Some(Box::new(local)), ..restore })
     })
 }
 
@@ -127,5 +141,56 @@ fn read(storages: &dyn StorageProvider, plan: &TaskRestorePlan, folder: &std::pa
         let elements = InFlightElements::decode(&bytes).context(|| format!("records under way in task {vertex} ({subtask})"))?;
         in_flight.push(OldTask { vertex: *vertex, subtask: *subtask, parallelism: *parallelism, elements });
     }
-    Ok(TaskRestore { operators, in_flight })
+    Ok(TaskRestore { operators, in_flight, local: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brisk_base::ids::OperatorId;
+    use brisk_core::state::{FileRef, NativeFile, NativeState};
+    use brisk_core::types::KeyGroupRange;
+    use brisk_state::checkpoint_storage::{CheckpointStorage, MemoryStorage};
+    use brisk_state::snapshot::{KeyedHandle, NativeHandle, OperatorSubtaskState, StateData};
+
+    struct One(Arc<dyn CheckpointStorage>);
+
+    impl StorageProvider for One {
+        fn open(&self, _base: &str) -> Result<Arc<dyn CheckpointStorage>> {
+            Ok(Arc::clone(&self.0))
+        }
+    }
+
+    #[test]
+    fn local_copies_of_a_backends_files_go_with_what_was_restored() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let local = folder.path().join("restored");
+        let storage: Arc<dyn CheckpointStorage> = Arc::new(MemoryStorage::new());
+        let StateData::File(stored) = store_blob(&*storage, "file".to_owned(), b"of the backend".to_vec(), 0).expect("it is in memory")
+        else {
+            panic!("it is too long to be inline")
+        };
+        let plan = |file: FileRef| {
+            let file = NativeFile { name: "000001.sst".to_owned(), file, shared: false };
+            let state = NativeState { backend: "other".to_owned(), range: KeyGroupRange::new(0, 1), files: vec![file], meta: vec![] };
+            let keyed = vec![KeyedHandle::Native(NativeHandle { state, states: vec![], range: KeyGroupRange::new(0, 1) })];
+            let state = OperatorSubtaskState { keyed, ..OperatorSubtaskState::default() };
+            let operators = vec![(OperatorId(7), state)];
+            Arc::new(TaskRestorePlan {
+                checkpoint: CheckpointId(1),
+                base: "memory:".to_owned(),
+                own_files: true,
+                operators,
+                in_flight: vec![],
+            })
+        };
+        let restore = |file| restore_task(Arc::new(One(Arc::clone(&storage))), plan(file), local.clone())();
+        let restored = restore(stored.clone()).expect("the file is whole");
+        let part = restored.operators[&OperatorId(7)].native[0].folder.join("000001.sst");
+        assert_eq!(std::fs::read(part).expect("it is there"), b"of the backend");
+        drop(restored.local);
+        assert!(!local.exists());
+        assert!(restore(FileRef { checksum: 1, ..stored }).is_err());
+        assert!(!local.exists(), "also when something is wrong with the files");
+    }
 }

@@ -27,8 +27,8 @@ wire_struct! {
     SnapshotTarget { base, savepoint }
     TaskAck { target, state, in_flight, figures }
     SnapshotFigures { start_delay, alignment, sync, asynchronous, full_bytes, stored_bytes, in_flight_bytes, in_flight_records }
-    TaskFigures { records_in, records_out, watermark, state_entries, lived, idle, back_pressured, pace }
-    TaskPace { records_in, records_out, idle, back_pressured }
+    TaskFigures { records_in, records_out, bytes_in, bytes_out, watermark, state_entries, lived, idle, back_pressured, pace }
+    TaskPace { records_in, records_out, bytes_in, bytes_out, idle, back_pressured }
     UserMetric { scope, kinds, variables, name, value }
     LogFile { name, size, modified_ms }
     ThreadInfo { name, text }

@@ -5,8 +5,10 @@ use crate::harness::SourceHarness;
 use brisk_base::Result;
 use brisk_base::time::seconds;
 use brisk_core::types::Record;
+use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use std::fs;
+use std::io::Write;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -14,6 +16,17 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     files.iter().for_each(|(name, text)| fs::write(dir.path().join(name), text).unwrap());
     dir
+}
+
+/// Several members, as `cat` of packed files makes them.
+fn gzip(text: &str) -> Vec<u8> {
+    let mut packed = Vec::new();
+    for member in text.as_bytes().chunks(30_000) {
+        let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(member).unwrap();
+        packed.extend(encoder.finish().unwrap());
+    }
+    packed
 }
 
 fn read_all<T: Record>(source: FileSource<T>, parallelism: u32) -> Result<Vec<T>> {
@@ -89,12 +102,15 @@ proptest! {
         polls in 0usize..12,
         before in 1u32..4,
         after in 1u32..4,
+        packed in prop::array::uniform3(any::<bool>()),
     ) {
         let dir = tempfile::tempdir().unwrap();
         let mut expected = Vec::new();
         for (number, count) in lines.iter().enumerate() {
             let all: Vec<String> = (0..*count).map(|line| format!("{number}-{line}")).collect();
-            fs::write(dir.path().join(format!("{number}.txt")), all.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+            let text = all.iter().map(|line| format!("{line}\n")).collect::<String>();
+            let (name, bytes) = if packed[number] { ("txt.gz", gzip(&text)) } else { ("txt", text.into_bytes()) };
+            fs::write(dir.path().join(format!("{number}.{name}")), bytes).unwrap();
             expected.extend(all);
         }
         let source = || FileSource::text(dir.path()).split_bytes(size.max(10_000));
@@ -114,6 +130,34 @@ proptest! {
         expected.sort_unstable();
         prop_assert_eq!(read, expected);
     }
+}
+
+#[test]
+fn a_packed_file_goes_on_in_its_middle() {
+    let lines: Vec<String> = (0..50_000).map(|line| format!("line {line}")).collect();
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("lines.gz"), gzip(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())).unwrap();
+    let source = || FileSource::text(dir.path());
+    let mut harness = SourceHarness::new(source(), 1).unwrap();
+    let (mut read, mut restarts) = (Vec::new(), 0);
+    loop {
+        let (before, mut polls) = (read.len(), 0);
+        while read.len() == before && polls < 10 {
+            harness.poll(0).unwrap();
+            read.extend(harness.take(0));
+            polls += 1;
+        }
+        let left = harness.checkpoint().unwrap();
+        if read.len() == before {
+            break;
+        }
+        // What it would have read next is read by its successor.
+        harness.poll(0).unwrap();
+        harness = SourceHarness::restored(source(), 1, &left).unwrap();
+        restarts += 1;
+    }
+    assert!(restarts > 3, "it was read at once");
+    assert_eq!(read, lines);
 }
 
 #[test]

@@ -2,11 +2,12 @@
 //!
 //! * [`TableFormat`] is what a table's options say; it opens readers ([`TableReader`]) and makes [`RowEncoder`]s.
 //! * `lines` reads lines of text and JSON, `encode` writes all formats, `column` and `values` are single columns,
-//!   `partitions` the folders that columns name. Csv is read in the module `csv`.
+//!   `nested` those whose values are made of others, `partitions` the folders that columns name. Csv is read in the module `csv`.
 
 mod column;
 mod encode;
 mod lines;
+mod nested;
 mod partitions;
 #[cfg(test)]
 mod tests;

@@ -47,6 +47,8 @@ pub(crate) fn span_of(subtasks: &[SubtaskDetails], now: Timestamp) -> (i64, i64,
 /// What tasks have read and written.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Figures {
+    read_bytes: u64,
+    write_bytes: u64,
     read_records: u64,
     write_records: u64,
     /// Whether all tasks have told.
@@ -65,6 +67,8 @@ impl Figures {
         let complete = subtasks.iter().all(|subtask| subtask.figures.is_some());
         let time = |time: fn(&TaskFigures) -> Duration| subtasks.iter().filter_map(|subtask| subtask.figures.as_ref()).map(time).sum();
         Self {
+            read_bytes: sum(|figures| figures.bytes_in),
+            write_bytes: sum(|figures| figures.bytes_out),
             read_records,
             write_records: sum(|figures| figures.records_out),
             complete,
@@ -74,13 +78,13 @@ impl Figures {
         }
     }
 
-    /// With Flink's names. Bytes are not measured, and marked so.
+    /// With Flink's names.
     pub(crate) fn to_json(self) -> Value {
         json!({
-            "read-bytes": 0,
-            "read-bytes-complete": false,
-            "write-bytes": 0,
-            "write-bytes-complete": false,
+            "read-bytes": self.read_bytes,
+            "read-bytes-complete": self.complete,
+            "write-bytes": self.write_bytes,
+            "write-bytes-complete": self.complete,
             "read-records": self.read_records,
             "read-records-complete": self.complete,
             "write-records": self.write_records,

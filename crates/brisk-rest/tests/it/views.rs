@@ -119,7 +119,10 @@ fn times_tell_who_waits_for_whom() {
     };
     assert!(value(0, "backPressuredTimeMsPerSecond") > 500.0 && value(1, "busyTimeMsPerSecond") > 500.0);
     assert!(value(0, "accumulateBackPressuredTimeMs") > 0.0 && value(0, "numRecordsOutPerSecond") > 0.0);
+    assert!(value(0, "numBytesOutPerSecond") > 0.0 && value(0, "numBytesIn") == 0.0);
     let metrics = &served.ok(&of_vertex(0))["subtasks"][0]["metrics"];
+    assert_eq!((metrics["read-bytes"].as_u64(), metrics["write-bytes-complete"].as_bool()), (Some(0), Some(true)), "{metrics}");
+    assert!(metrics["write-bytes"].as_u64() > Some(100), "{metrics}");
     assert!(metrics["accumulated-backpressured-time"].as_u64() > Some(0), "{metrics}");
     let all: Value = served.ok(&format!("{}/subtasks/metrics?get=idleTimeMsPerSecond&agg=max&subtasks=0,1-7", of_vertex(0)));
     assert_eq!(all[0]["id"], "idleTimeMsPerSecond");
@@ -181,6 +184,11 @@ fn figures_are_those_of_the_job() {
     };
     let body = served.until(&format!("{path}/vertices/{vertex}"), |body| read(body) > 100);
     assert_eq!(body["parallelism"], 2);
+    // Each record has two numbers.
+    let bytes = |body: &Value| {
+        body["subtasks"].as_array().map_or(0, |all| all.iter().filter_map(|one| one["metrics"]["read-bytes"].as_u64()).sum())
+    };
+    assert!(bytes(&body) >= 16 * read(&body), "{body}");
     let aggregated = &served.ok(&format!("{path}/vertices/{vertex}/subtasks/metrics?get=numRecordsIn&agg=sum"))[0];
     assert!(aggregated["sum"].as_f64() >= Some(read(&body) as f64), "records only become more: {aggregated}");
     let overview = served.ok("/overview");

@@ -16,6 +16,7 @@ use brisk_base::ids::CheckpointId;
 use brisk_core::checkpoint::Barrier;
 use brisk_core::element::Element;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -35,6 +36,8 @@ const ELEMENT_BYTES: usize = 64;
 /// See the module.
 pub struct GateQueue {
     state: Mutex<State>,
+    /// Bytes of the elements that the consumer has taken.
+    taken: AtomicU64,
     perturb: Option<Arc<dyn Perturb>>,
 }
 
@@ -70,8 +73,8 @@ struct State {
 /// What became of an element that was sent.
 #[derive(Debug)]
 pub enum Sent {
-    /// It is on its way.
-    Accepted,
+    /// It is on its way; its size: in memory, or to another process as it is sent.
+    Accepted(usize),
     /// The channel is full: here it is back; the waker will be woken.
     Refused(Element),
     /// The consumer is gone; the element was dropped.
@@ -111,7 +114,7 @@ impl GateQueue {
             closed: false,
             failure: None,
         };
-        Self { state: Mutex::new(state), perturb }
+        Self { state: Mutex::new(state), taken: AtomicU64::new(0), perturb }
     }
 
     /// Number of channels.
@@ -150,7 +153,7 @@ impl GateQueue {
         });
         drop(state);
         consumer.into_iter().chain(watching).for_each(Waker::wake);
-        Sent::Accepted
+        Sent::Accepted(bytes)
     }
 
     /// The next barrier that may overtake and that has been sent since the last call, with its channel.
@@ -237,9 +240,16 @@ impl GateQueue {
         state.in_flight[channel as usize] -= 1;
         let producers = state.take_freed(channel, bytes as usize);
         drop(state);
+        // There is one consumer.
+        self.taken.store(self.taken.load(Ordering::Relaxed) + u64::from(bytes), Ordering::Relaxed);
         freed.into_values().for_each(Waker::wake);
         producers.own.into_iter().chain(producers.all.into_values()).for_each(Waker::wake);
         Received::Element(channel, element)
+    }
+
+    /// Bytes of the elements that the consumer has taken.
+    pub fn taken_bytes(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Elements and bytes under way.
@@ -399,18 +409,18 @@ mod tests {
         let (wakes, producer) = counter();
         let sender = ChannelSender::new(Arc::clone(&queue), 0);
         for at in 0..CHANNEL_ELEMENTS {
-            assert!(matches!(sender.send(watermark(i64::from(at)), &producer), Sent::Accepted));
+            assert!(matches!(sender.send(watermark(i64::from(at)), &producer), Sent::Accepted(_)));
         }
         assert!(matches!(sender.send(watermark(99), &producer), Sent::Refused(_)));
         let other = ChannelSender::new(Arc::clone(&queue), 1);
-        assert!(matches!(other.send(watermark(7), &producer), Sent::Accepted), "channels are bounded apart");
+        assert!(matches!(other.send(watermark(7), &producer), Sent::Accepted(_)), "channels are bounded apart");
         assert!(matches!(queue.receive(&producer), Received::Element(0, Element::Watermark(Timestamp(0)))));
         assert_eq!(wakes.0.load(Ordering::SeqCst), 0, "not for one element");
         while wakes.0.load(Ordering::SeqCst) == 0 {
             assert!(matches!(queue.receive(&producer), Received::Element(0, _)), "woken before the channel is empty");
         }
         assert_eq!(queue.backlog().0, usize::from(CHANNEL_ELEMENTS / 2) + 1, "half of its own, and the other channel's");
-        assert!(matches!(sender.send(watermark(99), &producer), Sent::Accepted));
+        assert!(matches!(sender.send(watermark(99), &producer), Sent::Accepted(_)));
     }
 
     fn bytes(bytes: usize) -> Element {
@@ -422,9 +432,9 @@ mod tests {
         let queue = Arc::new(GateQueue::new(3, None));
         let (wakes, producer) = counter();
         let [a, b] = [0, 1].map(|channel| ChannelSender::new(Arc::clone(&queue), channel));
-        assert!(matches!(a.send(bytes(GATE_BYTES), &producer), Sent::Accepted));
+        assert!(matches!(a.send(bytes(GATE_BYTES), &producer), Sent::Accepted(_)));
         assert!(matches!(a.send(bytes(1), &producer), Sent::Refused(_)));
-        assert!(matches!(b.send(bytes(GATE_BYTES), &producer), Sent::Accepted), "an empty channel");
+        assert!(matches!(b.send(bytes(GATE_BYTES), &producer), Sent::Accepted(_)), "an empty channel");
         assert!(matches!(b.send(bytes(1), &producer), Sent::Refused(_)));
         assert!(matches!(queue.receive(&producer), Received::Element(0, _)));
         assert_eq!(wakes.0.load(Ordering::SeqCst), 1, "its channel is empty");
@@ -480,8 +490,8 @@ mod tests {
         let queue = Arc::new(GateQueue::new(FEW_CHANNELS + 1, None));
         let (wakes, producer) = counter();
         let senders: Vec<_> = (0..4).map(|channel| ChannelSender::new(Arc::clone(&queue), channel)).collect();
-        assert!(matches!(senders[0].send(bytes(MANY_GATE_BYTES / 4), &producer), Sent::Accepted));
-        assert!(matches!(senders[1].send(bytes(MANY_GATE_BYTES), &producer), Sent::Accepted));
+        assert!(matches!(senders[0].send(bytes(MANY_GATE_BYTES / 4), &producer), Sent::Accepted(_)));
+        assert!(matches!(senders[1].send(bytes(MANY_GATE_BYTES), &producer), Sent::Accepted(_)));
         assert!(matches!(senders[2].send(watermark(1), &producer), Sent::Refused(_)), "although it is empty");
         assert!(matches!(senders[3].send(watermark(1), &producer), Sent::Refused(_)));
         assert!(matches!(queue.receive(&producer), Received::Element(0, _)));

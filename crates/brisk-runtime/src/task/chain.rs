@@ -47,6 +47,8 @@ struct Slot {
     stride: u32,
     /// The last watermark that came to it.
     watermark: Timestamp,
+    /// The last watermark that it is done with: what a snapshot says. One that it is amid of comes to it again.
+    passed: Timestamp,
     /// Had finished at the checkpoint that it was restored from: it only passes on the end of its input.
     was_finished: bool,
 }
@@ -107,6 +109,7 @@ impl Chain {
             closed: false,
             stride: 1,
             watermark: Timestamp::MIN,
+            passed: Timestamp::MIN,
             was_finished: false,
         };
         let slots = operators.into_iter().map(slot).collect();
@@ -208,6 +211,9 @@ impl Chain {
             Element::Watermark(watermark) => {
                 self.slots[at].watermark = watermark;
                 let progress = self.call(at, waker, |operator, cx| operator.process_watermark(watermark, cx))?;
+                if progress == Progress::Done {
+                    self.slots[at].passed = watermark;
+                }
                 self.again(at, input, Element::Watermark(watermark), progress);
             }
             Element::Status(status) => self.call(at, waker, |operator, cx| operator.process_status(status, cx))?,
@@ -231,6 +237,7 @@ impl Chain {
         let consumed = self.marks.iter().take_while(|watermark| open.is_none_or(|open| **watermark < open)).last();
         if let Some(watermark) = consumed {
             self.slots[at].watermark = self.slots[at].watermark.max(*watermark);
+            self.slots[at].passed = self.slots[at].passed.max(*watermark);
         }
     }
 

@@ -18,6 +18,8 @@ use std::time::Duration;
 pub struct TaskIo {
     pub(super) records_in: AtomicU64,
     pub(super) records_out: AtomicU64,
+    pub(super) bytes_in: AtomicU64,
+    pub(super) bytes_out: AtomicU64,
     pub(super) watermark: AtomicI64,
     pub(super) back_pressured_ns: AtomicU64,
     pub(super) idle_ns: AtomicU64,
@@ -60,8 +62,9 @@ impl TaskIo {
             if let Some((since, for_output)) = waits {
                 *(if for_output { &mut back_pressured } else { &mut idle }) += now.since(since);
             }
-            let (records_in, records_out) = (self.records_in.load(Ordering::Relaxed), self.records_out.load(Ordering::Relaxed));
-            return (Totals { records_in, records_out, idle, back_pressured }, waits);
+            let [records_in, records_out, bytes_in, bytes_out] =
+                [&self.records_in, &self.records_out, &self.bytes_in, &self.bytes_out].map(|sum| sum.load(Ordering::Relaxed));
+            return (Totals { records_in, records_out, bytes_in, bytes_out, idle, back_pressured }, waits);
         }
     }
 }
@@ -77,6 +80,10 @@ pub struct TaskIoSnapshot {
     pub records_in: u64,
     /// Rows sent to other tasks.
     pub records_out: u64,
+    /// Bytes received from other tasks.
+    pub bytes_in: u64,
+    /// Bytes sent to other tasks.
+    pub bytes_out: u64,
     /// The combined watermark of the inputs; of a source: the one it gave last.
     pub watermark: Timestamp,
     /// How long it has lived.
@@ -187,6 +194,8 @@ impl TaskControl {
         TaskIoSnapshot {
             records_in: totals.records_in,
             records_out: totals.records_out,
+            bytes_in: totals.bytes_in,
+            bytes_out: totals.bytes_out,
             watermark: Timestamp(io.watermark.load(Ordering::Relaxed)),
             lived: time(&io.began).map_or(Duration::ZERO, |began| now.since(began)),
             back_pressured: totals.back_pressured,

@@ -72,6 +72,11 @@ impl Inputs {
         Self { valves, combined, queue, barriers, channels, input_of, open, pending, perturb, rows: 0 }
     }
 
+    /// The channels of an old subtask, through which only [`restore_element`](Self::restore_element) gives anything.
+    pub(super) fn of_channels(channels: Vec<InputChannel>) -> Self {
+        Self::new(Arc::new(GateQueue::new(channels.len(), None)), channels, None)
+    }
+
     pub(super) fn watermark(&self) -> Timestamp {
         self.combined.watermark()
     }
@@ -103,6 +108,11 @@ impl Inputs {
                 Received::Failed(error) => return Next::Failed(error),
             }
         }
+    }
+
+    /// Bytes received.
+    pub(super) fn bytes(&self) -> u64 {
+        self.queue.taken_bytes()
     }
 
     /// Has the waker woken when a barrier is announced; false when one has been already.
@@ -147,6 +157,22 @@ impl Inputs {
     /// Takes an element that was under way on a channel.
     pub(super) fn restore_element(&mut self, channel: usize, element: Element) {
         self.take(channel, element);
+    }
+
+    /// Takes an element that a restored task has for an input.
+    pub(super) fn restore_pending(&mut self, input: usize, element: Element) {
+        self.rows += element.rows() as u64;
+        self.pending.push_back((input, element));
+    }
+
+    /// The combined watermark of a restored task, which never goes back.
+    pub(super) fn restore_watermark(&mut self, watermark: Timestamp) {
+        self.combined.begin_at(watermark);
+    }
+
+    /// What the elements so far have turned into.
+    pub(super) fn take_pending(&mut self) -> VecDeque<(usize, Element)> {
+        std::mem::take(&mut self.pending)
     }
 
     /// Turns a channel's element into what it means for the task.

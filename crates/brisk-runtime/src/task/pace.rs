@@ -19,6 +19,8 @@ const STEP: Duration = Duration::from_secs(5);
 pub(super) struct Totals {
     pub(super) records_in: u64,
     pub(super) records_out: u64,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
     pub(super) idle: Duration,
     pub(super) back_pressured: Duration,
 }
@@ -30,6 +32,10 @@ pub struct TaskPace {
     pub records_in: f64,
     /// Rows sent to other tasks.
     pub records_out: f64,
+    /// Bytes received from other tasks.
+    pub bytes_in: f64,
+    /// Bytes sent to other tasks.
+    pub bytes_out: f64,
     /// The part of the time in which it waits for input.
     pub idle: f64,
     /// The part of the time in which it waits for room in its output.
@@ -84,6 +90,8 @@ impl Pace {
         TaskPace {
             records_in: rate(totals.records_in, before.records_in),
             records_out: rate(totals.records_out, before.records_out),
+            bytes_in: rate(totals.bytes_in, before.bytes_in),
+            bytes_out: rate(totals.bytes_out, before.bytes_out),
             idle: part(totals.idle, before.idle),
             back_pressured: part(totals.back_pressured, before.back_pressured),
         }
@@ -99,7 +107,8 @@ mod tests {
     }
 
     fn totals(records: u64, idle: u64) -> Totals {
-        Totals { records_in: records, records_out: records * 2, idle: Duration::from_secs(idle), back_pressured: Duration::ZERO }
+        let (records_out, bytes_in, bytes_out) = (records * 2, records * 8, records * 16);
+        Totals { records_in: records, records_out, bytes_in, bytes_out, idle: Duration::from_secs(idle), back_pressured: Duration::ZERO }
     }
 
     #[test]
@@ -107,7 +116,7 @@ mod tests {
         let pace = Pace::default();
         assert_eq!(pace.at(at(0), totals(9, 0), None), TaskPace::default());
         pace.note(at(0), totals(0, 0));
-        let expected = TaskPace { records_in: 5.0, records_out: 10.0, idle: 0.5, back_pressured: 0.0 };
+        let expected = TaskPace { records_in: 5.0, records_out: 10.0, bytes_in: 40.0, bytes_out: 80.0, idle: 0.5, back_pressured: 0.0 };
         assert_eq!(pace.at(at(2), totals(10, 1), None), expected);
     }
 
@@ -137,7 +146,7 @@ mod tests {
             *(if for_output { &mut sum.back_pressured } else { &mut sum.idle }) = wait;
             let now = pace.at(at(1000), sum, Some((at(10), for_output)));
             let (idle, back_pressured) = if for_output { (0.0, 1.0) } else { (1.0, 0.0) };
-            assert_eq!(now, TaskPace { records_in: 0.0, records_out: 0.0, idle, back_pressured });
+            assert_eq!(now, TaskPace { idle, back_pressured, ..TaskPace::default() });
         }
     }
 }

@@ -1,13 +1,15 @@
 //! How a task begins again from a checkpoint: its operators' state, the standing of its channels, and the elements that were under way.
 //!
-//! At the same parallelism elements under way go back into the channels they were in. At another one, those of hashed exchanges are split
-//! again by key group, without the watermarks in between: each channel begins with the lowest watermark of those it takes over.
+//! At the same parallelism elements under way go back into the channels they were in. At another one, the new task replays what each old one whose
+//! key groups it has now had in front of it ([`replay`]).
 //!
 //! Invariant: elements under way come before anything new, those of one old channel in their order.
 
+mod replay;
+
 use super::chain::Chain;
 use super::inputs::Inputs;
-use crate::barrier::{InFlightElements, Stored};
+use crate::barrier::{ChannelKey, InFlightElements, Stored};
 use brisk_base::ids::{OperatorId, VertexId};
 use brisk_base::{Error, Result, ResultExt, Timestamp};
 use brisk_core::batch::{AnyBatch, Scattered};
@@ -26,6 +28,8 @@ pub struct TaskRestore {
     pub operators: BTreeMap<OperatorId, Arc<OperatorRestore>>,
     /// What was under way in the old subtasks of this task's vertex and of those it reads from.
     pub in_flight: Vec<OldTask>,
+    /// Keeps local copies of the checkpoint's files; dropped when the operators are open.
+    pub local: Option<Box<dyn Send>>,
 }
 
 /// What was under way in an old subtask.
@@ -62,6 +66,10 @@ impl Restorer<'_> {
             }
         }
         let Some(inputs) = inputs else { return self.restore_chain(chain) };
+        if !self.is_same() {
+            self.restore_chain(chain)?;
+            return self.replay(chain, inputs);
+        }
         let combined = self.restore_standings(inputs);
         self.restore_head(chain)?;
         if combined > Timestamp::MIN {
@@ -86,17 +94,10 @@ impl Restorer<'_> {
 
     /// The channels begin where the old ones stood; gives the combined watermark.
     fn restore_standings(&self, inputs: &mut Inputs) -> Timestamp {
-        let same = self.is_same();
-        let old: Vec<_> = self.own().flat_map(|old| &old.elements.standings).copied().collect();
+        let old: Vec<_> = self.own().flat_map(|old| &old.elements.standings).collect();
         for (at, channel) in inputs.channels().to_vec().into_iter().enumerate() {
-            let exact = old.iter().find(|standing| same && standing.channel == channel.key);
-            if let Some(standing) = exact {
+            if let Some(standing) = old.iter().find(|standing| standing.channel == channel.key) {
                 inputs.restore_standing(at, standing.watermark, standing.idle);
-                continue;
-            }
-            let of_gate = old.iter().filter(|standing| standing.channel.gate == channel.key.gate && !standing.idle);
-            if let Some(lowest) = of_gate.map(|standing| standing.watermark).min() {
-                inputs.restore_standing(at, lowest, false);
             }
         }
         inputs.watermark()
@@ -104,38 +105,36 @@ impl Restorer<'_> {
 
     /// Batches that the head operator had given back, and the watermarks between them.
     fn restore_head(&self, chain: &mut Chain) -> Result<()> {
-        let same = self.is_same();
-        for old in self.own() {
-            for (input, stored) in &old.elements.head {
-                let input = *input as usize;
-                // A task that is told its watermark may have another checkpoint before it has heard it.
-                if let Stored::Watermark(watermark) = stored
-                    && same
-                    && old.subtask == self.info.subtask
-                {
-                    chain.wiring.push(0, input, Element::Watermark(*watermark));
-                }
-                let Some(batch) = self.batch(chain, 0, input, stored)? else { continue };
-                let hasher = self.hasher_of_input(input);
-                let batch = match hasher {
-                    _ if same => (old.subtask == self.info.subtask).then_some(batch),
-                    Some(hasher) => self.mine(batch, hasher.as_ref())?,
-                    None => self.takes_over(old).then_some(batch),
-                };
-                batch.into_iter().for_each(|batch| chain.wiring.push(0, input, Element::Batch(batch)));
-            }
+        for (input, stored) in self.own().filter(|old| old.subtask == self.info.subtask).flat_map(|old| &old.elements.head) {
+            // A task that is told its watermark may have another checkpoint before it has heard it.
+            let element = match stored {
+                Stored::Watermark(watermark) => Some(Element::Watermark(*watermark)),
+                _ => self.batch(chain, 0, *input as usize, stored)?.map(Element::Batch),
+            };
+            element.into_iter().for_each(|element| chain.wiring.push(0, *input as usize, element));
         }
         Ok(())
     }
 
-    /// Elements in front of the other operators of the chain.
+    /// Elements in front of the other operators of the chain. At another parallelism those of several old subtasks come together, and the watermarks
+    /// between them are left out: a lower one follows from the head.
     fn restore_chain(&self, chain: &mut Chain) -> Result<()> {
-        for old in self.own().filter(|old| self.takes_over(old)) {
-            for (operator, stored) in &old.elements.chain {
-                let Some(at) = chain.position(*operator) else { continue };
+        let same = self.is_same();
+        let vertex = self.graph.vertices[self.vertex].id;
+        for old in self.restore.in_flight.iter().filter(|old| self.takes_over(old)) {
+            // A vertex has the id of its head. One that is chained now, or that was chained then, has its elements here, too.
+            let head = old.elements.head.iter().filter(|_| old.vertex != vertex).map(|(_, stored)| (OperatorId(old.vertex.0), stored));
+            let in_chain = old.elements.chain.iter().map(|(operator, stored)| (*operator, stored));
+            for (operator, stored) in in_chain.chain(head) {
+                let Some(at) = chain.position(operator) else { continue };
                 let element = match stored {
-                    Stored::Batch(_) => self.batch(chain, at, 0, stored)?.map(Element::Batch),
-                    Stored::Watermark(watermark) => Some(Element::Watermark(*watermark)),
+                    Stored::Batch(_) => self.batch(chain, at, 0, stored)?.map(|mut batch| {
+                        if !same {
+                            batch.marks_mut().clear();
+                        }
+                        Element::Batch(batch)
+                    }),
+                    Stored::Watermark(watermark) => same.then_some(Element::Watermark(*watermark)),
                     // The operator before it comes to its end again, or says again that it is idle.
                     Stored::Status(_) | Stored::EndOfInput => None,
                 };
@@ -145,29 +144,22 @@ impl Restorer<'_> {
         Ok(())
     }
 
-    /// Elements that the channels held: first those that the old consumer had received, then those that the producer had not sent.
-    fn restore_channels(&self, chain: &Chain, inputs: &mut Inputs) -> Result<()> {
+    /// The elements of each channel: first those that the old consumer had received, then those that the producer had not sent.
+    fn channels(&self) -> impl Iterator<Item = &(ChannelKey, Vec<Stored>)> {
         let vertex = self.graph.vertices[self.vertex].id;
-        let same = self.is_same();
         let received = self.own().flat_map(|old| &old.elements.received);
-        let sent = self.restore.in_flight.iter().flat_map(|old| &old.elements.sent).filter(|(channel, _)| channel.to == vertex);
-        for (key, elements) in received.chain(sent) {
-            let channels = inputs.channels().to_vec();
-            let Some(hasher) = self.hasher_of_gate(key.gate) else { continue };
-            if same {
-                let Some(at) = channels.iter().position(|channel| channel.key == *key) else { continue };
-                for stored in elements {
-                    let element = self.element(chain, channels[at].input.into(), stored)?;
-                    element.into_iter().for_each(|element| inputs.restore_element(at, element));
-                }
-                continue;
-            }
-            let of_gate: Vec<usize> = (0..channels.len()).filter(|at| channels[*at].key.gate == key.gate).collect();
-            let Some(at) = of_gate.get(key.producer as usize % of_gate.len().max(1)).copied() else { continue };
+        let sent = self.restore.in_flight.iter().flat_map(|old| &old.elements.sent).filter(move |(channel, _)| channel.to == vertex);
+        received.chain(sent)
+    }
+
+    /// Elements that the channels held.
+    fn restore_channels(&self, chain: &Chain, inputs: &mut Inputs) -> Result<()> {
+        let channels = inputs.channels().to_vec();
+        for (key, elements) in self.channels() {
+            let Some(at) = channels.iter().position(|channel| channel.key == *key) else { continue };
             for stored in elements {
-                let Some(batch) = self.batch(chain, 0, channels[at].input.into(), stored)? else { continue };
-                let batch = self.mine(batch, hasher.as_ref())?;
-                batch.into_iter().for_each(|batch| inputs.restore_element(at, Element::Batch(batch)));
+                let element = self.element(chain, channels[at].input.into(), stored)?;
+                element.into_iter().for_each(|element| inputs.restore_element(at, element));
             }
         }
         Ok(())
@@ -202,11 +194,6 @@ impl Restorer<'_> {
     fn hasher_of_input(&self, input: usize) -> Option<Arc<dyn KeyHasher>> {
         let gates = self.graph.vertices[self.vertex].incoming.iter();
         gates.filter(|edge| self.graph.edges[**edge].input as usize == input).find_map(|edge| hasher(&self.graph.edges[*edge].partitioner))
-    }
-
-    fn hasher_of_gate(&self, gate: u32) -> Option<Arc<dyn KeyHasher>> {
-        let edge = *self.graph.vertices[self.vertex].incoming.get(gate as usize)?;
-        hasher(&self.graph.edges[edge].partitioner)
     }
 
     /// The rows of a batch whose key groups belong to this subtask, without marks.

@@ -80,7 +80,8 @@ impl StreamTask {
     fn start(&mut self, cx: &mut PollContext<'_>) -> Result<()> {
         self.report(ExecutionState::Initializing, None);
         let mut inputs = self.recipe.inputs();
-        let restore = self.recipe.restore.take().map(|restore| restore()).transpose()?;
+        let mut restore = self.recipe.restore.take().map(|restore| restore()).transpose()?;
+        let local = restore.as_mut().and_then(|restore| restore.local.take());
         let restored = restore.as_ref().map(|restore| restore.operators.clone()).unwrap_or_default();
         let mut chain = self.recipe.chain(&self.shared, &restored)?;
         chain.begin(cx.now(), cx.deadline());
@@ -104,6 +105,7 @@ impl StreamTask {
             channels_ended: false,
         });
         running.chain.open(cx.waker())?;
+        drop(local);
         self.recipe.open_gate(&running.chain, running.inputs.as_ref());
         self.send_events();
         self.report(ExecutionState::Running, None);
@@ -190,7 +192,9 @@ impl StreamTask {
         let (rows_in, watermark) = running.inputs.as_ref().map_or(of_source, |inputs| (inputs.rows, inputs.watermark()));
         io.records_in.store(rows_in, Ordering::Relaxed);
         io.watermark.store(watermark.millis(), Ordering::Relaxed);
-        io.records_out.store(running.chain.wiring.rows_out, Ordering::Relaxed);
+        io.records_out.store(wiring.rows_out, Ordering::Relaxed);
+        io.bytes_in.store(running.inputs.as_ref().map_or(0, Inputs::bytes), Ordering::Relaxed);
+        io.bytes_out.store(wiring.writers.iter().map(crate::writer::RecordWriter::bytes).sum(), Ordering::Relaxed);
         io.state_entries.store(running.chain.state_entries() as u64, Ordering::Relaxed);
     }
 

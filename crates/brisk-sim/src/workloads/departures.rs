@@ -171,12 +171,18 @@ pub(super) fn run(seed: u64) -> Result<u64> {
 pub(super) fn recover(seed: u64) -> Result<u64> {
     let piece = Piece::draw(&mut parameters(seed))?;
     let simulation = simulate(|env: &StreamEnvironment| Ok(piece.job(env)));
-    recovered(&simulation, seed, &Recovery { exact_lateness: true, ..Recovery::default() }, |run| check(&piece, run.output))
+    recovered(&simulation, seed, &Recovery::default(), |run| check(&piece, run.output))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The seed has records under way at an unaligned checkpoint that is restored where other operators are chained.
+    #[test]
+    fn records_under_way_reach_a_vertex_whose_producer_is_another_now() -> Result<()> {
+        recover(192).map(drop)
+    }
 
     #[test]
     fn the_pieces_have_late_departures_and_planes_that_fly_again() {

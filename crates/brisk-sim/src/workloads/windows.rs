@@ -242,7 +242,7 @@ pub(super) fn run(seed: u64) -> Result<u64> {
 pub(super) fn recover(seed: u64) -> Result<u64> {
     let windows = Windows::draw(&mut parameters(seed));
     let simulation = simulate(|env: &StreamEnvironment| Ok(windows.job(env)));
-    recovered(&simulation, seed, &Recovery { exact_lateness: true, ..Recovery::default() }, |run| windows.check(run.output))
+    recovered(&simulation, seed, &Recovery::default(), |run| windows.check(run.output))
 }
 
 #[cfg(test)]

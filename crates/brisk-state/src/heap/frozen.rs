@@ -85,3 +85,76 @@ impl<K: Key, N: Namespace, C: CellRows> FrozenTable for FrozenHeapTable<K, N, C>
         parts.into_iter().try_for_each(|part| part.scan(key_groups, KeyGroupRange::ALL, visit))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::cow::Address;
+    use super::super::regions::Regions;
+    use super::*;
+    use crate::checkpoint_storage::MemoryStorage;
+    use crate::snapshot::{CheckpointLocation, write_task};
+    use brisk_base::Timestamp;
+    use brisk_base::ids::{CheckpointId, OperatorId};
+    use brisk_core::state::{FrozenState, KeyedStateMeta, Layout, OperatorSnapshot, StateKind};
+    use brisk_core::types::{Record, Schema};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A cell that knows how many there are.
+    #[derive(Clone)]
+    struct Counted {
+        alive: Arc<()>,
+        /// How many there were when the last one was written.
+        at_last: Arc<AtomicUsize>,
+    }
+
+    impl Cell for Counted {
+        fn heap_bytes(&self) -> usize {
+            0
+        }
+
+        fn expire(&mut self, _is_expired: &dyn Fn(Timestamp) -> bool) -> bool {
+            false
+        }
+    }
+
+    impl CellRows for Counted {
+        fn rows(&self, key: &mut Vec<u8>, _value: &mut Vec<u8>, visit: &mut RowVisitor<'_>) -> Result<()> {
+            self.at_last.store(Arc::strong_count(&self.alive), Ordering::Relaxed);
+            visit(key, &[])
+        }
+    }
+
+    #[test]
+    fn a_snapshot_lets_go_of_what_it_has_written() {
+        const KEYS: u64 = 200_000;
+        let key_groups = KeyGroups::of_subtask(128, 1, 0).expect("one subtask");
+        let cell = Counted { alive: Arc::new(()), at_last: Arc::default() };
+        let mut table = Regions::new(key_groups);
+        for key in 0..KEYS {
+            let at = ByKeyAndNamespace(key, ());
+            table.at_with_room(key.key_hash()).insert_new(at.table_hash(), at, cell.clone());
+        }
+        let parts: Vec<_> = table.freeze().map(FrozenPart::Region).collect();
+        assert!(parts.len() > 8, "{} regions", parts.len());
+        // The task has changed everything since then.
+        drop(table);
+        let frozen = FrozenHeapTable::new(key_groups, parts);
+        let (key, namespace) = (u64::schema(), Schema::Unit);
+        let meta = KeyedStateMeta {
+            name: "state".into(),
+            kind: StateKind::Value,
+            layout: Layout::KeyMajor,
+            key,
+            namespace,
+            value: Schema::Unit,
+            map_key: None,
+        };
+        let keyed = vec![FrozenState { meta, table: Box::new(frozen) }];
+        let snapshot = OperatorSnapshot { keyed, ..OperatorSnapshot::default() };
+        let at = CheckpointLocation::checkpoint(CheckpointId(1));
+        write_task(&MemoryStorage::new(), &at, "task", vec![(OperatorId(1), snapshot)]).expect("there is room");
+        let at_last = cell.at_last.load(Ordering::Relaxed);
+        assert!(at_last < KEYS as usize / 4, "{at_last} of {KEYS} cells are there when the last one is written");
+    }
+}

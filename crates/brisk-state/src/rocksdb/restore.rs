@@ -1,4 +1,7 @@
 //! Opens a database with what checkpoints of the old subtasks left.
+//!
+//! Key groups come from one old subtask each, so that entries of different parts never meet: a part that is not linked becomes sorted files, which
+//! the database takes over as they are, without its write buffers.
 
 use super::families::{Families, GROUP, family_name};
 use super::folder::Folder;
@@ -8,13 +11,15 @@ use super::native::{META_VERSION, is_table, local_files};
 use brisk_base::{Error, Result, ResultExt};
 use brisk_core::state::{FileRef, LocalNativeState};
 use brisk_core::types::KeyGroupRange;
-use rocksdb::{ColumnFamilyDescriptor, IteratorMode, Options, ReadOptions, WriteBatch};
+use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, IngestExternalFileOptions, Options, ReadOptions, SstFileWriter};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes of entries that are written at once.
-const BATCH_BYTES: usize = 1024 * 1024;
+/// Bytes of the entries of one file at most.
+const FILE_BYTES: usize = if cfg!(test) { 4096 } else { 64 * 1024 * 1024 };
+/// Bytes that are read at once from the files of another database.
+const READ_AHEAD_BYTES: usize = 2 * 1024 * 1024;
 
 /// An open database, and which of its files are stored already.
 pub(super) struct Restored {
@@ -50,12 +55,61 @@ pub(super) fn open(
     for (index, part) in parts.iter().enumerate() {
         let wanted = part.state.range.intersection(range);
         if index != base && !wanted.is_empty() {
-            copy(&instance, part, wanted, memory).context(|| format!("local folder '{}'", part.folder.display()))?;
+            ingest(&instance, part, wanted, memory).context(|| format!("local folder '{}'", part.folder.display()))?;
         }
     }
     let files = parts[base].state.files.iter().filter(|file| own_files && is_table(&file.name));
     let stored = files.map(|file| (file.name.clone(), file.file.clone())).collect();
     Ok(Restored { instance, stored })
+}
+
+/// Gives the entries of these key groups to the database.
+fn ingest(instance: &Instance, part: &LocalNativeState, groups: KeyGroupRange, memory: &SharedMemory) -> Result<()> {
+    let failed = |error: rocksdb::Error| instance.failed(&error);
+    let names = Db::list_cf(&Options::default(), &part.folder).map_err(failed)?;
+    let descriptors = names.iter().map(|name| ColumnFamilyDescriptor::new(name, family_options(memory, None)));
+    let old = Db::open_cf_descriptors_read_only(&Options::default(), &part.folder, descriptors, false).map_err(failed)?;
+    for state in &part.states {
+        let name = family_name(&state.name);
+        let (Some(from), Some(to)) = (old.cf_handle(&name), instance.db.cf_handle(&name)) else { continue };
+        ingest_family(instance, &old, from, to, groups)?;
+    }
+    Ok(())
+}
+
+/// Writes the entries of one column family to files, and lets the database have them. Appended lists are read as one value.
+fn ingest_family(instance: &Instance, old: &Db, from: &ColumnFamily, to: &ColumnFamily, groups: KeyGroupRange) -> Result<()> {
+    let failed = |error: rocksdb::Error| instance.failed(&error);
+    let Some(folder) = instance.folder.as_ref() else { return Err(Error::bug("files are restored into a folder")) };
+    let numbers = groups.numbers();
+    let mut range = ReadOptions::default();
+    range.set_iterate_range(numbers.start.to_be_bytes().to_vec()..numbers.end.to_be_bytes().to_vec());
+    range.set_total_order_seek(true);
+    // Each block is read once.
+    range.fill_cache(false);
+    range.set_readahead_size(READ_AHEAD_BYTES);
+    let mut entries = old.raw_iterator_cf_opt(from, range);
+    entries.seek_to_first();
+    let options = family_options(&instance.memory, None);
+    let file = folder.path().join("restored.sst");
+    while entries.valid() {
+        let mut writer = SstFileWriter::create(&options);
+        writer.open(&file).map_err(failed)?;
+        let mut bytes = 0;
+        while bytes < FILE_BYTES
+            && let Some((key, value)) = entries.item()
+        {
+            debug_assert!(key.len() >= GROUP, "keys begin with the key group");
+            writer.put(key, value).map_err(failed)?;
+            bytes += key.len() + value.len();
+            entries.next();
+        }
+        writer.finish().map_err(failed)?;
+        let mut moved = IngestExternalFileOptions::default();
+        moved.set_move_files(true);
+        instance.db.ingest_external_file_cf_opts(to, &moved, vec![&file]).map_err(failed)?;
+    }
+    entries.status().map_err(failed)
 }
 
 /// Gives the files of a checkpoint to a database: tables are linked, the few others copied, since a database changes those.
@@ -86,30 +140,5 @@ fn delete_foreign(instance: &Instance, there: KeyGroupRange, own: KeyGroupRange)
     Ok(())
 }
 
-/// Copies the entries of these key groups.
-fn copy(instance: &Instance, part: &LocalNativeState, groups: KeyGroupRange, memory: &SharedMemory) -> Result<()> {
-    let names = Db::list_cf(&Options::default(), &part.folder).map_err(|error| instance.failed(&error))?;
-    let descriptors = names.iter().map(|name| ColumnFamilyDescriptor::new(name, family_options(memory, None)));
-    let old = Db::open_cf_descriptors_read_only(&Options::default(), &part.folder, descriptors, false)
-        .map_err(|error| instance.failed(&error))?;
-    let numbers = groups.numbers();
-    for state in &part.states {
-        let name = family_name(&state.name);
-        let (Some(from), Some(to)) = (old.cf_handle(&name), instance.db.cf_handle(&name)) else { continue };
-        let mut options = ReadOptions::default();
-        options.set_iterate_range(numbers.start.to_be_bytes().to_vec()..numbers.end.to_be_bytes().to_vec());
-        options.set_total_order_seek(true);
-        let mut batch = WriteBatch::default();
-        for entry in old.iterator_cf_opt(from, options, IteratorMode::Start) {
-            let (key, value) = entry.map_err(|error| instance.failed(&error))?;
-            debug_assert!(key.len() >= GROUP, "keys begin with the key group");
-            batch.put_cf(to, key, value);
-            if batch.size_in_bytes() >= BATCH_BYTES {
-                let full = std::mem::take(&mut batch);
-                instance.db.write_opt(full, &write_options()).map_err(|error| instance.failed(&error))?;
-            }
-        }
-        instance.db.write_opt(batch, &write_options()).map_err(|error| instance.failed(&error))?;
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

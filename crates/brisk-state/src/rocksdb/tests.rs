@@ -15,14 +15,14 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+pub(super) type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
 const MAX_PARALLELISM: u32 = 4;
 const ALL: KeyGroupRange = KeyGroupRange::new(0, MAX_PARALLELISM as u16);
 const STATES: [&str; 2] = ["a", "b"];
 
 /// Stores files in a folder, as a checkpoint storage does.
-struct Files {
+pub(super) struct Files {
     folder: PathBuf,
     stored: BTreeSet<String>,
 }
@@ -37,12 +37,12 @@ impl NativeFiles for Files {
 }
 
 impl Files {
-    fn new(folder: &Path) -> Self {
+    pub(super) fn new(folder: &Path) -> Self {
         Self { folder: folder.to_path_buf(), stored: BTreeSet::new() }
     }
 
     /// Brings the files of a checkpoint into a folder, under the database's names.
-    fn fetch(&self, state: &NativeState, into: &Path) -> LocalNativeState {
+    pub(super) fn fetch(&self, state: &NativeState, into: &Path) -> LocalNativeState {
         std::fs::create_dir_all(into).expect("there is room");
         for file in &state.files {
             std::fs::copy(self.folder.join(&file.file.path), into.join(&file.name)).expect("it was stored");
@@ -55,7 +55,7 @@ fn metas() -> Vec<KeyedStateMeta> {
     descriptors(&STATES).iter().map(|state| KeyedStateMeta::new(state, Schema::Bytes, Schema::Unit)).collect()
 }
 
-fn descriptors(names: &[&str]) -> Vec<StateDescriptor> {
+pub(super) fn descriptors(names: &[&str]) -> Vec<StateDescriptor> {
     let descriptor = |(id, name): (u16, &&str)| StateDescriptor {
         id: StateId(id),
         name: (*name).into(),
@@ -70,7 +70,7 @@ fn descriptors(names: &[&str]) -> Vec<StateDescriptor> {
     (0..).zip(names).map(descriptor).collect()
 }
 
-fn open(backend: &RocksDbStateBackend, range: KeyGroupRange, names: &[&str], left: Vec<LocalNativeState>) -> Box<dyn ByteStore> {
+pub(super) fn open(backend: &RocksDbStateBackend, range: KeyGroupRange, names: &[&str], left: Vec<LocalNativeState>) -> Box<dyn ByteStore> {
     let restored = OperatorRestore { native: left, own_files: true, watermark: Timestamp::MIN, ..OperatorRestore::default() };
     let cx = StateBackendContext {
         states: descriptors(names).into(),
@@ -83,7 +83,7 @@ fn open(backend: &RocksDbStateBackend, range: KeyGroupRange, names: &[&str], lef
     }
 }
 
-fn rows(store: &mut dyn ByteStore) -> Rows {
+pub(super) fn rows(store: &mut dyn ByteStore) -> Rows {
     let mut rows = Rows::new();
     store
         .scan(&[], None, &mut |key, value| {
@@ -127,7 +127,7 @@ fn first_rows(store: &mut dyn ByteStore, from: &[u8], to: Option<&[u8]>) -> Vec<
 }
 
 /// A key of one of the states.
-fn key(group: u16, state: u16, rest: u8) -> Vec<u8> {
+pub(super) fn key(group: u16, state: u16, rest: u8) -> Vec<u8> {
     [group.to_be_bytes().as_slice(), &state.to_be_bytes(), &[rest]].concat()
 }
 
@@ -268,7 +268,7 @@ fn backend() -> (RocksDbStateBackend, tempfile::TempDir) {
     (RocksDbStateBackend::new(RocksDbConfig::in_folder(folder.path())), folder)
 }
 
-fn checkpoint(store: &mut dyn ByteStore, files: &mut Files, number: u64) -> NativeState {
+pub(super) fn checkpoint(store: &mut dyn ByteStore, files: &mut Files, number: u64) -> NativeState {
     let snapshot = store.native_snapshot(CheckpointId(number)).expect("it never fails here").expect("it is incremental");
     snapshot.write(files).expect("there is room")
 }
@@ -502,4 +502,30 @@ fn tables_of_recent_values_become_files() {
     let state = snapshot.write(files).expect("there is room");
     let mut restored = open(&backend, ALL, &STATES, vec![files.fetch(&state, &stored.path().join("restored"))]);
     assert_eq!(rows(&mut *restored), expected);
+}
+
+/// Each column family has a write buffer, and takes memory for it before anything is in it: that must not use the budget up, or every write
+/// makes a file.
+#[test]
+fn many_empty_write_buffers_leave_room_for_what_is_written() {
+    const FAMILIES: u16 = 60;
+    let folder = tempfile::tempdir().expect("there is room");
+    let backend = RocksDbStateBackend::new(RocksDbConfig { memory_bytes: 16 << 20, ..RocksDbConfig::in_folder(folder.path()) });
+    let names: Vec<String> = (0..=FAMILIES).map(|number| format!("state {number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut store = open(&backend, ALL, &names, vec![]);
+    for round in 0..20_000_u32 {
+        // The first state does not go through write buffers.
+        let family = 1 + (round % u32::from(FAMILIES)) as u16;
+        let key = [key(0, family, 0), round.to_be_bytes().to_vec()].concat();
+        store.apply(&[Write::Put { key: &key, value: b"value" }]).expect("writing never fails here");
+    }
+    let database = std::fs::read_dir(folder.path()).expect("it is there").next().expect("there is one").expect("it can be read").path();
+    let number = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.expect("it can be read").file_name().into_string().expect("it is text");
+        name.strip_suffix(".sst")?.parse::<u64>().ok()
+    };
+    let made = std::fs::read_dir(super::instance::database_path(&database)).expect("it is there").filter_map(number).max().unwrap_or(0);
+    assert_eq!(made, 0, "the budget has room for 20,000 small values");
+    drop(store);
 }

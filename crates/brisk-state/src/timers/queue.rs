@@ -37,6 +37,9 @@ pub struct TimerQueue<K, N> {
     index: HashTable<u32>,
     /// The timers of each timestamp, in the order in which they were registered.
     times: BTreeMap<Timestamp, List>,
+    /// Where event time stood when the queue was restored. Timers that were registered behind it fire once it has passed on, as they would have
+    /// without the restart, and not when the operator is told again where it stands.
+    told: Timestamp,
 }
 
 /// A timer in its list, or a free entry.
@@ -63,7 +66,15 @@ const NONE: u32 = u32::MAX;
 
 impl<K, N> Default for TimerQueue<K, N> {
     fn default() -> Self {
-        Self { next: None, entries: Chunks::default(), free: NONE, len: 0, index: HashTable::new(), times: BTreeMap::new() }
+        Self {
+            next: None,
+            entries: Chunks::default(),
+            free: NONE,
+            len: 0,
+            index: HashTable::new(),
+            times: BTreeMap::new(),
+            told: Timestamp::MIN,
+        }
     }
 }
 
@@ -125,7 +136,7 @@ impl<K: Key, N: Namespace> TimerQueue<K, N> {
     /// Whether a timer is to fire when time has reached `now`.
     #[inline]
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.next.is_some_and(|next| next <= now)
+        self.next.is_some_and(|next| next <= now) && now > self.told
     }
 
     /// Removes and returns the next timer that is to fire when time has reached `now`. Timers that are registered between two calls are seen.
@@ -136,7 +147,8 @@ impl<K: Key, N: Namespace> TimerQueue<K, N> {
 
     /// The timers that are to fire when time has reached `now`, in order: to prefetch their state before they are popped.
     pub fn due(&self, now: Timestamp) -> impl Iterator<Item = (Timestamp, &K, &N)> {
-        self.times.range(..=now).flat_map(|(_, list)| self.list(list.first))
+        let times = if now > self.told { Some(self.times.range(..=now)) } else { None };
+        times.into_iter().flatten().flat_map(|(_, list)| self.list(list.first))
     }
 
     /// All timers in the order in which they fire.
@@ -175,6 +187,12 @@ impl<K: Key, N: Namespace> TimerQueue<K, N> {
         let timestamp = Timestamp::decode_ordered(&mut input)?;
         input.finish()?;
         self.register(timestamp, key.key_hash(), &key, &namespace).map(drop)
+    }
+
+    /// Event time stands here; the operator will be told so again.
+    pub(super) fn stand_at(&mut self, watermark: Timestamp) {
+        // The end of event time comes once, if at all.
+        self.told = if watermark < Timestamp::MAX { watermark } else { Timestamp::MIN };
     }
 
     fn pop(&mut self) -> Option<Timer<K, N>> {
@@ -221,7 +239,7 @@ impl<K: Key, N: Namespace> TimerQueue<K, N> {
     fn release_memory(&mut self) {
         const LARGE: usize = 4096;
         if self.entries.len() > LARGE {
-            *self = Self::default();
+            *self = Self { told: self.told, ..Self::default() };
         }
     }
 

@@ -114,7 +114,7 @@ pub(crate) struct Driver {
     hurried: bool,
     output: Recorded,
     pub(crate) woken: Arc<Woken>,
-    /// The last watermark that was fed.
+    /// The last watermark that the operator is done with.
     watermark: Timestamp,
     /// Snapshots that were taken.
     checkpoints: u64,
@@ -186,8 +186,8 @@ impl Driver {
         self.told_again()
     }
 
-    /// Tells the operator again where event time stands, as it is told after a restart: timers that were registered behind it fire.
-    pub(crate) fn told_again(mut self) -> Self {
+    /// Tells the operator again where event time stands, as it is told after a restart: timers that were registered behind it wait.
+    fn told_again(mut self) -> Self {
         let watermark = self.watermark;
         if watermark > Timestamp::MIN {
             let before = self.output.elements.split_off(0);
@@ -252,8 +252,11 @@ impl Driver {
 
     /// Feeds a watermark once. Whether there is more to come of it.
     pub(crate) fn part_of_watermark(&mut self, watermark: i64) -> bool {
-        self.watermark = self.watermark.max(Timestamp(watermark));
-        self.call(|operator, cx| operator.process_watermark(Timestamp(watermark), cx)).expect("no failure") == Progress::More
+        let progress = self.call(|operator, cx| operator.process_watermark(Timestamp(watermark), cx)).expect("no failure");
+        if progress == Progress::Done {
+            self.watermark = self.watermark.max(Timestamp(watermark));
+        }
+        progress == Progress::More
     }
 
     pub(crate) fn watermark(&mut self, watermark: i64) {

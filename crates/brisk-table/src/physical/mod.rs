@@ -5,6 +5,7 @@
 //! their place in the plan, so that the same statement finds its state again.
 
 mod aggregate;
+mod correlate;
 mod explain;
 mod expression;
 mod grouping_sets;

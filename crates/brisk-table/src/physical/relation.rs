@@ -5,7 +5,7 @@ use super::scan::projected;
 use super::upsert_keys::UpsertKeys;
 use super::{Flow, GraphBuilder, plan_name, unsupported};
 use crate::operators::set_operation::SetOperator;
-use crate::planner::{ScannedTable, SetOperation, SetOperationKind};
+use crate::planner::{Correlate, ScannedTable, SetOperation, SetOperationKind};
 use brisk_base::{Error, Result};
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchemaRef};
@@ -52,6 +52,9 @@ impl GraphBuilder<'_> {
 
     /// A node of our own.
     fn extension(&mut self, extension: &Extension) -> Result<Flow> {
+        if let Some(correlate) = extension.node.as_any().downcast_ref() {
+            return self.correlate(correlate, |_| true);
+        }
         match extension.node.as_any().downcast_ref() {
             Some(operation) => self.set_operation(operation),
             None => self.window_table(extension),
@@ -92,6 +95,12 @@ impl GraphBuilder<'_> {
             LogicalPlan::Filter(filter) => {
                 let input = self.relation(&filter.input)?;
                 self.calc(&input, Some(&filter.predicate), &projection.expr, &projection.schema)
+            }
+            LogicalPlan::Extension(extension) if extension.node.as_any().is::<Correlate>() => {
+                let is_read = |column: &Column| projection.expr.iter().any(|expr| expr.column_refs().contains(column));
+                let node = extension.node.as_any().downcast_ref().ok_or_else(|| Error::bug("a correlation is lost"))?;
+                let input = self.correlate(node, is_read)?;
+                self.calc(&input, None, &projection.expr, &projection.schema)
             }
             input => {
                 let input = self.relation(input)?;

@@ -3,7 +3,8 @@
 //!
 //! The planner knows some of these forms, and means DataFusion's functions by them; others it refuses.
 
-use super::group_windows::call;
+use crate::functions::ARRAY;
+use crate::sql::call;
 use datafusion_sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion_sql::sqlparser::ast::{
     CaseWhen, CeilFloorKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query,
@@ -91,6 +92,8 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
         Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(unit) } if *unit != DateTimeField::NoDateTime => {
             call("ceil_to", vec![take(expr), text(unit.to_string())])
         }
+        // The planner forgets what stands around the elements of an array.
+        Expr::Array(array) => call(ARRAY, std::mem::take(&mut array.elem)),
         Expr::Function(function) => return rewritten_call(function),
         Expr::TypedString(TypedString { data_type: DataType::Timestamp(precision @ None, _), value, .. }) => {
             *precision = Some(digits(value));

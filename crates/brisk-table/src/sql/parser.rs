@@ -5,6 +5,7 @@ use super::statement::{
     ColumnDefinition, ColumnKind, CreateTable, CreateView, ExplainDetail, Insert, ObjectKind, Show, Statement, WatermarkDefinition,
 };
 use super::text::SqlText;
+use super::type_parser::parse_type;
 use brisk_base::ids::JobId;
 use brisk_base::{Error, Result};
 use brisk_core::job::StopMode;
@@ -168,7 +169,7 @@ impl<'a> StatementReader<'a> {
         let kind = if self.word("AS") {
             ColumnKind::Computed(Box::new(self.read(Parser::parse_expr)?))
         } else {
-            let data_type = self.read(Parser::parse_data_type)?;
+            let data_type = self.read(parse_type)?;
             let mut nullable = true;
             loop {
                 if self.word("NOT") {

@@ -66,7 +66,7 @@ impl Pump {
                 },
             };
             match self.sender.send(element, &waker) {
-                Sent::Accepted => {}
+                Sent::Accepted(_) => {}
                 Sent::Refused(element) => {
                     state.held = Some(element);
                     return;

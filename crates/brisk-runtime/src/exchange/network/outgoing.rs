@@ -109,7 +109,7 @@ impl RemoteChannel {
             return Sent::Closed;
         }
         match self.poll_send(&mut sending, &element, producer) {
-            Poll::Ready(Ok(())) => Sent::Accepted,
+            Poll::Ready(Ok(())) => Sent::Accepted(sending.encoded.len()),
             Poll::Pending => Sent::Refused(element),
             Poll::Ready(Err(error)) => match &sending.sender {
                 Some(sender) if !sender.is_connection_over() => {

@@ -93,13 +93,13 @@ fn elements_come_in_order_however_the_consumer_reads() {
         move || {
             let sender = channel(&here, 0);
             for at in 0..500 {
-                assert!(matches!(send(&sender, rows(at * 1000, 1000)), Sent::Accepted));
-                assert!(matches!(send(&sender, Element::Watermark(Timestamp(at as i64))), Sent::Accepted));
+                assert!(matches!(send(&sender, rows(at * 1000, 1000)), Sent::Accepted(_)));
+                assert!(matches!(send(&sender, Element::Watermark(Timestamp(at as i64))), Sent::Accepted(_)));
                 if at % 100 == 0 {
-                    assert!(matches!(send(&sender, barrier(at, Alignment::Aligned)), Sent::Accepted));
+                    assert!(matches!(send(&sender, barrier(at, Alignment::Aligned)), Sent::Accepted(_)));
                 }
             }
-            assert!(matches!(send(&sender, Element::EndOfInput), Sent::Accepted));
+            assert!(matches!(send(&sender, Element::EndOfInput), Sent::Accepted(_)));
         }
     };
     let producer = World::real().spawner.spawn("producer", Box::new(produce)).expect("there is a thread");
@@ -129,7 +129,7 @@ fn a_consumer_that_does_not_read_holds_its_producer_back_and_barriers_are_announ
     let mut refused = 0;
     while refused < 50 {
         match sender.send(rows(sent, 5000), &waker) {
-            Sent::Accepted => (sent, refused) = (sent + 5000, 0),
+            Sent::Accepted(_) => (sent, refused) = (sent + 5000, 0),
             Sent::Refused(_) => {
                 refused += 1;
                 park_timeout(Duration::from_millis(5));
@@ -143,7 +143,7 @@ fn a_consumer_that_does_not_read_holds_its_producer_back_and_barriers_are_announ
         let Received::Element(0, Element::Batch(batch)) = receive(&queue) else { panic!("rows") };
         read += batch.len() as u64;
     }
-    assert!(matches!(send(&sender, barrier(3, Alignment::Unaligned)), Sent::Accepted));
+    assert!(matches!(send(&sender, barrier(3, Alignment::Unaligned)), Sent::Accepted(_)));
     assert!(matches!(receive(&queue), Received::Element(0, Element::Barrier(_))));
     assert!(queue.announced().is_some_and(|(channel, barrier)| channel == 0 && barrier.checkpoint.0 == 3));
 }
@@ -154,7 +154,7 @@ fn a_consumer_that_ends_frees_its_producer_and_later_attempts_are_told_apart() {
     let queue = Arc::new(GateQueue::new(1, None));
     let old = channel(&here, 0);
     there.open((1, 0, 0), Arc::clone(&queue), types());
-    assert!(matches!(send(&old, rows(0, 1)), Sent::Accepted));
+    assert!(matches!(send(&old, rows(0, 1)), Sent::Accepted(_)));
     assert!(matches!(receive(&queue), Received::Element(..)));
     queue.close();
     there.close((1, 0, 0));
@@ -163,7 +163,7 @@ fn a_consumer_that_ends_frees_its_producer_and_later_attempts_are_told_apart() {
     there.open((1, 0, 1), Arc::clone(&newer), types());
     let late = channel(&here, 0);
     while !matches!(send(&late, rows(1, 1)), Sent::Closed) {}
-    assert!(matches!(send(&channel(&here, 1), rows(2, 2)), Sent::Accepted));
+    assert!(matches!(send(&channel(&here, 1), rows(2, 2)), Sent::Accepted(_)));
     assert!(matches!(receive(&newer), Received::Element(0, Element::Batch(batch)) if batch.len() == 2));
     // A producer that ends leaves what it has sent, and no failure.
     assert!(matches!(newer.receive(&waker()), Received::Nothing));
@@ -175,7 +175,7 @@ fn a_lost_process_fails_the_tasks_at_both_ends() {
     let queue = Arc::new(GateQueue::new(1, None));
     there.open((1, 0, 0), Arc::clone(&queue), types());
     let sender = channel(&here, 0);
-    assert!(matches!(send(&sender, rows(0, 1)), Sent::Accepted));
+    assert!(matches!(send(&sender, rows(0, 1)), Sent::Accepted(_)));
     assert!(matches!(receive(&queue), Received::Element(..)));
     here.stop();
     let Received::Failed(error) = receive(&queue) else { panic!("the producer's process is gone") };
@@ -204,7 +204,7 @@ fn batches_of_an_operator_that_does_not_say_its_type_are_an_error() {
     let (here, there) = pair();
     let queue = Arc::new(GateQueue::new(1, None));
     there.open((1, 0, 0), Arc::clone(&queue), vec![None]);
-    assert!(matches!(send(&channel(&here, 0), rows(0, 1)), Sent::Accepted));
+    assert!(matches!(send(&channel(&here, 0), rows(0, 1)), Sent::Accepted(_)));
     let Received::Failed(error) = receive(&queue) else { panic!("nobody can read it") };
     assert!(error.to_string().contains("input_type"), "{error}");
 }

@@ -40,7 +40,7 @@ impl Chain {
         let drained = matches!(barrier.kind, SnapshotKind::StopWithSavepoint { .. });
         let mut snapshot = OperatorSnapshot {
             finished: (slot.finished || slot.was_finished) && !drained,
-            watermark: if drained { Timestamp::MIN } else { slot.watermark },
+            watermark: if drained { Timestamp::MIN } else { slot.passed },
             ..OperatorSnapshot::default()
         };
         slot.operator.snapshot(&mut snapshot, &mut SnapshotContext { barrier, runtime: &slot.runtime }).context(|| slot.runtime.place())?;

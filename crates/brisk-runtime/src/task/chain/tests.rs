@@ -2,7 +2,9 @@
 
 use super::super::testing::{Hand, Log, Probe, batch, runtime, show, world};
 use super::*;
+use brisk_base::ids::CheckpointId;
 use brisk_core::batch::{AnyBatch, Rows};
+use brisk_core::checkpoint::{Alignment, Barrier, SnapshotKind};
 use brisk_core::job_graph::{OutputRoute, RouteTarget};
 use brisk_core::operator::MAIN_PORT;
 use std::sync::Mutex;
@@ -106,6 +108,31 @@ fn a_watermark_that_takes_several_steps_keeps_its_place() {
     chain.wiring.push(0, 0, Element::Watermark(Timestamp(7)));
     feed(&mut chain, rows(&[8]));
     assert_eq!(log.of("b"), ["2", "1", "0", "<7", "8"]);
+}
+
+#[test]
+fn a_watermark_that_a_barrier_finds_half_done_is_told_again_as_a_new_one() {
+    let log = Log::default();
+    let mut firing = Probe::new("a", &log);
+    let mut done = false;
+    firing.on_watermark = Some(Box::new(move |watermark, _| {
+        Ok(if watermark < Timestamp(9) || std::mem::replace(&mut done, true) { Progress::Done } else { Progress::More })
+    }));
+    let mut chain = chain(vec![firing], &[&[]], 1);
+    feed(&mut chain, Element::Watermark(Timestamp(7)));
+    chain.wiring.push(0, 0, Element::Watermark(Timestamp(9)));
+    assert_eq!(chain.step(Waker::noop()).expect("no failure"), ChainStep::Did);
+    let (kind, alignment) = (SnapshotKind::Checkpoint, Alignment::Unaligned);
+    let mut taken = |number| {
+        let barrier = Barrier { checkpoint: CheckpointId(number), timestamp: Timestamp(0), kind, alignment };
+        chain.overtake(barrier, &[], Waker::noop()).expect("no failure");
+        let snapshot = chain.take_snapshot().expect("there is one operator");
+        let under_way: Vec<String> = snapshot.in_flight.head.iter().map(|(_, element)| format!("{element:?}")).collect();
+        steps(&mut chain);
+        (snapshot.operators[0].1.watermark, under_way.len())
+    };
+    assert_eq!(taken(1), (Timestamp(7), 1), "the watermark 9 is under way");
+    assert_eq!(taken(2), (Timestamp(9), 0));
 }
 
 #[test]

@@ -36,6 +36,11 @@ impl CombinedWatermark {
         self.combined
     }
 
+    /// Nothing is emitted up to this watermark.
+    pub(super) fn begin_at(&mut self, watermark: Timestamp) {
+        self.combined = self.combined.max(watermark);
+    }
+
     /// An input's watermark has advanced.
     pub(super) fn advance(&mut self, input: usize, watermark: Timestamp) -> Option<Timestamp> {
         let partial = &mut self.partials[input];

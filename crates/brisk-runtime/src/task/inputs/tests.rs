@@ -164,7 +164,7 @@ impl Fixture {
 
     fn deliver(&mut self, channel: usize, element: Element) {
         let sent = ChannelSender::new(Arc::clone(&self.queue), channel as u32).send(element, Waker::noop());
-        assert!(matches!(sent, Sent::Accepted));
+        assert!(matches!(sent, Sent::Accepted(_)));
         while let Next::Element(input, element) = self.inputs.next(Waker::noop(), || Timestamp(0)) {
             match element {
                 Element::Batch(batch) => {

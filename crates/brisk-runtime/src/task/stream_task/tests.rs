@@ -157,7 +157,7 @@ impl Fixture {
 
     fn send(&self, element: Element) {
         let sender = crate::exchange::ChannelSender::new(self.gate(), 0);
-        assert!(matches!(sender.send(element, Waker::noop()), crate::exchange::Sent::Accepted));
+        assert!(matches!(sender.send(element, Waker::noop()), crate::exchange::Sent::Accepted(_)));
     }
 
     fn ended(&self) -> Vec<(ExecutionState, Option<String>)> {

@@ -59,8 +59,7 @@ impl RestorePlans {
     pub fn task(&self, graph: &JobGraph, vertex: usize, subtask: u32) -> Arc<TaskRestorePlan> {
         let of = &graph.vertices[vertex];
         let state = |id: OperatorId| Some((id, self.operators.get(&id)?.get(subtask as usize)?.clone()));
-        let upstream: BTreeSet<VertexId> = of.incoming.iter().map(|edge| graph.vertices[graph.edges[*edge].from].id).collect();
-        let vertices = std::iter::once(of.id).chain(upstream);
+        let vertices = std::iter::once(of.id).chain(self.producers(graph, vertex));
         let in_flight = vertices.flat_map(|id| {
             let old = self.channels.get(&id).into_iter().flatten();
             old.map(move |(subtask, parallelism, data)| (id, *subtask, *parallelism, data.clone()))
@@ -72,6 +71,23 @@ impl RestorePlans {
             operators: of.operators.iter().filter_map(|operator| state(operator.id)).collect(),
             in_flight: in_flight.collect(),
         })
+    }
+
+    /// The old vertices that may have had records under way to a vertex: those it reads from, and, since other operators may have been chained then,
+    /// those that are there no longer, and all before a vertex that was not there.
+    fn producers(&self, graph: &JobGraph, vertex: usize) -> BTreeSet<VertexId> {
+        let gone = |id: &&VertexId| graph.vertices.iter().all(|vertex| vertex.id != **id);
+        let mut found: BTreeSet<VertexId> = self.channels.keys().filter(gone).copied().collect();
+        let mut unseen = vec![vertex];
+        while let Some(at) = unseen.pop() {
+            for from in graph.vertices[at].incoming.iter().map(|edge| graph.edges[*edge].from) {
+                let id = graph.vertices[from].id;
+                if found.insert(id) && !self.channels.contains_key(&id) {
+                    unseen.push(from);
+                }
+            }
+        }
+        found
     }
 
     /// The state of a source's coordinator.
