@@ -55,7 +55,7 @@ pub(super) fn check(root: &Path) -> Result<Vec<Offence>> {
         let call = OTHERWISE.iter().find(|(name, _)| *name == function.name);
         let call = call.map_or_else(|| format!("{}(", function.name.to_uppercase()), |(_, call)| (*call).to_owned());
         let calling = records.iter().filter(|record| calls(&record.sql, &call));
-        found.extend(missing(&function, calling, &format!("that calls {call}...)")));
+        found.extend(missing(&function, calling, &format!("that calls it by {call}")));
     }
     let named: BTreeMap<&str, &Record> = records.iter().filter_map(|record| Some((record.subject.as_deref()?, record))).collect();
     for (subject, record) in named {
@@ -285,7 +285,7 @@ SELECT ABS(), FLOOR(), PI(1)
             "crates/brisk-table/src/physical/join.rs:3: Join has no record with a result: write one in tests/sql, under a comment `# Join`",
             "crates/brisk-table/src/physical/join.rs:3: Join has no record with a null",
             "crates/brisk-table/src/physical/join.rs:3: Join has no record with an error",
-            "tests/sql/functions.txt:2: log has no record with a result: write one in tests/sql, that calls LOG(...)",
+            "tests/sql/functions.txt:2: log has no record with a result: write one in tests/sql, that calls it by LOG(",
             "tests/sql/functions.txt:2: log has no record with a null",
             "tests/sql/functions.txt:2: log has no record with an error",
         ];
