@@ -25,5 +25,5 @@ pub use excerpt::excerpt;
 pub use format::{FileRange, Position, ReadFormat, RecordReader, RecordWriter, WriteFormat};
 pub use input::{Compression, FileInput};
 pub use lines::{BLOCK_BYTES, LineSplitter, MAX_LINE_BYTES};
-pub use table::{CsvText, JsonText, RowEncoder, TableFormat, TableReader, TimeStyle};
+pub use table::{CsvText, JsonText, Partitions, RowEncoder, TableFormat, TableReader, TimeStyle};
 pub use text::{DisplayLines, TextLines};

@@ -11,6 +11,7 @@ use arrow_schema::{DataType, TimeUnit};
 use brisk_base::{Error, Result, Timestamp};
 use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Range;
 
 /// One value of one row. Floating point numbers are compared by their bits, in IEEE's total order.
 #[derive(Clone, Debug)]
@@ -31,6 +32,12 @@ pub enum Cell {
     Timestamp(Timestamp),
     /// A date, as days since 1970.
     Date(i32),
+    /// An array.
+    Array(Vec<Self>),
+    /// Keys and values.
+    Map(Vec<(Self, Self)>),
+    /// A row within the row.
+    Row(Vec<Self>),
 }
 
 impl Cell {
@@ -44,6 +51,9 @@ impl Cell {
             Self::Bytes(_) => 5,
             Self::Timestamp(_) => 6,
             Self::Date(_) => 7,
+            Self::Array(_) => 8,
+            Self::Map(_) => 9,
+            Self::Row(_) => 10,
         }
     }
 }
@@ -58,6 +68,8 @@ impl Ord for Cell {
             (Self::Bytes(one), Self::Bytes(two)) => one.cmp(two),
             (Self::Timestamp(one), Self::Timestamp(two)) => one.cmp(two),
             (Self::Date(one), Self::Date(two)) => one.cmp(two),
+            (Self::Array(one), Self::Array(two)) | (Self::Row(one), Self::Row(two)) => one.cmp(two),
+            (Self::Map(one), Self::Map(two)) => one.cmp(two),
             _ => self.rank().cmp(&other.rank()),
         }
     }
@@ -102,7 +114,8 @@ impl<T: Into<Self>> From<Option<T>> for Cell {
 }
 
 impl fmt::Display for Cell {
-    /// As Flink prints values: `null`, `true`, `7`, `1.5`, `EWR`, `x'00ff'`, `2013-01-01 05:00:00`, `2013-01-01`.
+    /// As Flink casts values to text: `null`, `true`, `7`, `1.5`, `EWR`, `x'00ff'`, `2013-01-01 05:00:00`, `2013-01-01`, `[1, NULL]`,
+    /// `{a=1}`, `(1, EWR)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
@@ -120,7 +133,40 @@ impl fmt::Display for Cell {
                 let (year, month, day) = civil(i64::from(*days));
                 write!(f, "{year:04}-{month:02}-{day:02}")
             }
+            Self::Array(cells) => list(f, ["[", "]"], cells.iter().map(Part)),
+            Self::Row(cells) => list(f, ["(", ")"], cells.iter().map(Part)),
+            Self::Map(entries) => list(f, ["{", "}"], entries.iter().map(|(key, value)| Entry(Part(key), Part(value)))),
         }
+    }
+}
+
+/// Parts between brackets.
+pub(crate) fn list(f: &mut fmt::Formatter<'_>, [open, close]: [&str; 2], parts: impl Iterator<Item = impl fmt::Display>) -> fmt::Result {
+    f.write_str(open)?;
+    for (index, part) in parts.enumerate() {
+        write!(f, "{}{part}", if index == 0 { "" } else { ", " })?;
+    }
+    f.write_str(close)
+}
+
+/// A part of a value.
+struct Part<'a>(&'a Cell);
+
+impl fmt::Display for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Cell::Null => f.write_str("NULL"),
+            cell => cell.fmt(f),
+        }
+    }
+}
+
+/// An entry of a map.
+pub(crate) struct Entry<T>(pub(crate) T, pub(crate) T);
+
+impl<T: fmt::Display> fmt::Display for Entry<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.0, self.1)
     }
 }
 
@@ -162,8 +208,30 @@ pub fn cells(column: &ArrayRef) -> Result<Vec<Cell>> {
         DataType::Binary => column.as_binary::<i32>().iter().map(bytes).collect(),
         DataType::LargeBinary => column.as_binary::<i64>().iter().map(bytes).collect(),
         DataType::BinaryView => column.as_binary_view().iter().map(bytes).collect(),
+        DataType::List(_) => {
+            let lists = column.as_list::<i32>();
+            let elements = cells(lists.values())?;
+            let array = |range: Range<usize>| Cell::Array(elements[range].to_vec());
+            between(column, lists.value_offsets(), array)
+        }
+        DataType::Map(..) => {
+            let maps = column.as_map();
+            let entries: Vec<_> = cells(maps.keys())?.into_iter().zip(cells(maps.values())?).collect();
+            between(column, maps.value_offsets(), |range| Cell::Map(entries[range].to_vec()))
+        }
+        DataType::Struct(_) => {
+            let fields = column.as_struct().columns().iter().map(cells).collect::<Result<Vec<_>>>()?;
+            let value = |row: usize| Cell::Row(fields.iter().map(|field| field[row].clone()).collect());
+            (0..column.len()).map(|row| if column.is_valid(row) { value(row) } else { Cell::Null }).collect()
+        }
         other => return Err(Error::user(format!("values of type {other} cannot be shown yet: cast the column to text"))),
     })
+}
+
+/// Values that lie between offsets.
+fn between(column: &ArrayRef, offsets: &[i32], value: impl Fn(Range<usize>) -> Cell) -> Vec<Cell> {
+    let value = |row: usize| value(offsets[row] as usize..offsets[row + 1] as usize);
+    (0..column.len()).map(|row| if column.is_valid(row) { value(row) } else { Cell::Null }).collect()
 }
 
 fn numbers<T: ArrowPrimitiveType>(column: &ArrayRef, cell: impl Fn(T::Native) -> Cell) -> Vec<Cell> {

@@ -23,6 +23,9 @@ brisk_base::options! {
     /// are no longer exact when rows come for state that is gone. For ever, if it is 0.
     pub STATE_TTL: Duration = "table.exec.state.ttl", Duration::ZERO;
 
+    /// Whether parts that a statement's plan has twice, or that several INSERTs of a statement set share, are computed once.
+    pub REUSE_SUB_PLAN: bool = "table.optimizer.reuse-sub-plan-enabled", true;
+
     /// When rows are brought together by the primary key of the table that they are written to, so that it has one row per key.
     pub UPSERT_MATERIALIZE: UpsertMaterialize = "table.exec.sink.upsert-materialize", UpsertMaterialize::Auto;
 

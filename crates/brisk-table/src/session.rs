@@ -205,7 +205,7 @@ impl TableSession {
     fn describe(&self, name: &str) -> Result<StatementResult> {
         let (schema, keys, table) = match self.catalog.find(name)? {
             Object::Table(table) => (Arc::clone(&table.schema), table.primary_key.clone(), Some(table)),
-            Object::View(view) => (Arc::clone(self.planner().analyzed(&view.query, &view.text)?.schema().inner()), Vec::new(), None),
+            Object::View(view) => (self.view_schema(view)?, Vec::new(), None),
         };
         let row = |(index, field): (usize, &Arc<Field>)| {
             let attribute = match (Mark::EventTime.is_on(field), Mark::ProcessingTime.is_on(field)) {
@@ -233,10 +233,25 @@ impl TableSession {
         Ok(StatementResult::Rows { columns, rows })
     }
 
+    /// The columns of a view, by the names that it gives them.
+    fn view_schema(&self, view: &View) -> Result<SchemaRef> {
+        let schema = Arc::clone(self.planner().analyzed(&view.query, &view.text)?.schema().inner());
+        let names = match &*view.columns {
+            [] => shown_names(&schema),
+            columns => columns.iter().map(|column| column.value.clone()).collect(),
+        };
+        let fields = schema.fields().iter().zip(names).map(|(field, name)| field.as_ref().clone().with_name(name));
+        Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+    }
+
     fn create_view(&mut self, view: CreateView, text: &SqlText) -> Result<StatementResult> {
-        // A view that cannot be planned is refused now.
-        self.planner().analyzed(&view.query, text)?;
         let object = View { columns: view.columns, query: view.query, text: text.clone() };
+        // A view that cannot be planned is refused now.
+        let columns = self.planner().analyzed(&object.query, text)?.schema().fields().len();
+        if !object.columns.is_empty() && object.columns.len() != columns {
+            let named = object.columns.len();
+            return Err(Error::user(format!("the view '{}' names {named} columns, but its query has {columns}", view.name)));
+        }
         self.catalog.create(&view.name, Object::View(Arc::new(object)), view.if_not_exists)?;
         Ok(StatementResult::Done)
     }
@@ -289,12 +304,26 @@ impl TableSession {
         if let Some(missing) = table.primary_key.iter().find(|key| !fields.iter().any(|field| field.name() == *key)) {
             return Err(Error::user(format!("table '{}': the primary key names the column '{missing}', which is not there", table.name)));
         }
+        for (place, column) in table.partitions.iter().enumerate() {
+            let name = &column.value;
+            if physical.index_of(name).is_err() {
+                return Err(at(column, &format!("PARTITIONED BY names '{name}', which is no column that is stored")));
+            }
+            if table.partitions[..place].iter().any(|other| other.value == *name) {
+                return Err(at(column, &format!("PARTITIONED BY names the column '{name}' twice")));
+            }
+        }
         let schema: SchemaRef = Arc::new(Schema::new(fields));
         let watermark = table.watermark.map(|watermark| (watermark.column.value, watermark.expression));
         if let Some((_, expression)) = &watermark {
             self.type_of(expression, &schema, text)?;
         }
-        let declaration = TableDeclaration { name: table.name, schema: physical, options: table.options };
+        let declaration = TableDeclaration {
+            name: table.name,
+            schema: physical,
+            options: table.options,
+            partitions: table.partitions.into_iter().map(|column| column.value).collect(),
+        };
         Ok(Table { declaration, schema, computed, watermark, primary_key: table.primary_key, text: text.clone() })
     }
 
@@ -448,7 +477,16 @@ fn is_processing_time(expression: &datafusion_sql::sqlparser::ast::Expr) -> bool
 /// Whether Flink stores values of one type in columns of another without being asked to.
 fn is_stored_as(given: &DataType, column: &DataType) -> bool {
     let text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
+    let parts = |given: &Arc<Field>, column: &Arc<Field>| is_stored_as(given.data_type(), column.data_type());
+    let nested = match (given, column) {
+        (DataType::List(given), DataType::List(column)) | (DataType::Map(given, _), DataType::Map(column, _)) => parts(given, column),
+        (DataType::Struct(given), DataType::Struct(column)) => {
+            given.len() == column.len() && given.iter().zip(column).all(|(given, column)| parts(given, column))
+        }
+        _ => false,
+    };
     given == column
+        || nested
         || given.is_null()
         || (given.is_numeric() && column.is_numeric())
         || (text(given) && text(column))

@@ -3,6 +3,7 @@
 //! What there is to run (names, engines, parallelism, default number of records) is asked of the benchmark binary; this module only
 //! starts it and takes the figures from outside: wall time, processor time and peak memory of the whole process, start and end included.
 
+pub(crate) mod nexmark;
 pub(crate) mod peer;
 mod table;
 
@@ -20,6 +21,9 @@ const RUN_LIMIT_S: u64 = 1200;
 const REPEATS: usize = 3;
 
 pub(crate) fn command(raw: Vec<String>) -> Result<()> {
+    if raw.first().is_some_and(|name| name == "nexmark") {
+        return nexmark::command(raw);
+    }
     let args = Args::parse(raw, &["json", "rocksdb"], &["engine", "parallelism", "records", "reps", "peer", "rounds"])?;
     let bench = Bench::build(true, args.has("rocksdb"))?;
     let mut cases = bench.select(&Selection::from_args(&args)?)?;

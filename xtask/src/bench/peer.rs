@@ -46,6 +46,22 @@ impl Peer {
         self.scratch.join("flink/dist/bin/flink")
     }
 
+    /// Runs Nexmark queries, each on a fresh TaskManager with as many subtasks and events as the case has; the warm runs.
+    pub(crate) fn nexmark(&self, backend: &str, cases: &[Case]) -> Result<Vec<Run>> {
+        let Some(first) = cases.first() else { return Ok(Vec::new()) };
+        let out = self.scratch.join("brisk-bench-nexmark.jsonl");
+        if out.exists() {
+            fs::remove_file(&out)?;
+        }
+        let _cluster = self.cluster()?;
+        let mut words =
+            vec![out.display().to_string(), backend.to_owned(), first.parallelism.to_string(), "off".to_owned(), "2".to_owned()];
+        words.extend(cases.iter().map(|case| format!("{}={}", case.name, case.records as f64 / 1e6)));
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.script("run_nexmark.py", &words).run_aside().context("the peer's Nexmark failed")?;
+        warm_runs(&crate::repo::read(&out)?)
+    }
+
     fn script(&self, name: &str, args: &[&str]) -> Program {
         let path = self.dir.join(name);
         Program::new(path.as_os_str(), args.iter().map(std::ffi::OsStr::new)).dir(&self.scratch).limit_s(PART_LIMIT_S)
@@ -124,13 +140,14 @@ fn warm_runs(lines: &str) -> Result<Vec<Run>> {
 
 fn run(said: &Value) -> Option<Run> {
     let case = Case {
-        name: said["part"].as_str()?.to_string(),
+        name: said["part"].as_str().or_else(|| said["q"].as_str())?.to_string(),
         engine: said["backend"]
             .as_str()
+            .or_else(|| said["profile"].as_str())
             .filter(|name| *name != "hashmap")
             .map_or_else(|| ENGINE.to_string(), |name| format!("{ENGINE}-{name}")),
         parallelism: said["par"].as_u64().unwrap_or(2),
-        records: said["records"].as_u64()?,
+        records: said["records"].as_u64().or_else(|| said["events"].as_u64())?,
     };
     let mut extra: Map<_, _> =
         said.as_object()?.iter().filter(|(name, _)| name.ends_with("_us")).map(|(k, v)| (k.clone(), v.clone())).collect();

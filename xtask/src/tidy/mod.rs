@@ -6,6 +6,7 @@
 mod manifests;
 mod masked;
 mod paths;
+mod records;
 mod source;
 
 use crate::args::Args;
@@ -58,6 +59,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<Offence>> {
     let mut offences = manifests::check(root)?;
     offences.extend(source::check(root)?);
     offences.extend(paths::check(root)?);
+    offences.extend(records::check(root)?);
     offences.sort();
     offences.dedup();
     Ok(offences)

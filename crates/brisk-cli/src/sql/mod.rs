@@ -93,7 +93,8 @@ pub(crate) fn run(arguments: &SqlArguments) -> Result<()> {
     }
     let mut stats = Stats::start();
     let mut session = brisk::sql_session(&config)?;
-    let mut output = Output::new(arguments.output, std::io::stdout().lock());
+    // Not locked: `print` writes there, too, from threads of the engine.
+    let mut output = Output::new(arguments.output, std::io::stdout());
     let mut going = Vec::new();
     let mut executed = Ok(());
     for text in &texts {

@@ -1,5 +1,6 @@
-//! The command as its user sees it: output, errors, exit code; SQL, and jobs of a cluster that really runs.
+//! The command as its user sees it: output, errors, exit code; SQL, the statements of the book, and jobs of a cluster that really runs.
 
+mod book;
 mod cluster;
 mod jobs;
 mod sql;

@@ -33,6 +33,20 @@ fn changes_have_their_kind() {
 }
 
 #[test]
+fn printed_rows_stand_among_results() {
+    let print = "CREATE TABLE seen (x BIGINT) WITH ('connector' = 'print', 'print-identifier' = 'seen')";
+    let done = brisk(&[
+        "sql",
+        "-D",
+        "parallelism.default=1",
+        "-e",
+        &format!("SELECT 1 AS one; {print}; INSERT INTO seen VALUES (7); SELECT 2 AS two"),
+    ]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert_eq!(text(&done.stdout), "one\n1\nseen> +I[7]\ntwo\n2\n");
+}
+
+#[test]
 fn the_first_error_ends_the_run_with_status_1() {
     let done = brisk(&["sql", "-e", "SELECT\n nothing FROM bid; SELECT 1"]);
     assert_eq!(done.status.code(), Some(1));

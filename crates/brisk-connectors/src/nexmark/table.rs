@@ -19,6 +19,7 @@ use brisk_core::table::{TableConnector, TableDeclaration, TableSourceOperator};
 /// | `first-event` | number of the first event | 0 |
 /// | `bid-bytes` | about how long a bid is | 100 |
 /// | `seed` | chooses among the streams | 0 |
+/// | `all-kinds` | also makes the events of the other kinds, and drops them: what a source of all events costs, for comparisons | false |
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NexmarkTable;
 
@@ -63,9 +64,10 @@ fn config(table: &TableDeclaration) -> Result<Config> {
         None => return Err(table.error("option 'table' is missing; expected one of: person, auction, bid")),
     };
     let rows_per_second = options.get::<std::num::NonZeroU64>("rows-per-second", "a number above 0")?.map(std::num::NonZeroU64::get);
+    let all_kinds = options.get("all-kinds", "true or false")?.unwrap_or(false);
     options.finish()?;
     let end = events.map_or(u64::MAX, |events| first.saturating_add(events));
-    Ok(Config { kind, stream, first, end, rows_per_second, columns: wanted(table, kind)? })
+    Ok(Config { kind, stream, first, end, rows_per_second, all_kinds, columns: wanted(table, kind)? })
 }
 
 /// Finds the table's columns among those of the kind.

@@ -10,7 +10,7 @@ mod columns;
 mod rows;
 mod scatter;
 
-pub use columns::{ColumnKeyHasher, ColumnScatter, Columns, RowKind, Segment, Segments, take_rows};
+pub use columns::{ColumnKeyHasher, ColumnScatter, ColumnType, Columns, RowKind, Segment, Segments, take_rows};
 pub use rows::{Cursor, Rows, Step};
 pub use scatter::RowScatter;
 

@@ -17,6 +17,8 @@ pub struct TableDeclaration {
     pub schema: SchemaRef,
     /// The options, `connector` among them.
     pub options: BTreeMap<String, String>,
+    /// Columns by whose values the rows are kept apart, the outermost first; empty if they are not.
+    pub partitions: Vec<String>,
 }
 
 impl TableDeclaration {
@@ -88,6 +90,11 @@ pub trait TableConnector: Send + Sync {
     /// When the connector cannot be written to, and when an option is unknown, missing or wrong: with table and option.
     fn sink(&self, table: &TableDeclaration) -> Result<TableSinkOperator> {
         Err(table.error("its connector cannot be written to"))
+    }
+
+    /// Whether tables that are written can be `PARTITIONED BY` columns.
+    fn takes_partitions(&self) -> bool {
+        false
     }
 }
 

@@ -84,14 +84,45 @@ fn hash_column(column: &dyn Array, target: &mut impl Target) -> Result<()> {
         DataType::BinaryView => put(target, column.as_binary_view().iter(), hash::hash_bytes),
         DataType::FixedSizeBinary(_) => put(target, column.as_fixed_size_binary().iter(), hash::hash_bytes),
         DataType::Null => target.put(std::iter::repeat_n(hash::hash_null(), column.len())),
+        DataType::List(_) => {
+            let lists = column.as_list::<i32>();
+            put_lists(target, column, lists.value_offsets(), &hashes_of(lists.values())?);
+        }
+        DataType::Struct(_) => {
+            let mut rows = Vec::with_capacity(column.len());
+            match column.as_struct().columns() {
+                [] => rows.resize(column.len(), hash::hash_null()),
+                columns => hash_columns(columns, &mut rows)?,
+            }
+            target.put((0..column.len()).map(|row| if column.is_valid(row) { rows[row] } else { hash::hash_null() }));
+        }
+        DataType::Map(..) => {
+            let maps = column.as_map();
+            let mut entries = Vec::with_capacity(maps.entries().len());
+            hash_columns(maps.entries().columns(), &mut entries)?;
+            put_lists(target, column, maps.value_offsets(), &entries);
+        }
         other => {
             return Err(Error::user(format!(
                 "a column of type {other} cannot be a key: use integers, floating point numbers, booleans, text, bytes, \
-                 dates or timestamps in milliseconds"
+                 dates, timestamps in milliseconds, or lists, maps and structs of these"
             )));
         }
     }
     Ok(())
+}
+
+fn hashes_of(column: &ArrayRef) -> Result<Vec<u64>> {
+    let mut hashes = Vec::with_capacity(column.len());
+    hash_column(column.as_ref(), &mut Append(&mut hashes))?;
+    Ok(hashes)
+}
+
+/// Lists of elements whose hashes are known.
+fn put_lists(target: &mut impl Target, column: &dyn Array, offsets: &[i32], elements: &[u64]) {
+    let list = |row: usize| &elements[offsets[row] as usize..offsets[row + 1] as usize];
+    let hash = |row: usize| if column.is_valid(row) { hash::hash_list(list(row).iter().copied()) } else { hash::hash_null() };
+    target.put((0..column.len()).map(hash));
 }
 
 #[inline]

@@ -36,6 +36,12 @@ impl CsvColumns {
     /// When a column's type cannot be read from text, or the file cannot be opened.
     pub fn open(&self, input: &FileInput, schema: &SchemaRef, resume: Option<Position>) -> Result<CsvColumnsReader> {
         let base = resume.unwrap_or_default();
+        if let Some(field) = schema.fields().iter().find(|field| field.data_type().is_nested()) {
+            return Err(Error::user(format!(
+                "format 'csv' cannot read column '{}', which is made of other values: take JSON",
+                field.name()
+            )));
+        }
         let columns = schema.fields().iter().map(|field| Column::new(field.data_type())).collect::<Result<_>>()?;
         let rows = ReaderBuilder::new()
             .delimiter(self.delimiter)

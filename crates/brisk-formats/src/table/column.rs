@@ -1,5 +1,6 @@
 //! A column that is filled with values given as text.
 
+use super::nested::NestedColumn;
 use arrow_array::ArrayRef;
 use arrow_array::builder::{
     BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder, Int8Builder, Int16Builder, Int32Builder,
@@ -22,11 +23,13 @@ pub(crate) enum Column {
     Text(StringBuilder),
     Date(Date32Builder),
     Time(TimestampMillisecondBuilder),
+    /// Arrays, maps and rows, which only JSON has.
+    Nested(Box<NestedColumn>),
 }
 
 /// Calls something that all builders have.
 macro_rules! each {
-    ($column:expr, $builder:ident => $do:expr) => {
+    ($column:expr, $builder:ident => $do:expr, $nested:ident => $other:expr) => {
         match $column {
             Column::Boolean($builder) => $do,
             Column::Tinyint($builder) => $do,
@@ -39,6 +42,7 @@ macro_rules! each {
             Column::Text($builder) => $do,
             Column::Date($builder) => $do,
             Column::Time($builder) => $do,
+            Column::Nested($nested) => $other,
         }
     };
 }
@@ -72,12 +76,15 @@ impl Column {
             DataType::Timestamp(TimeUnit::Millisecond, zone) => {
                 Self::Time(TimestampMillisecondBuilder::new().with_timezone_opt(zone.clone()))
             }
-            other => return Err(Error::user(format!("columns of type {other} cannot be read from text"))),
+            other => match NestedColumn::of(other)? {
+                Some(nested) => Self::Nested(Box::new(nested)),
+                None => return Err(Error::user(format!("columns of type {other} cannot be read from text"))),
+            },
         })
     }
 
     pub(crate) fn push_null(&mut self) {
-        each!(self, builder => builder.append_null());
+        each!(self, builder => builder.append_null(), nested => nested.push_null());
     }
 
     /// Adds a field; false when it is no value of the column's type.
@@ -104,11 +111,12 @@ impl Column {
             Self::Date(builder) => day(text).map(|day| builder.append_value(day)).is_some(),
             Self::Time(builder) => Timestamp::parse(text).map(|time| builder.append_value(time.0)).is_some(),
             Self::Text(_) => true,
+            Self::Nested(_) => false,
         }
     }
 
     pub(crate) fn finish(&mut self) -> ArrayRef {
-        each!(self, builder => Arc::new(builder.finish()))
+        each!(self, builder => Arc::new(builder.finish()), nested => nested.finish())
     }
 }
 

@@ -18,7 +18,7 @@ use std::fmt;
 use std::io::Read;
 
 /// Where a value lies in its line.
-type Span = Option<(usize, usize)>;
+pub(super) type Span = Option<(usize, usize)>;
 /// Fields of a change.
 const CHANGE: [&str; 4] = ["before", "after", "op", "payload"];
 
@@ -180,7 +180,6 @@ impl Rows {
         for (index, (column, value)) in self.columns.iter_mut().zip(values).enumerate() {
             let value = value.unwrap_or("null");
             if !push(column, value, self.schema.field(index).data_type()) {
-                column.push_null();
                 wrong.get_or_insert_with(|| {
                     let field = self.schema.field(index);
                     format!("column '{}': {} is no {}", field.name(), excerpt(value), field.data_type())
@@ -195,12 +194,24 @@ impl Rows {
     }
 }
 
-/// Adds a value of JSON to a column; false when it is no value of its type.
-fn push(column: &mut Column, value: &str, data_type: &DataType) -> bool {
+/// Adds a value of JSON to a column; when it is no value of its type, it adds null, and gives false.
+pub(super) fn push(column: &mut Column, value: &str, data_type: &DataType) -> bool {
     if value == "null" {
         column.push_null();
         return true;
     }
+    if let Column::Nested(nested) = column {
+        return nested.push_json(value);
+    }
+    let fits = push_plain(column, value, data_type);
+    if !fits {
+        column.push_null();
+    }
+    fits
+}
+
+/// The same of a value that is not made of others; it adds nothing when it gives false.
+fn push_plain(column: &mut Column, value: &str, data_type: &DataType) -> bool {
     let Some(quoted) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return column.push(value.as_bytes());
     };
@@ -221,7 +232,7 @@ fn push(column: &mut Column, value: &str, data_type: &DataType) -> bool {
 }
 
 /// Finds the fields of an object; of a field that comes twice the last counts.
-fn find(line: &str, names: &[impl AsRef<str>], spans: &mut [Span]) -> std::result::Result<(), String> {
+pub(super) fn find(line: &str, names: &[impl AsRef<str>], spans: &mut [Span]) -> std::result::Result<(), String> {
     let mut input = serde_json::Deserializer::from_str(line);
     let found = Object { line, names, spans }.deserialize(&mut input).and_then(|()| input.end());
     found.map_err(|error| format!("{} is no object of JSON: {error}", excerpt(line)))

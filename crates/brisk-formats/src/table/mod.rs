@@ -1,17 +1,21 @@
 //! Formats of tables: bytes become columnar batches of a declared schema, and batches become bytes.
 //!
 //! * [`TableFormat`] is what a table's options say; it opens readers ([`TableReader`]) and makes [`RowEncoder`]s.
-//! * `lines` reads lines of text and JSON, `encode` writes all formats, `column` and `values` are single columns. Csv is read in the module `csv`.
+//! * `lines` reads lines of text and JSON, `encode` writes all formats, `column` and `values` are single columns,
+//!   `nested` those whose values are made of others, `partitions` the folders that columns name. Csv is read in the module `csv`.
 
 mod column;
 mod encode;
 mod lines;
+mod nested;
+mod partitions;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub(crate) use column::Column;
 pub use encode::RowEncoder;
+pub use partitions::Partitions;
 
 use crate::csv::{CsvColumns, CsvColumnsReader};
 use crate::format::Position;

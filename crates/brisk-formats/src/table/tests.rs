@@ -20,7 +20,7 @@ fn table(options: &[(&str, &str)]) -> TableDeclaration {
     ];
     let schema = Schema::new(fields.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec());
     let options: BTreeMap<_, _> = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    TableDeclaration { name: "orders".to_owned(), schema: Arc::new(schema), options }
+    TableDeclaration { name: "orders".to_owned(), schema: Arc::new(schema), options, partitions: Vec::new() }
 }
 
 fn format(options: &[(&str, &str)]) -> TableFormat {
@@ -130,4 +130,48 @@ fn reading_goes_on_where_it_stopped() {
     let first = reader.read(2).expect("good").expect("a row");
     let rest = json.open(&input, &schema, Some(reader.position())).expect("opens").read(100).expect("good").expect("rows");
     assert_eq!((first.rows, rest.rows), (1, 2));
+}
+
+/// Rows of arrays, maps and rows come back, also within each other; what does not fit is an error, or null where errors are ignored.
+#[test]
+fn json_holds_values_made_of_others() {
+    let list = |element: DataType| DataType::List(Arc::new(Field::new("item", element, true)));
+    let row = |fields: Vec<(&str, DataType)>| {
+        DataType::Struct(fields.into_iter().map(|(name, data_type)| Field::new(name, data_type, true)).collect())
+    };
+    let entry = DataType::Struct(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Int64, true)].into());
+    let map = DataType::Map(Arc::new(Field::new("entries", entry, false)), false);
+    let item = row(vec![("a\"", DataType::Int64), ("t", DataType::Timestamp(TimeUnit::Millisecond, None))]);
+    let fields = [("l", list(list(DataType::Int64))), ("m", map), ("r", list(item))];
+    let schema = Arc::new(Schema::new(fields.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec()));
+    let read = |format: &TableFormat, text: &str| -> Result<Vec<Columns>> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("t.json");
+        std::fs::write(&path, text).expect("written");
+        let mut reader = format.open(&FileInput::new(path), &schema, None)?;
+        std::iter::from_fn(|| reader.read(3).transpose()).collect()
+    };
+    let written = |format: &TableFormat, batches: &[Columns]| {
+        let mut bytes = Vec::new();
+        let encoder = format.encoder(&schema).expect("fits");
+        batches.iter().for_each(|batch| encoder.encode(batch, &mut bytes).expect("can be written"));
+        String::from_utf8(bytes).expect("UTF-8")
+    };
+    let rows = r#"{"l":[[1,null],[],null],"m":{"x":1,"é\n":null},"r":[{"a\"":1,"t":"2015-07-15 00:00:00"},null,{"a\"":null,"t":null}]}
+{"l":null,"m":null,"r":null}
+{"l":[],"m":{},"r":[]}
+{"l":[[7]],"m":{"y":-2},"r":null}
+"#;
+    let json = format(&[("format", "json")]);
+    assert_eq!(written(&json, &read(&json, rows).expect("good rows")), rows);
+    let iso = format(&[("format", "json"), ("json.timestamp-format.standard", "ISO-8601")]);
+    assert!(written(&iso, &read(&json, rows).expect("good rows")).contains("T00:00:00"));
+    let wrong = r#"{"l":[[1,"x"],3],"m":[],"r":[{"a\"":true,"t":"2015-07-15 00:00:00"}]}"#;
+    let error = read(&json, wrong).expect_err("an x is no number").to_string();
+    assert!(error.contains("line 1: column 'l'"), "{error}");
+    let lenient = format(&[("format", "json"), ("json.ignore-parse-errors", "true")]);
+    let kept = written(&lenient, &read(&lenient, wrong).expect("errors are ignored"));
+    assert_eq!(kept, "{\"l\":[[1,null],null],\"m\":null,\"r\":[{\"a\\\"\":null,\"t\":\"2015-07-15 00:00:00\"}]}\n");
+    let csv = format(&[("format", "csv")]);
+    assert!(csv.encoder(&schema).is_err() && read(&csv, "1").is_err());
 }

@@ -6,7 +6,7 @@ use arrow_array::types::{
 };
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array,
-    StringArray, TimestampMillisecondArray,
+    ListArray, MapArray, StringArray, StructArray, TimestampMillisecondArray,
 };
 use arrow_schema::{DataType, TimeUnit};
 use brisk_base::{Error, Result, Timestamp};
@@ -25,6 +25,12 @@ pub(super) enum Values<'a> {
     Text(&'a StringArray),
     Date(&'a Date32Array),
     Time(&'a TimestampMillisecondArray),
+    /// Where arrays begin and end, and their elements.
+    Array(&'a ListArray, Box<Self>),
+    /// Keys and values.
+    Map(&'a MapArray, Box<[Self; 2]>),
+    /// The fields of rows, with their names as JSON.
+    Row(&'a StructArray, Vec<(Vec<u8>, Self)>),
     Null,
 }
 
@@ -56,11 +62,25 @@ impl<'a> Values<'a> {
             DataType::Date32 => Self::Date(column.as_primitive::<Date32Type>()),
             DataType::Timestamp(TimeUnit::Millisecond, _) => Self::Time(column.as_primitive::<TimestampMillisecondType>()),
             DataType::Null => Self::Null,
+            DataType::List(_) => Self::Array(column.as_list(), Box::new(Self::of(column.as_list::<i32>().values())?)),
+            DataType::Map(..) => {
+                let maps = column.as_map();
+                Self::Map(maps, Box::new([Self::of(maps.keys())?, Self::of(maps.values())?]))
+            }
+            DataType::Struct(fields) => {
+                let rows = column.as_struct();
+                let parts = fields.iter().zip(rows.columns()).map(|(field, column)| {
+                    let mut name = Vec::new();
+                    super::encode::write_string(field.name(), &mut name);
+                    Ok((name, Self::of(column)?))
+                });
+                Self::Row(rows, parts.collect::<Result<_>>()?)
+            }
             other => return Err(Error::user(format!("columns of type {other} cannot be written as text"))),
         })
     }
 
-    fn is_null(&self, row: usize) -> bool {
+    pub(super) fn is_null(&self, row: usize) -> bool {
         match self {
             Self::Boolean(values) => values.is_null(row),
             Self::Tinyint(values) => values.is_null(row),
@@ -73,6 +93,9 @@ impl<'a> Values<'a> {
             Self::Text(values) => values.is_null(row),
             Self::Date(values) => values.is_null(row),
             Self::Time(values) => values.is_null(row),
+            Self::Array(values, _) => values.is_null(row),
+            Self::Map(values, _) => values.is_null(row),
+            Self::Row(values, _) => values.is_null(row),
             Self::Null => true,
         }
     }
@@ -104,6 +127,7 @@ impl<'a> Values<'a> {
                 write!(out, "{}", Timestamp(values.value(row)))?;
                 return Ok(Shape::Time);
             }
+            Self::Array(..) | Self::Map(..) | Self::Row(..) => return Err(Error::bug("only JSON has arrays, maps and rows")),
             Self::Null => return Ok(Shape::Null),
         }
         Ok(Shape::Plain)

@@ -18,6 +18,7 @@ pub(crate) enum AggregateKind {
     FirstValue,
     LastValue,
     ListAgg,
+    ArrayAgg,
     StddevPop,
     StddevSamp,
     /// Another name of [`StddevSamp`](Self::StddevSamp).
@@ -29,7 +30,7 @@ pub(crate) enum AggregateKind {
 }
 
 impl AggregateKind {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Count,
         Self::Sum,
         Self::Avg,
@@ -38,6 +39,7 @@ impl AggregateKind {
         Self::FirstValue,
         Self::LastValue,
         Self::ListAgg,
+        Self::ArrayAgg,
         Self::StddevPop,
         Self::StddevSamp,
         Self::Stddev,
@@ -74,6 +76,7 @@ impl AggregateKind {
             Self::FirstValue => "FIRST_VALUE",
             Self::LastValue => "LAST_VALUE",
             Self::ListAgg => "listagg",
+            Self::ArrayAgg => "array_agg",
             Self::StddevPop => "stddev_pop",
             Self::StddevSamp => "stddev_samp",
             Self::Stddev => "stddev",
@@ -94,6 +97,7 @@ impl AggregateKind {
             (Self::Sum, DataType::Decimal128(_, scale)) => DataType::Decimal128(38, *scale),
             (Self::Avg, DataType::Decimal128(_, scale)) => DataType::Decimal128(38, (*scale).max(6)),
             (Self::ListAgg, _) => DataType::Utf8,
+            (Self::ArrayAgg, element) => crate::sql::array_type(element.clone()),
             // Decimal numbers are measured as floating point numbers.
             (kind, DataType::Decimal128(..)) if kind.moment().is_some() => DataType::Float64,
             (_, other) => other.clone(),
@@ -139,6 +143,11 @@ impl AggregateUDFImpl for Aggregate {
 
     fn is_nullable(&self) -> bool {
         self.kind != AggregateKind::Count
+    }
+
+    /// `IGNORE NULLS`; the others never take nulls.
+    fn supports_null_handling_clause(&self) -> bool {
+        self.kind == AggregateKind::ArrayAgg
     }
 
     /// The result over no rows.

@@ -1,6 +1,7 @@
 //! Functions of SQL, with Flink's semantics.
 //!
 //! * [`ScalarFunction`] is the interface of user functions; Brisk's own are written against it, too.
+//! * [`TableFunction`] is the interface of functions that give tables.
 //! * [`Functions`] finds them by name, whatever the case of its letters.
 //! * `aggregate` and `window` name the functions that operators compute: they have types here, and nothing else.
 
@@ -9,18 +10,22 @@ mod aggregate;
 mod argument;
 mod arithmetic;
 mod clock;
+mod collections;
 mod json;
 mod math;
 mod registry;
 mod row;
 mod string;
+mod table;
 mod temporal;
 mod text;
 mod window;
 
 pub(crate) use aggregate::AggregateKind;
 pub use argument::Argument;
+pub(crate) use collections::{ARRAY, Unnest, casted, field, is_cast, item};
 pub use registry::Functions;
+pub use table::{TableFunction, TableRows};
 pub(crate) use temporal::{PROCTIME, civil};
 pub(crate) use window::ROW_NUMBER;
 

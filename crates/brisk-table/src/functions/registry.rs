@@ -7,7 +7,8 @@ use super::clock::{PARTS, Shift, Shifted};
 use super::math::{Extreme, Hex, Shape, Shaped};
 use super::string::{CharLength, Concat, CountChar, RegexpExtract, SplitIndex};
 use super::temporal::{Extract, ProcessingTime, TimePart};
-use super::{ScalarFunction, clock, json, math, text, window};
+use super::{ScalarFunction, TableFunction, clock, collections, json, math, text, window};
+use brisk_base::{Error, Result};
 use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,12 +19,13 @@ pub struct Functions {
     scalar: BTreeMap<String, Arc<ScalarUDF>>,
     aggregate: BTreeMap<String, Arc<AggregateUDF>>,
     window: BTreeMap<String, Arc<WindowUDF>>,
+    table: BTreeMap<String, Arc<dyn TableFunction>>,
 }
 
 impl Default for Functions {
     /// Those that Brisk brings along.
     fn default() -> Self {
-        let mut functions = Self { scalar: BTreeMap::new(), aggregate: BTreeMap::new(), window: BTreeMap::new() };
+        let mut functions = Self { scalar: BTreeMap::new(), aggregate: BTreeMap::new(), window: BTreeMap::new(), table: BTreeMap::new() };
         for function in shared() {
             functions.scalar.insert(function.name().to_owned(), function);
         }
@@ -44,6 +46,7 @@ impl Default for Functions {
         for function in [text::all(), math::all(), clock::all(), json::all()].into_iter().flatten() {
             functions.register(function);
         }
+        collections::register(&mut functions);
         for kind in AggregateKind::ALL {
             functions.aggregate.insert(kind.name().to_lowercase(), kind.function());
         }
@@ -65,9 +68,15 @@ impl Functions {
         self.scalar.insert(name, adapt(Arc::new(function)));
     }
 
+    /// Adds a user's function that gives tables. It takes the place of one of the same name.
+    pub fn register_table(&mut self, function: impl TableFunction) {
+        self.table.insert(function.name().to_lowercase(), Arc::new(function));
+    }
+
     /// Names of all functions, in order.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.scalar.keys().chain(self.aggregate.keys()).chain(self.window.keys()).cloned().collect();
+        let kinds = self.scalar.keys().chain(self.aggregate.keys()).chain(self.window.keys());
+        let mut names: Vec<_> = kinds.chain(self.table.keys()).cloned().collect();
         names.sort();
         names
     }
@@ -82,6 +91,18 @@ impl Functions {
 
     pub(crate) fn window(&self, name: &str) -> Option<&Arc<WindowUDF>> {
         self.window.get(&name.to_lowercase())
+    }
+
+    /// The function that gives tables.
+    ///
+    /// # Errors
+    /// When there is none of this name: the one that is written most like it.
+    pub(crate) fn table(&self, name: &str) -> Result<&Arc<dyn TableFunction>> {
+        self.table.get(&name.to_lowercase()).ok_or_else(|| {
+            let nearest = crate::sql::nearest(name, self.table.keys().map(String::as_str));
+            let nearest = nearest.map(|near| format!("; did you mean {}?", near.to_uppercase())).unwrap_or_default();
+            Error::user(format!("there is no table function named {}{nearest}", name.to_uppercase()))
+        })
     }
 
     /// Names of the scalar, aggregate and window functions.

@@ -13,6 +13,7 @@
 pub(crate) mod calc;
 pub mod changelog_generator;
 pub mod collect;
+pub(crate) mod correlate;
 pub mod group_aggregate;
 pub(crate) mod interval_join;
 pub mod join;

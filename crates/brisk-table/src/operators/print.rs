@@ -1,12 +1,12 @@
 //! A sink that shows each row on standard output, as Flink's `print` connector does.
 
-use crate::cell::cells;
+use crate::cell::{Cell, Entry, cells, list};
 use brisk_base::Result;
 use brisk_core::batch::{AnyBatch, BatchType, Columns};
 use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, OperatorSpec, Rest, RuntimeContext};
 use brisk_core::table::{TableConnector, TableDeclaration, TableSinkOperator};
 use brisk_core::types::Record;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -77,11 +77,25 @@ fn lines(batch: &Columns, prefix: &str) -> Result<String> {
     for row in 0..batch.rows {
         let _ = write!(text, "{prefix}{}[", batch.kind(row).short());
         for (index, column) in columns.iter().enumerate() {
-            let _ = write!(text, "{}{}", if index == 0 { "" } else { ", " }, column[row]);
+            let _ = write!(text, "{}{}", if index == 0 { "" } else { ", " }, Printed(&column[row]));
         }
         text.push_str("]\n");
     }
     Ok(text)
+}
+
+/// A value as `print` has it: parts that are null are `null`, and rows look like rows.
+struct Printed<'a>(&'a Cell);
+
+impl fmt::Display for Printed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Cell::Array(cells) => list(f, ["[", "]"], cells.iter().map(Printed)),
+            Cell::Row(cells) => list(f, ["+I[", "]"], cells.iter().map(Printed)),
+            Cell::Map(entries) => list(f, ["{", "}"], entries.iter().map(|(key, value)| Entry(Printed(key), Printed(value)))),
+            cell => cell.fmt(f),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::planner::Mark;
 use arrow_schema::{DataType, Field};
 use brisk_base::{Error, Result};
 use datafusion_common::{DFSchema, ScalarValue};
-use datafusion_expr::expr::AggregateFunctionParams;
+use datafusion_expr::expr::{AggregateFunctionParams, NullTreatment};
 use datafusion_expr::{Expr, LogicalPlan, cast, lit};
 use std::sync::Arc;
 
@@ -101,7 +101,7 @@ impl GraphBuilder<'_> {
             [column] if is_number(input.schema.field(*column as usize).data_type()) => GroupKey::Number { column: *column },
             columns => GroupKey::Row { columns: columns.to_vec() },
         };
-        let results: Vec<_> = calls.iter().map(|call| call.result).collect();
+        let results: Vec<_> = calls.iter().map(|call| call.result.clone()).collect();
         let keeps_values = calls.iter().any(AggregateCall::keeps_values);
         let config = GroupAggregateConfig { key, aggregates: calls, row_exact: self.row_exact, state_ttl: self.state_ttl };
         let columns: Vec<usize> = keys.iter().map(|key| *key as usize).collect();
@@ -140,7 +140,7 @@ impl GraphBuilder<'_> {
             return Err(unsupported("DISTINCT in a session window"));
         }
         let mut results: Vec<_> = vec![ValueType::Timestamp { utc: false }; 2];
-        results.extend(calls.iter().map(|call| call.result));
+        results.extend(calls.iter().map(|call| call.result.clone()));
         let (start_column, end_column) = (start as u32, end as u32);
         let config = WindowAggregateConfig {
             key_columns: keys.to_vec(),
@@ -243,7 +243,7 @@ pub(super) fn call_of(
 ) -> Result<AggregateCall> {
     let shown = name.to_uppercase();
     let Some(kind) = AggregateKind::named(name) else { return Err(unsupported(&format!("the aggregate function {shown}"))) };
-    let AggregateFunctionParams { args, distinct, filter, order_by, .. } = params;
+    let AggregateFunctionParams { args, distinct, filter, order_by, null_treatment } = params;
     if !order_by.is_empty() {
         return Err(unsupported("ORDER BY in an aggregate function"));
     }
@@ -252,12 +252,15 @@ pub(super) fn call_of(
         [argument, separator] if kind == AggregateKind::ListAgg => (argument, Some(separator)),
         _ => return Err(Error::bug(format!("{shown} has {} arguments", args.len()))),
     };
-    if retract && matches!(kind, AggregateKind::FirstValue | AggregateKind::LastValue) {
-        return Err(unsupported(&format!("{shown} over rows that are updated, or that leave the frame of OVER,")));
-    }
     let filter = filter.as_ref().map(|filter| arguments.add((**filter).clone()));
     let aggregate = match kind {
         AggregateKind::ListAgg => list(argument, separator, arguments)?,
+        AggregateKind::ArrayAgg => {
+            let nulls = *null_treatment != Some(NullTreatment::IgnoreNulls);
+            Aggregate::ArrayAgg { column: arguments.add(argument.clone()), nulls }
+        }
+        AggregateKind::FirstValue if retract => Aggregate::FirstRemaining { column: arguments.add(argument.clone()) },
+        AggregateKind::LastValue if retract => Aggregate::LastRemaining { column: arguments.add(argument.clone()) },
         _ => aggregate(kind, argument, arguments, result)?,
     };
     Ok(AggregateCall { aggregate, filter, distinct: *distinct, retract, result: ValueType::of(result)? })

@@ -2,7 +2,6 @@
 
 use super::expression::{batch_schema, named, physical, type_of};
 use super::interval::interval;
-use super::temporal_join::is_temporal;
 use super::upsert_keys::UpsertKeys;
 use super::window_join::same_window;
 use super::{Flow, GraphBuilder, unsupported};
@@ -21,7 +20,7 @@ use std::time::Duration;
 
 impl GraphBuilder<'_> {
     pub(super) fn join(&mut self, join: &logical_plan::Join) -> Result<Flow> {
-        if is_temporal(join) {
+        if self.is_temporal(join)? {
             return self.temporal_join(join);
         }
         if looked_up(&join.right).is_some() {

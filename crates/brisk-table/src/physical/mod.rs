@@ -5,6 +5,7 @@
 //! their place in the plan, so that the same statement finds its state again.
 
 mod aggregate;
+mod correlate;
 mod explain;
 mod expression;
 mod grouping_sets;
@@ -26,7 +27,7 @@ pub(crate) use expression::type_in;
 use crate::catalog::Table;
 use crate::operators::row::ValueType;
 use crate::operators::sink_materialize::SinkMaterialize;
-use crate::options::{ROW_EXACT, STATE_TTL, UPSERT_MATERIALIZE, UpsertMaterialize};
+use crate::options::{REUSE_SUB_PLAN, ROW_EXACT, STATE_TTL, UPSERT_MATERIALIZE, UpsertMaterialize};
 use crate::planner::Planner;
 use brisk_base::options::Configuration;
 use brisk_base::{Error, Result};
@@ -68,6 +69,8 @@ pub(crate) struct GraphBuilder<'a> {
     pub(crate) graph: StreamGraph,
     /// Tables that are read already: all of their columns.
     scans: BTreeMap<String, Flow>,
+    /// Relations that are built already and may be read again; `None` if each is to be built anew.
+    built: Option<Vec<(LogicalPlan, Flow)>>,
     /// Whether all sources end.
     pub(crate) bounded: bool,
     /// What is shown of the graph.
@@ -90,6 +93,7 @@ impl<'a> GraphBuilder<'a> {
             upsert_materialize: config.get(&UPSERT_MATERIALIZE)?,
             graph: StreamGraph { name, ..StreamGraph::default() },
             scans: BTreeMap::new(),
+            built: config.get(&REUSE_SUB_PLAN)?.then(Vec::new),
             bounded: true,
             notes: Notes::default(),
             windows_by_aggregation: false,
@@ -98,7 +102,11 @@ impl<'a> GraphBuilder<'a> {
 
     /// Ends a relation in the sink of a table, whose columns it has.
     pub(crate) fn write(&mut self, flow: &Flow, table: &Table) -> Result<()> {
-        let sink = self.connectors.find(&table.declaration)?.sink(&table.declaration)?;
+        let connector = self.connectors.find(&table.declaration)?;
+        if !table.declaration.partitions.is_empty() && !connector.takes_partitions() {
+            return Err(table.declaration.error("it is PARTITIONED BY columns, which its connector does not do"));
+        }
+        let sink = connector.sink(&table.declaration)?;
         let flow = &self.materialized(flow, table)?;
         if flow.changes && !sink.takes_changes {
             return Err(table.declaration.error("the query updates rows, but the table takes inserts alone"));

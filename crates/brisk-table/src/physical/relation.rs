@@ -5,16 +5,30 @@ use super::scan::projected;
 use super::upsert_keys::UpsertKeys;
 use super::{Flow, GraphBuilder, plan_name, unsupported};
 use crate::operators::set_operation::SetOperator;
-use crate::planner::{ScannedTable, SetOperation, SetOperationKind};
+use crate::planner::{Correlate, ScannedTable, SetOperation, SetOperationKind};
 use brisk_base::{Error, Result};
+use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchemaRef};
 use datafusion_expr::logical_plan::{Extension, Filter, Projection, TableScan, Union};
 use datafusion_expr::{Expr, LogicalPlan};
 use std::sync::Arc;
 
 impl GraphBuilder<'_> {
-    /// Builds a relation.
+    /// Builds a relation, unless the same one is there already.
     pub(crate) fn relation(&mut self, plan: &LogicalPlan) -> Result<Flow> {
+        if self.windows_by_aggregation || self.built.is_none() || !can_be_read_twice(plan)? {
+            return self.build(plan);
+        }
+        let known = self.built.iter().flatten().find(|(known, _)| known == plan);
+        if let Some((_, flow)) = known {
+            return Ok(flow.clone());
+        }
+        let flow = self.build(plan)?;
+        self.built.iter_mut().for_each(|built| built.push((plan.clone(), flow.clone())));
+        Ok(flow)
+    }
+
+    fn build(&mut self, plan: &LogicalPlan) -> Result<Flow> {
         match plan {
             LogicalPlan::TableScan(scan) => self.table_scan(scan),
             LogicalPlan::SubqueryAlias(alias) => {
@@ -38,6 +52,9 @@ impl GraphBuilder<'_> {
 
     /// A node of our own.
     fn extension(&mut self, extension: &Extension) -> Result<Flow> {
+        if let Some(correlate) = extension.node.as_any().downcast_ref() {
+            return self.correlate(correlate, |_| true);
+        }
         match extension.node.as_any().downcast_ref() {
             Some(operation) => self.set_operation(operation),
             None => self.window_table(extension),
@@ -79,6 +96,12 @@ impl GraphBuilder<'_> {
                 let input = self.relation(&filter.input)?;
                 self.calc(&input, Some(&filter.predicate), &projection.expr, &projection.schema)
             }
+            LogicalPlan::Extension(extension) if extension.node.as_any().is::<Correlate>() => {
+                let is_read = |column: &Column| projection.expr.iter().any(|expr| expr.column_refs().contains(column));
+                let node = extension.node.as_any().downcast_ref().ok_or_else(|| Error::bug("a correlation is lost"))?;
+                let input = self.correlate(node, is_read)?;
+                self.calc(&input, None, &projection.expr, &projection.schema)
+            }
             input => {
                 let input = self.relation(input)?;
                 self.calc(&input, None, &projection.expr, &projection.schema)
@@ -110,4 +133,15 @@ impl GraphBuilder<'_> {
         let upsert_keys = UpsertKeys::default();
         Ok(Flow { changes: inputs.iter().any(|input| input.changes), upsert_keys, ..united })
     }
+}
+
+/// Whether a relation gives the same rows whenever it is computed: not where an expression asks the clock or for random numbers.
+fn can_be_read_twice(plan: &LogicalPlan) -> Result<bool> {
+    let mut is_stable = true;
+    let looked = plan.apply(|node| {
+        is_stable &= !node.expressions().iter().any(Expr::is_volatile);
+        Ok(if is_stable { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    });
+    looked.map_err(|error| Error::bug(error.strip_backtrace()))?;
+    Ok(is_stable)
 }

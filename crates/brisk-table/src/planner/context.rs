@@ -1,5 +1,6 @@
 //! What the planner is told: tables, views, functions, types.
 
+use super::correlate::{TableFunctionPlanner, with_correlations};
 use super::group_windows::rewrite_group_windows;
 use super::lookup::{check_lookups, with_version_times};
 use super::set_operation::with_set_operations;
@@ -8,13 +9,18 @@ use super::syntax::rewrite_syntax;
 use super::window_table::WindowTablePlanner;
 use super::{as_statement, sql_to_rel};
 use crate::catalog::{Catalog, Object, Table, View};
-use crate::functions::Functions;
+use crate::functions::{Functions, field, item};
 use crate::sql::arrow_type;
 use arrow_schema::{DataType, Field, FieldRef, SchemaRef};
 use datafusion_common::config::ConfigOptions;
-use datafusion_common::{DataFusionError, Result, TableReference};
-use datafusion_expr::planner::{ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RelationPlanner, TypePlanner};
-use datafusion_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF, lit};
+use datafusion_common::{Column, DFSchema, DataFusionError, Result, TableReference};
+use datafusion_expr::planner::{
+    ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RawFieldAccessExpr, RelationPlanner, TypePlanner,
+};
+use datafusion_expr::{
+    AggregateUDF, Expr, ExprSchemable, GetFieldAccess, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF,
+    lit,
+};
 use datafusion_sql::sqlparser::ast::{DataType as SqlType, Query};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -34,7 +40,9 @@ impl<'a> Context<'a> {
         // All subqueries that stand for a value become joins.
         config.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
         let expressions = Expressions { extract: functions.scalar("extract").cloned() };
-        Self { catalog, functions, config, expressions: vec![Arc::new(expressions)], relations: vec![Arc::new(WindowTablePlanner)] }
+        let relations: Vec<Arc<dyn RelationPlanner>> =
+            vec![Arc::new(TableFunctionPlanner(functions.clone())), Arc::new(WindowTablePlanner)];
+        Self { catalog, functions, config, expressions: vec![Arc::new(expressions)], relations }
     }
 
     pub(super) const fn config(&self) -> &ConfigOptions {
@@ -46,7 +54,7 @@ impl<'a> Context<'a> {
         let mut query = query.clone();
         rewrite_group_windows(&mut query)?;
         rewrite_syntax(&mut query);
-        let plan = sql_to_rel(self).sql_statement_to_plan(as_statement(&query))?;
+        let plan = with_correlations(sql_to_rel(self).sql_statement_to_plan(as_statement(&query))?)?;
         check_lookups(&plan)?;
         check_subqueries(&plan)?;
         with_set_operations(with_version_times(plan)?)
@@ -186,6 +194,35 @@ impl ExprPlanner for Expressions {
             expr.args = vec![lit(1_i64)];
         }
         Ok(PlannerResult::Original(expr))
+    }
+
+    /// `a[1]`, `m['k']`, `r['f']`.
+    fn plan_field_access(&self, access: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        let data_type = access.expr.get_type(schema)?;
+        let key = match access.field_access {
+            GetFieldAccess::NamedStructField { name } => Expr::Literal(name, None),
+            GetFieldAccess::ListIndex { key } => *key,
+            GetFieldAccess::ListRange { .. } => {
+                return Err(DataFusionError::Plan("a part of an array is ARRAY_SLICE(array, start, end)".to_owned()));
+            }
+        };
+        item(access.expr, &data_type, key).map(PlannerResult::Planned)
+    }
+
+    /// `r.f`.
+    fn plan_compound_identifier(
+        &self,
+        column: &Field,
+        qualifier: Option<&TableReference>,
+        names: &[String],
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        let (mut expr, mut data_type) = (Expr::Column(Column::from((qualifier, column))), column.data_type().clone());
+        for name in names {
+            expr = field(expr, &data_type, name)?;
+            let DataType::Struct(fields) = &data_type else { break };
+            data_type = fields.find(name).map_or(DataType::Null, |(_, field)| field.data_type().clone());
+        }
+        Ok(PlannerResult::Planned(expr))
     }
 
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {

@@ -1,9 +1,10 @@
 //! The older windows of GROUP BY: `GROUP BY k, SESSION(ts, INTERVAL '10' SECOND)` becomes a grouping over the window function in FROM.
 
+use crate::sql::call;
 use datafusion_common::{DataFusionError, Result};
 use datafusion_sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Query, Select, SetExpr,
-    TableFactor, VisitMut, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, Query, Select, SetExpr, TableFactor, VisitMut,
+    VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -76,26 +77,12 @@ fn rewrite(select: &mut Select) -> Result<()> {
     };
     let mut call = vec![Expr::Identifier(table_name), call("DESCRIPTOR", vec![Expr::Identifier(time)])];
     call.extend(spans.iter().cloned());
-    from.relation = TableFactor::TableFunction { expr: self::call(&name, call), alias: alias.clone() };
+    from.relation = TableFactor::TableFunction { expr: crate::sql::call(&name, call), alias: alias.clone() };
     group_by.splice(at..=at, ["window_start", "window_end"].map(|column| Expr::Identifier(Ident::new(column))));
     let auxiliary = &mut Auxiliary(name);
     let _ = VisitMut::visit(&mut select.projection, auxiliary);
     let _ = VisitMut::visit(&mut select.having, auxiliary);
     Ok(())
-}
-
-pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
-    let args = arguments.into_iter().map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))).collect();
-    Expr::Function(Function {
-        name: Ident::new(name).into(),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 /// `SESSION_START(...)` is the column `window_start`, and so on.

@@ -3,12 +3,16 @@
 //! * `context` answers the planner's questions: tables, views, functions, types.
 //! * `window_table` plans TUMBLE, HOP, CUMULATE and SESSION in FROM as a node of our own; `group_windows` turns the older windows of
 //!   GROUP BY into them.
+//! * `correlate` plans functions in FROM: UNNEST and LATERAL TABLE.
 //! * `lookup` plans tables that are looked up, `FOR SYSTEM_TIME AS OF`.
+//! * `casts` are those from and to arrays, maps and rows.
 //! * `syntax` makes calls of functions of what has a syntax of its own.
 //! * `set_operation` puts INTERSECT and EXCEPT into nodes of our own; `subqueries` refuses those whose meaning would be lost.
 //! * `marks` are the properties of columns that plans carry along: time attributes, starts and ends of windows.
 
+mod casts;
 mod context;
+mod correlate;
 mod group_windows;
 mod lookup;
 mod marks;
@@ -18,6 +22,7 @@ mod syntax;
 mod window_table;
 
 pub(crate) use context::{Context, ScannedTable};
+pub(crate) use correlate::Correlate;
 pub(crate) use lookup::{conditions_on, looked_up};
 pub(crate) use marks::Mark;
 pub(crate) use set_operation::{SetOperation, SetOperationKind};
@@ -75,7 +80,8 @@ impl<'a> Planner<'a> {
     }
 
     fn analyze(&self, plan: LogicalPlan) -> datafusion_common::Result<LogicalPlan> {
-        Analyzer::with_rules(vec![Arc::new(TypeCoercion::new())]).execute_and_check(plan, self.context.config(), |_, _| {})
+        let plan = Analyzer::with_rules(vec![Arc::new(TypeCoercion::new())]).execute_and_check(plan, self.context.config(), |_, _| {})?;
+        casts::with_casts(plan)
     }
 
     /// Optimizes a plan that may have been changed after planning.
@@ -102,7 +108,7 @@ impl<'a> Planner<'a> {
 fn coerced(expression: Expr, schema: &DFSchema) -> datafusion_common::Result<Expr> {
     use datafusion_common::tree_node::TreeNode;
     let mut rewriter = datafusion_optimizer::analyzer::type_coercion::TypeCoercionRewriter::new(schema);
-    Ok(expression.rewrite(&mut rewriter)?.data)
+    Ok(casts::cast_in(expression.rewrite(&mut rewriter)?.data, schema)?.data)
 }
 
 /// Rules that keep the meaning of a plan over changelogs. Those that move limits, empty relations or distinct aggregates are left out.

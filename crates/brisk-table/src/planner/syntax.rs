@@ -1,12 +1,14 @@
-//! What has a syntax of its own in SQL becomes calls of functions: `SUBSTRING(a FROM 2)`, `FLOOR(ts TO HOUR)`, `TIMESTAMPDIFF(DAY, a, b)`.
+//! What has a syntax of its own in SQL becomes calls of functions: `SUBSTRING(a FROM 2)`, `FLOOR(ts TO HOUR)`, `TIMESTAMPDIFF(DAY, a, b)`. Literals
+//! of timestamps get their precision.
 //!
 //! The planner knows some of these forms, and means DataFusion's functions by them; others it refuses.
 
-use super::group_windows::call;
+use crate::functions::ARRAY;
+use crate::sql::call;
 use datafusion_sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion_sql::sqlparser::ast::{
-    CaseWhen, CeilFloorKind, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, TrimWhereField, Value,
-    ValueWithSpan, VisitMut, VisitorMut,
+    CaseWhen, CeilFloorKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query,
+    SelectItem, SetExpr, TrimWhereField, TypedString, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use datafusion_sql::sqlparser::tokenizer::Span;
 use std::ops::ControlFlow;
@@ -21,11 +23,45 @@ struct Rewriter;
 impl VisitorMut for Rewriter {
     type Break = ();
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        name_apart(&mut query.body);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Some(rewritten) = rewritten(expr) {
             *expr = rewritten;
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Names columns of a SELECT that are written like one in front of them, as Flink does: `SELECT x, x, COUNT(*), COUNT(*)` has the columns `x`, `x0`,
+/// `EXPR$2` and `EXPR$3`. The planner wants names that differ.
+fn name_apart(body: &mut SetExpr) {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::SetOperation { left, right, .. } => {
+            name_apart(left);
+            return name_apart(right);
+        }
+        _ => return,
+    };
+    let written: Vec<String> = select.projection.iter().map(ToString::to_string).collect();
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let before = written[..index].iter().filter(|other| **other == written[index]).count();
+        if before == 0 {
+            continue;
+        }
+        let name = match &*expr {
+            Expr::Identifier(name) => Some(name),
+            Expr::CompoundIdentifier(parts) => parts.last(),
+            _ => None,
+        };
+        let name = name.map_or_else(|| format!("EXPR${index}"), |name| format!("{}{}", name.value, before - 1));
+        let expr = std::mem::replace(expr, Expr::value(Value::Null));
+        *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('`', name) };
     }
 }
 
@@ -56,9 +92,21 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
         Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(unit) } if *unit != DateTimeField::NoDateTime => {
             call("ceil_to", vec![take(expr), text(unit.to_string())])
         }
+        // The planner forgets what stands around the elements of an array.
+        Expr::Array(array) => call(ARRAY, std::mem::take(&mut array.elem)),
         Expr::Function(function) => return rewritten_call(function),
+        Expr::TypedString(TypedString { data_type: DataType::Timestamp(precision @ None, _), value, .. }) => {
+            *precision = Some(digits(value));
+            return None;
+        }
         _ => return None,
     })
+}
+
+/// How precise `TIMESTAMP '2020-01-01 00:00:00.123'` is: as it is written, but milliseconds at least.
+fn digits(literal: &ValueWithSpan) -> u64 {
+    let Value::SingleQuotedString(text) = &literal.value else { return 3 };
+    text.rsplit_once('.').map_or(3, |(_, digits)| digits.len().max(3) as u64)
 }
 
 fn rewritten_call(function: &mut Function) -> Option<Expr> {

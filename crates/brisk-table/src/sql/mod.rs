@@ -9,10 +9,12 @@ mod parser;
 mod script;
 mod statement;
 mod text;
+mod type_parser;
 mod types;
 
+pub(crate) use dialect::call;
 pub(crate) use parser::nearest;
 pub use script::Script;
 pub(crate) use statement::{ColumnKind, CreateTable, CreateView, ExplainDetail, Insert, ObjectKind, Show, Statement};
 pub use text::SqlText;
-pub(crate) use types::{arrow_type, sql_type};
+pub(crate) use types::{array_type, arrow_type, map_type, row_type, sql_type};

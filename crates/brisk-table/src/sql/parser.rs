@@ -5,6 +5,7 @@ use super::statement::{
     ColumnDefinition, ColumnKind, CreateTable, CreateView, ExplainDetail, Insert, ObjectKind, Show, Statement, WatermarkDefinition,
 };
 use super::text::SqlText;
+use super::type_parser::parse_type;
 use brisk_base::ids::JobId;
 use brisk_base::{Error, Result};
 use brisk_core::job::StopMode;
@@ -111,8 +112,15 @@ impl<'a> StatementReader<'a> {
     fn create_table(&mut self) -> Result<CreateTable> {
         let if_not_exists = self.if_exists(true)?;
         let name = self.name()?.value;
-        let mut table =
-            CreateTable { name, if_not_exists, columns: Vec::new(), watermark: None, primary_key: Vec::new(), options: BTreeMap::new() };
+        let mut table = CreateTable {
+            name,
+            if_not_exists,
+            columns: Vec::new(),
+            watermark: None,
+            primary_key: Vec::new(),
+            partitions: Vec::new(),
+            options: BTreeMap::new(),
+        };
         self.expect(&Token::LParen)?;
         loop {
             self.table_element(&mut table)?;
@@ -124,7 +132,7 @@ impl<'a> StatementReader<'a> {
         self.comment()?;
         if self.word("PARTITIONED") {
             self.expect_word("BY")?;
-            self.names()?;
+            table.partitions = self.names()?;
         }
         if self.word("WITH") {
             table.options = self.options()?;
@@ -161,7 +169,7 @@ impl<'a> StatementReader<'a> {
         let kind = if self.word("AS") {
             ColumnKind::Computed(Box::new(self.read(Parser::parse_expr)?))
         } else {
-            let data_type = self.read(Parser::parse_data_type)?;
+            let data_type = self.read(parse_type)?;
             let mut nullable = true;
             loop {
                 if self.word("NOT") {

@@ -95,6 +95,7 @@ pub struct CreateTable {
     pub(crate) columns: Vec<ColumnDefinition>,
     pub(crate) watermark: Option<WatermarkDefinition>,
     pub(crate) primary_key: Vec<String>,
+    pub(crate) partitions: Vec<Ident>,
     pub(crate) options: BTreeMap<String, String>,
 }
 

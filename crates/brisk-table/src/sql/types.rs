@@ -1,7 +1,8 @@
 //! Flink's types as Arrow's, and back.
 
-use arrow_schema::{DataType, TimeUnit};
-use datafusion_sql::sqlparser::ast::{DataType as Sql, ExactNumberInfo, TimezoneInfo};
+use arrow_schema::{DataType, Field, TimeUnit};
+use datafusion_sql::sqlparser::ast::{ArrayElemTypeDef, DataType as Sql, ExactNumberInfo, StructField, TimezoneInfo};
+use std::sync::Arc;
 
 /// The Arrow type of a type's text; the error says what is wrong with it.
 pub(crate) fn arrow_type(sql: &Sql) -> Result<DataType, String> {
@@ -22,8 +23,39 @@ pub(crate) fn arrow_type(sql: &Sql) -> Result<DataType, String> {
             let precision = arguments.first().map(|text| text.parse().map_err(|_| format!("'{text}' is no precision"))).transpose()?;
             timestamp(precision, true)?
         }
+        Sql::Array(ArrayElemTypeDef::AngleBracket(element)) => array_type(arrow_type(element)?),
+        Sql::Map(key, value) => map_type(arrow_type(key)?, arrow_type(value)?),
+        Sql::Struct(fields, _) => row_of(fields)?,
         other => return Err(format!("the type {other} is not supported")),
     })
+}
+
+/// The type of arrays.
+pub(crate) fn array_type(element: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new("item", element, true)))
+}
+
+/// The type of maps. Their keys are never null.
+pub(crate) fn map_type(key: DataType, value: DataType) -> DataType {
+    let fields = vec![Field::new("key", key, false), Field::new("value", value, true)];
+    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(fields.into()), false)), false)
+}
+
+/// The type of rows.
+pub(crate) fn row_type(fields: impl IntoIterator<Item = (String, DataType)>) -> DataType {
+    DataType::Struct(fields.into_iter().map(|(name, data_type)| Field::new(name, data_type, true)).collect())
+}
+
+fn row_of(fields: &[StructField]) -> Result<DataType, String> {
+    let mut known: Vec<(String, DataType)> = Vec::new();
+    for field in fields {
+        let name = field.field_name.as_ref().map(|name| name.value.clone()).unwrap_or_default();
+        if known.iter().any(|(other, _)| *other == name) {
+            return Err(format!("there are two fields named '{name}' in a row"));
+        }
+        known.push((name, arrow_type(&field.field_type)?));
+    }
+    Ok(row_type(known))
 }
 
 fn decimal(info: &ExactNumberInfo) -> Result<DataType, String> {
@@ -62,6 +94,17 @@ pub(crate) fn sql_type(data_type: &DataType) -> String {
         DataType::Decimal128(precision, scale) => format!("DECIMAL({precision}, {scale})"),
         DataType::Timestamp(_, None) => "TIMESTAMP(3)".to_owned(),
         DataType::Timestamp(_, Some(_)) => "TIMESTAMP_LTZ(3)".to_owned(),
+        DataType::List(element) => format!("ARRAY<{}>", sql_type(element.data_type())),
+        DataType::Struct(fields) => {
+            let field = |field: &Arc<Field>| format!("`{}` {}", field.name(), sql_type(field.data_type()));
+            format!("ROW<{}>", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(entry) if entry.len() == 2 => {
+                format!("MAP<{}, {}>", sql_type(entry[0].data_type()), sql_type(entry[1].data_type()))
+            }
+            other => other.to_string(),
+        },
         other => other.to_string(),
     }
 }

@@ -81,7 +81,7 @@ const WORDS: [&str; 68] = [
 ];
 
 /// Queries that are nearly right, to be damaged.
-const QUERIES: [&str; 11] = [
+const QUERIES: [&str; 14] = [
     "SELECT a, COUNT(*) FROM t WHERE b > 1 GROUP BY a",
     "SELECT window_start, SUM(a) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND)) GROUP BY window_start, window_end",
     "SELECT * FROM (SELECT a, ROW_NUMBER() OVER (PARTITION BY b ORDER BY a DESC) AS r FROM t) WHERE r <= 3",
@@ -89,6 +89,9 @@ const QUERIES: [&str; 11] = [
     "SELECT CASE a WHEN 1 THEN DATE_FORMAT(ts, 'yyyy') ELSE 'x' END FROM t WHERE a IN (1, 2) OR b BETWEEN 0 AND 9",
     "SELECT SUBSTRING(UPPER('abc') FROM a FOR 2), LPAD('x', a, 'y'), REPEAT('z', a), ROUND(b / 7.0, a), GREATEST(a, b) FROM t",
     "SELECT TIMESTAMPDIFF(DAY, ts, TIMESTAMPADD(MONTH, a, ts)), FLOOR(ts TO HOUR), TO_TIMESTAMP('2020', 'yyyy'), IF(a > b, 1, 2) FROM t",
+    "SELECT ARRAY[a, b][1], MAP['a', b]['a'], CAST(ROW(a, 'x') AS ROW<n INT, s ARRAY<STRING>>).n, ARRAY_SORT(ARRAY[a], TRUE) FROM t",
+    "SELECT u.x, ARRAY_AGG(b) FROM t CROSS JOIN UNNEST(ARRAY[ROW(a, b)]) WITH ORDINALITY AS u (x, y, n) GROUP BY u.x",
+    "CREATE TABLE n (a ARRAY<MAP<STRING, ROW<b INT NOT NULL, c ARRAY<BYTES>>>>, d AS a[1]['x']) WITH ('connector' = 'none')",
     "SELECT JSON_VALUE('{}', '$.a'), REGEXP_REPLACE('a', '(b)', '$1'), SHA2('a', 256), CAST('x' AS DECIMAL(5, 2)) FROM t",
     "SELECT a FROM t UNION ALL SELECT a FROM t EXCEPT SELECT 1 ORDER BY a LIMIT 3 OFFSET 1",
     "SELECT a, SUM(b) OVER (PARTITION BY a ORDER BY ts RANGE BETWEEN INTERVAL '1' HOUR PRECEDING AND CURRENT ROW) FROM t",

@@ -3,7 +3,7 @@
 use brisk::options::Configuration;
 use brisk::table::functions::Functions;
 use brisk::table::{Cell, Script, StatementResult, TableSession, fold_changelog};
-use sqllogictest::{DB, DBOutput, DefaultColumnType, Record, Runner};
+use sqllogictest::{DB, DBOutput, DefaultColumnType, QueryExpect, Record, Runner, StatementExpect};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -111,7 +111,7 @@ fn reference() -> String {
                     let name = lines.first().map(|line| line.trim().to_owned()).unwrap_or_default();
                     function = (!name.contains(' ')).then_some(name);
                 }
-                Record::Query { sql, expected: sqllogictest::QueryExpect::Results { results, .. }, .. } => {
+                Record::Query { sql, expected: QueryExpect::Results { results, .. }, .. } => {
                     let Some(name) = function.as_ref().filter(|_| !sql.contains("CAST(NULL")) else { continue };
                     let code = |text: &str| text.replace('|', "\\|");
                     let shown = sql.strip_prefix("SELECT ").unwrap_or(&sql).replace('\n', " ");
@@ -139,72 +139,63 @@ fn the_books_reference_of_functions_is_that_of_the_records() {
     assert!(written == reference, "{} is not up to date: run this test with BRISK_BLESS=1", path.display());
 }
 
-/// Functions that SQL calls in another way than by their name.
-const OTHERWISE: [(&str, &str); 4] = [("floor_to", "FLOOR("), ("ceil_to", "CEIL("), ("extract", "EXTRACT("), ("mod", "MOD(")];
-/// Functions that have no argument that could be null.
-const WITHOUT_ARGUMENTS: [&str; 11] = [
-    "current_date",
-    "current_timestamp",
-    "current_row_timestamp",
-    "e",
-    "localtimestamp",
-    "now",
-    "pi",
-    "proctime",
-    "rand",
-    "row_number",
-    "uuid",
-];
+/// Where the names of all functions stand, one a line.
+const FUNCTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/sql/functions.txt");
 
-/// What a record shows of the functions in it.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Shows {
-    Result,
-    Null,
-    Error,
+/// `cargo xtask tidy` reads the list, and asks for a result, a null and an error of each of them.
+#[test]
+fn the_list_of_functions_is_that_of_the_registry() {
+    let names = Functions::default().names().join("\n") + "\n";
+    if std::env::var_os("BRISK_BLESS").is_some() {
+        std::fs::write(FUNCTIONS, &names).unwrap();
+    }
+    let written = std::fs::read_to_string(FUNCTIONS).unwrap_or_default();
+    assert!(written == names, "{FUNCTIONS} is not up to date: run this test with BRISK_BLESS=1");
+}
+
+/// The plans of statements that a file of records runs without an error, each with the operator that the comment above it names.
+fn plans_of_operators(file: &Path) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = Session::new().unwrap();
+    let mut plans = Vec::new();
+    let mut operator = None;
+    for record in sqllogictest::parse_file::<DefaultColumnType>(file).unwrap() {
+        let sql = match record {
+            Record::Comment(lines) => {
+                let named = lines.first().map(|line| line.trim().to_owned()).filter(|line| line.chars().all(char::is_alphanumeric));
+                operator = named.or(operator);
+                continue;
+            }
+            Record::Query { sql, expected: QueryExpect::Results { .. }, .. } => sql,
+            Record::Statement { sql, expected: StatementExpect::Ok, .. } => sql,
+            _ => continue,
+        };
+        let sql = sql.replace("$__TEST_DIR__", folder.path().to_str().unwrap());
+        if let (Some(operator), false) = (&operator, sql.starts_with("CREATE") || sql.starts_with("SET")) {
+            let DBOutput::Rows { rows, .. } = session.execute(&format!("EXPLAIN {sql}")).unwrap() else { panic!("{sql} has no plan") };
+            plans.push((operator.clone(), rows.concat().concat()));
+        } else {
+            session.execute(&sql).unwrap();
+        }
+    }
+    plans
 }
 
 #[test]
-fn every_function_has_a_result_a_null_and_an_error() {
-    let mut records = Vec::new();
-    for file in files() {
-        for record in sqllogictest::parse_file::<DefaultColumnType>(&file).unwrap() {
-            match record {
-                Record::Query { sql, expected, .. } => {
-                    let error = matches!(expected, sqllogictest::QueryExpect::Error(_));
-                    records.push((sql.to_uppercase(), error));
-                }
-                Record::Statement { sql, expected, .. } => {
-                    records.push((sql.to_uppercase(), matches!(expected, sqllogictest::StatementExpect::Error(_))));
-                }
-                _ => {}
-            }
-        }
+fn records_of_operators_use_them() {
+    let files = files();
+    let files = files.iter().filter(|file| file.parent().is_some_and(|folder| folder.ends_with("operators")));
+    let plans: Vec<_> = files.flat_map(|file| plans_of_operators(file)).collect();
+    let uses = |operator: &str, plan: &str| {
+        plan.lines().filter_map(|line| line.split_once(": ")).any(|(number, shown)| {
+            let rest = shown.strip_prefix(operator);
+            number.parse::<u32>().is_ok() && rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+        })
+    };
+    let operators: BTreeSet<&str> = plans.iter().map(|(operator, _)| operator.as_str()).collect();
+    assert!(operators.len() > 15, "{operators:?}");
+    for operator in operators {
+        let used = plans.iter().filter(|(of, plan)| of == operator && uses(operator, plan)).count();
+        assert!(used > 1, "{used} of the records under `# {operator}` in tests/sql/operators use it");
     }
-    let mut missing = Vec::new();
-    for name in Functions::default().names() {
-        let call = OTHERWISE
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map_or_else(|| format!("{}(", name.to_uppercase()), |(_, call)| (*call).to_owned());
-        let calls = |sql: &str| {
-            sql.match_indices(&call).any(|(at, _)| !sql[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_'))
-        };
-        let shown: BTreeSet<Shows> = records
-            .iter()
-            .filter(|(sql, _)| calls(sql))
-            .map(|(sql, error)| match error {
-                true => Shows::Error,
-                false if sql.replace("IS NULL", "").replace("NULLIF", "").contains("NULL") || sql.contains("NULLIF(5, 5)") => Shows::Null,
-                false => Shows::Result,
-            })
-            .collect();
-        for (shows, what) in [(Shows::Result, "a result"), (Shows::Null, "a null"), (Shows::Error, "an error")] {
-            let needed = what != "a null" || !WITHOUT_ARGUMENTS.contains(&&*name);
-            if needed && !shown.contains(&shows) {
-                missing.push(format!("{name}: {what}"));
-            }
-        }
-    }
-    assert!(missing.is_empty(), "no record in tests/sql shows of\n{}", missing.join("\n"));
 }

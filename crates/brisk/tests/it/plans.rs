@@ -1,4 +1,4 @@
-//! Plans of Nexmark's queries, as `EXPLAIN` shows them. `BRISK_BLESS=1` writes them anew.
+//! Plans as `EXPLAIN` shows them: of Nexmark's queries, and one for each rule of the planner. `BRISK_BLESS=1` writes them anew.
 
 use brisk::options::Configuration;
 use brisk::table::{Script, StatementResult, TableSession};
@@ -17,24 +17,33 @@ fn session() -> TableSession {
     session
 }
 
-fn explain(session: &mut TableSession, statement: &str) -> String {
-    match session.execute(&Script::new(statement).unwrap(), 0) {
-        Ok(StatementResult::Text(text)) => text,
-        Ok(_) => panic!("{statement} gives no text"),
-        Err(error) => panic!("{statement}: {error}"),
+/// What the last statement shows.
+fn explain(session: &mut TableSession, statements: &str) -> String {
+    let script = Script::new(statements).unwrap();
+    let mut shown = None;
+    for statement in 0..script.len() {
+        shown = match session.execute(&script, statement) {
+            Ok(StatementResult::Text(text)) => Some(text),
+            Ok(_) => None,
+            Err(error) => panic!("{statements}: {error}"),
+        };
     }
+    shown.unwrap_or_else(|| panic!("{statements} gives no text"))
 }
 
-#[test]
-fn plans_of_nexmark() {
-    let mut session = session();
-    let mut files: Vec<_> = fs::read_dir(folder()).unwrap().map(|file| file.unwrap().path()).collect();
+/// The files with statements of a folder.
+fn statements_of(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|ending| ending == "sql") && file.file_stem().is_none_or(|name| name != "tables"));
     files.sort();
-    assert_eq!(files.len(), 21, "q0 to q22 without q6 and q12");
+    files
+}
+
+/// Compares what the files' statements show, behind these words, with what lies beside them.
+fn check(files: &[PathBuf], words: &str) {
     let mut changed = Vec::new();
     for file in files {
-        let plan = explain(&mut session, &format!("EXPLAIN CHANGELOG_MODE {}", fs::read_to_string(&file).unwrap())) + "\n";
+        let plan = explain(&mut session(), &format!("{words} {}", fs::read_to_string(file).unwrap())) + "\n";
         let expected = file.with_extension("plan");
         if std::env::var_os("BRISK_BLESS").is_some() {
             fs::write(&expected, plan).unwrap();
@@ -43,6 +52,36 @@ fn plans_of_nexmark() {
         }
     }
     assert!(changed.is_empty(), "plans have changed (BRISK_BLESS=1 accepts them):\n{}", changed.join("\n"));
+}
+
+#[test]
+fn plans_of_nexmark() {
+    let files = statements_of(&folder());
+    assert_eq!(files.len(), 21, "q0 to q22 without q6 and q12");
+    check(&files, "EXPLAIN CHANGELOG_MODE");
+}
+
+/// Each file has a query that shows one rule: what it is as written, and what the rule makes of it.
+#[test]
+fn plans_of_rules() {
+    let files = statements_of(&folder().join("rules"));
+    let named = |name: &str| files.iter().any(|file| file.file_stem().is_some_and(|stem| stem == name));
+    let planner = include_str!("../../../brisk-table/src/planner/mod.rs");
+    let rules = planner.split("Arc::new(").filter_map(|text| text.split_once("::new())")).map(|(rule, _)| rule);
+    let rules: Vec<String> = rules.filter(|rule| rule.chars().all(char::is_alphanumeric)).map(in_snake_case).collect();
+    assert!(rules.len() > 10, "{rules:?}");
+    let missing: Vec<_> = rules.iter().filter(|rule| !named(rule)).collect();
+    assert!(missing.is_empty(), "write a query for {missing:?} in {}", folder().join("rules").display());
+    check(&files, "");
+}
+
+/// `PushDownFilter` as `push_down_filter`.
+fn in_snake_case(name: &str) -> String {
+    let letter = |(index, letter): (usize, char)| {
+        let divider = if index > 0 && letter.is_uppercase() { "_" } else { "" };
+        format!("{divider}{}", letter.to_lowercase())
+    };
+    name.chars().enumerate().map(letter).collect()
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! SQL sessions on the embedded engine: statements in, tables and errors out.
 
+use arrow_array::{Int64Array, StringArray};
+use arrow_schema::DataType;
 use brisk::options::Configuration;
+use brisk::table::functions::{Argument, TableFunction, TableRows};
 use brisk::table::{Cell, Script, StatementResult, TableSession, fold_changelog};
+use std::sync::Arc;
 
 /// Tables of 50,000 events: 1000 persons, 3000 auctions, 46,000 bids in 50 seconds of event time.
 const TABLES: &str = "
@@ -17,6 +21,56 @@ fn session(parallelism: u32) -> TableSession {
     let mut session = brisk::sql_session(&config).unwrap();
     run(&mut session, TABLES).unwrap();
     session
+}
+
+/// `LATERAL TABLE(words(text)) AS t(word, length)`
+#[derive(Debug)]
+struct Words;
+
+impl TableFunction for Words {
+    fn name(&self) -> &str {
+        "words"
+    }
+
+    fn argument_types(&self, given: &[DataType]) -> brisk::Result<Vec<DataType>> {
+        match given {
+            [_] => Ok(vec![DataType::Utf8]),
+            _ => Err(brisk::Error::user("WORDS(text)")),
+        }
+    }
+
+    fn columns(&self, _arguments: &[DataType]) -> Vec<(String, DataType)> {
+        vec![("word".to_owned(), DataType::Utf8), ("length".to_owned(), DataType::Int64)]
+    }
+
+    fn evaluate(&self, arguments: &[Argument], rows: usize) -> brisk::Result<TableRows> {
+        let (mut of, mut words) = (Vec::new(), Vec::new());
+        for row in 0..rows {
+            for word in arguments[0].text(row).unwrap_or_default().split_whitespace() {
+                of.push(row as u32);
+                words.push(word);
+            }
+        }
+        let lengths = Int64Array::from_iter_values(words.iter().map(|word| word.len() as i64));
+        Ok(TableRows { of, columns: vec![Arc::new(StringArray::from(words)), Arc::new(lengths)] })
+    }
+}
+
+#[test]
+fn table_functions_of_a_program_are_called_with_rows_in_front() {
+    let mut session = session(2);
+    session.functions_mut().register_table(Words);
+    let lines = "(VALUES (1, 'to be or'), (2, 'not to'), (3, '')) AS v (n, line)";
+    let mut rows = |query: &str| run(&mut session, query).map_err(|error| error.to_string());
+    let counted = rows(&format!("SELECT word, COUNT(*) FROM {lines}, LATERAL TABLE(words(line)) AS t GROUP BY word")).unwrap();
+    let expected = [("be", 1), ("not", 1), ("or", 1), ("to", 2)].map(|(word, count)| vec![Cell::from(word), Cell::from(count)]);
+    assert_eq!(counted, expected);
+    let left = rows(&format!("SELECT n, w FROM {lines} LEFT JOIN LATERAL TABLE(words(line)) AS t (w, l) ON TRUE WHERE n > 1")).unwrap();
+    let row = |n: i64, word: Option<&str>| vec![Cell::from(n), Cell::from(word)];
+    assert_eq!(left, [row(2, Some("not")), row(2, Some("to")), row(3, None)]);
+    let error = rows(&format!("SELECT * FROM {lines}, LATERAL TABLE(word(line)) AS t")).unwrap_err();
+    assert!(error.contains("no table function named WORD; did you mean WORDS?"), "{error}");
+    assert!(rows(&format!("SELECT * FROM {lines}, LATERAL TABLE(words(line, 1)) AS t")).unwrap_err().contains("WORDS(text)"));
 }
 
 /// Executes all statements; the rows of the last, sorted.
@@ -252,6 +306,63 @@ fn tables_are_written_to_files_and_read_again() {
     assert_eq!(rows, run(&mut session, query).unwrap());
     let total = run(&mut session, "SELECT SUM(bids) FROM changes").unwrap();
     assert_eq!(total, [numbers(&[46_000])]);
+}
+
+#[test]
+fn a_partitioned_table_has_a_folder_per_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bids");
+    let columns = "channel STRING, price BIGINT, hm STRING, even BOOLEAN";
+    let options = format!("WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '{}')", path.display());
+    let table = format!("CREATE TABLE bids ({columns}) PARTITIONED BY (even, hm) {options};");
+    let query =
+        "SELECT channel, price, DATE_FORMAT(ts, 'HH:mm'), CASE WHEN MOD(price, 5) = 0 THEN NULL ELSE MOD(price, 2) = 0 END FROM bid";
+    let rows = run(&mut session(2), &format!("{table} INSERT INTO bids {query}; SELECT * FROM bids")).unwrap();
+    assert_eq!(rows, run(&mut session(1), query).unwrap());
+    let mut folders: Vec<_> = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    folders.sort();
+    assert_eq!(folders, ["even=__DEFAULT_PARTITION__", "even=false", "even=true"]);
+    assert!(path.join("even=true/hm=00%3A00").is_dir());
+    let count = run(&mut session(2), &format!("{table} SELECT COUNT(*) FROM bids WHERE even AND hm = '00:00'")).unwrap();
+    let same = run(&mut session(1), "SELECT COUNT(*) FROM bid WHERE MOD(price, 10) IN (2, 4, 6, 8)").unwrap();
+    assert_eq!(count, same);
+    for (text, expected) in [
+        ("CREATE TABLE t (a INT) PARTITIONED BY (b) WITH ('connector' = 'blackhole')", "PARTITIONED BY names 'b', which is no column"),
+        ("CREATE TABLE t (a INT, b INT) PARTITIONED BY (b, b) WITH ('connector' = 'blackhole')", "names the column 'b' twice"),
+        (
+            "CREATE TABLE t (a INT, b INT) PARTITIONED BY (b) WITH ('connector' = 'blackhole'); INSERT INTO t SELECT 1, 2 FROM bid",
+            "table 't': it is PARTITIONED BY columns, which its connector does not do",
+        ),
+        (
+            "CREATE TABLE t (b INT) PARTITIONED BY (b) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '/x'); SELECT b FROM t",
+            "table 't': PARTITIONED BY names all columns",
+        ),
+    ] {
+        let error = error(text);
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn what_a_plan_has_twice_is_computed_once() {
+    let counted = "WITH counted AS (SELECT channel, COUNT(*) AS num FROM bid GROUP BY channel)";
+    let query = format!("{counted} SELECT a.channel, b.num FROM counted a JOIN counted b ON a.channel = b.channel AND a.num = b.num");
+    let mut session = session(2);
+    let aggregates = |session: &mut TableSession, query: &str| {
+        let script = Script::new(&format!("EXPLAIN {query}")).unwrap();
+        let Ok(StatementResult::Text(plan)) = session.execute(&script, 0) else { panic!("no plan of {query}") };
+        plan.split("Execution Plan").last().unwrap().matches("GroupAggregate").count()
+    };
+    assert_eq!(aggregates(&mut session, &query), 1);
+    let once = run(&mut session, &query).unwrap();
+    assert_eq!(once, run(&mut session, "SELECT channel, COUNT(*) FROM bid GROUP BY channel").unwrap());
+    // Two random numbers are not the same one.
+    let random = "WITH r AS (SELECT channel, COUNT(RAND()) AS num FROM bid GROUP BY channel)";
+    let twice = format!("{random} SELECT a.channel, b.num FROM r a JOIN r b ON a.channel = b.channel");
+    assert_eq!(aggregates(&mut session, &twice), 2);
+    run(&mut session, "SET 'table.optimizer.reuse-sub-plan-enabled' = 'false'").unwrap();
+    assert_eq!(aggregates(&mut session, &query), 2);
+    assert_eq!(once, run(&mut session, &query).unwrap());
 }
 
 #[test]

@@ -7,7 +7,6 @@ use super::committer::FileCommitter;
 use super::names::PartNames;
 use super::rolling::RollingPolicy;
 use super::writer::{FileWriter, Settings};
-use arrow_schema::SchemaRef;
 use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result, Timestamp};
 use brisk_core::batch::{AnyBatch, BatchType, Columns};
@@ -15,18 +14,22 @@ use brisk_core::function::{FunctionInitializationContext, FunctionSnapshotContex
 use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, Progress, Rest, RuntimeContext, SnapshotContext};
 use brisk_core::sink::{AnyCommitter, Commits, SinkWriter};
 use brisk_core::state::OperatorSnapshot;
-use brisk_formats::{RecordWriter, RowEncoder, TableFormat, WriteFormat};
+use brisk_formats::{Partitions, RecordWriter, RowEncoder, TableFormat, WriteFormat};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Folders whose buffers are kept from one batch to the next.
+const KEPT_FOLDERS: usize = 64;
 
 /// Makes the sink.
 pub(in crate::files) struct FilesTableSink {
     /// The folder.
     pub(in crate::files) path: PathBuf,
     pub(in crate::files) format: TableFormat,
-    /// The columns.
-    pub(in crate::files) schema: SchemaRef,
+    /// Which columns name folders.
+    pub(in crate::files) partitions: Partitions,
     pub(in crate::files) rolling: RollingPolicy,
 }
 
@@ -48,10 +51,11 @@ impl OperatorFactory for FilesTableSink {
             always: false,
         };
         Ok(Box::new(FilesTableWriter {
-            encoder: self.format.encoder(&self.schema)?,
+            encoder: self.format.encoder(&self.partitions.file_schema())?,
+            partitions: self.partitions.clone(),
             writer: FileWriter::new(settings, names, cx.world.clone()),
             commits: None,
-            bytes: Vec::new(),
+            folders: BTreeMap::new(),
             ended: false,
         }))
     }
@@ -87,8 +91,9 @@ struct FilesTableWriter {
     writer: FileWriter<Vec<u8>>,
     /// What waits for its checkpoint; there once the operator is open.
     commits: Option<Commits>,
-    /// The rows of a batch as bytes; used again.
-    bytes: Vec<u8>,
+    partitions: Partitions,
+    /// The rows of a batch as bytes, by folder; used again while they are few.
+    folders: BTreeMap<String, Vec<u8>>,
     /// Whether the input has ended.
     ended: bool,
 }
@@ -111,10 +116,16 @@ impl Operator for FilesTableWriter {
 
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
         let batch = Columns::from_any(batch)?;
-        self.bytes.clear();
-        self.encoder.encode(&batch, &mut self.bytes)?;
-        if !self.bytes.is_empty() {
-            self.writer.write_bytes(&self.bytes)?;
+        let rows = self.partitions.for_files(&batch);
+        for (folder, run) in self.partitions.runs(&batch)? {
+            self.encoder.encode_rows(&rows, run, self.folders.entry(folder).or_default())?;
+        }
+        for (folder, bytes) in self.folders.iter_mut().filter(|(_, bytes)| !bytes.is_empty()) {
+            self.writer.write_bytes(folder.clone(), bytes)?;
+            bytes.clear();
+        }
+        if self.folders.len() > KEPT_FOLDERS {
+            self.folders.clear();
         }
         cx.budget.check();
         Ok(Rest::Consumed)

@@ -72,6 +72,10 @@ impl<T: Record> FileWriter<T> {
     fn put(&mut self, value: &T, timestamp: Timestamp, now: Timestamp) -> Result<()> {
         let cx = BucketContext { timestamp: Some(timestamp).filter(|timestamp| timestamp.is_set()), watermark: self.watermark, now };
         let bucket = self.settings.buckets.bucket(value, &cx)?;
+        self.put_into(bucket, value, now)
+    }
+
+    fn put_into(&mut self, bucket: String, value: &T, now: Timestamp) -> Result<()> {
         let rolling = self.settings.rolling;
         if self.parts.get(&bucket).is_some_and(|part| rolling.is_full(part.bytes())) {
             self.close_part(&bucket)?;
@@ -105,10 +109,10 @@ impl<T: Record> FileWriter<T> {
 }
 
 impl FileWriter<Vec<u8>> {
-    /// Writes encoded rows.
-    pub(super) fn write_bytes(&mut self, bytes: &Vec<u8>) -> Result<()> {
+    /// Writes encoded rows into a folder below the sink's.
+    pub(super) fn write_bytes(&mut self, bucket: String, bytes: &Vec<u8>) -> Result<()> {
         let now = self.world.now();
-        self.put(bytes, Timestamp::MIN, now)
+        self.put_into(bucket, bytes, now)
     }
 }
 

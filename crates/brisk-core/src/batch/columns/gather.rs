@@ -2,15 +2,15 @@
 //!
 //! One builder per column, one virtual call per column and batch; the loops over rows are monomorphised. Types: null, boolean, all
 //! primitives (numbers, decimals, dates, times, timestamps, durations, intervals), text and bytes in all of Arrow's layouts but
-//! dictionaries, and lists and structs of these.
+//! dictionaries, and lists, maps and structs of these.
 
 use arrow_array::builder::{BooleanBuilder, FixedSizeBinaryBuilder, GenericByteBuilder, GenericByteViewBuilder, PrimitiveBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, BinaryType, BinaryViewType, ByteArrayType, ByteViewType, LargeBinaryType, LargeUtf8Type, StringViewType, Utf8Type,
 };
-use arrow_array::{Array, ArrayRef, GenericListArray, NullArray, OffsetSizeTrait, StructArray, downcast_primitive};
-use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBufferBuilder};
+use arrow_array::{Array, ArrayRef, GenericListArray, MapArray, NullArray, OffsetSizeTrait, StructArray, downcast_primitive};
+use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBuffer, OffsetBufferBuilder};
 use arrow_schema::{DataType, FieldRef, Fields};
 use brisk_base::{Error, Result};
 use std::sync::Arc;
@@ -84,6 +84,7 @@ pub(super) fn builder_of(data_type: &DataType) -> Result<Box<dyn ColumnBuilder>>
         DataType::FixedSizeBinary(width) if *width >= 0 => Box::new(FixedSizeBinaryBuilder::with_capacity(0, *width)),
         DataType::List(field) => Box::new(ListBuilder::<i32>::new(field)?),
         DataType::LargeList(field) => Box::new(ListBuilder::<i64>::new(field)?),
+        DataType::Map(entries, sorted) => Box::new(MapBuilder { sorted: *sorted, entries: ListBuilder::new(entries)? }),
         DataType::Struct(fields) => Box::new(StructBuilder::new(fields)?),
         other => return Err(unsupported(other)),
     })
@@ -93,7 +94,7 @@ pub(super) fn builder_of(data_type: &DataType) -> Result<Box<dyn ColumnBuilder>>
 pub(super) fn unsupported(data_type: impl std::fmt::Display) -> Error {
     Error::user(format!(
         "a column of type {data_type} cannot flow between operators: cast it to a number, boolean, text, bytes, a date or time, \
-         or a list or struct of these"
+         or a list, map or struct of these"
     ))
 }
 
@@ -256,29 +257,59 @@ impl<O: OffsetSizeTrait> ListBuilder<O> {
     }
 
     /// Appends one list, a null's if it is null, and notes its elements.
-    fn push(&mut self, from: &GenericListArray<O>, row: usize) {
-        let bounds = from.value_offsets();
-        let (start, end) = if from.is_valid(row) { (bounds[row].as_usize(), bounds[row + 1].as_usize()) } else { (0, 0) };
+    fn push(&mut self, bounds: &[O], is_valid: bool, row: usize) {
+        let (start, end) = if is_valid { (bounds[row].as_usize(), bounds[row + 1].as_usize()) } else { (0, 0) };
         self.offsets.push_length(end - start);
         self.elements.extend(start as u32..end as u32);
+    }
+
+    /// Appends lists that lie in `values` between these bounds.
+    fn append_lists(&mut self, from: &dyn Array, bounds: &[O], values: &dyn Array, selection: Selection<'_>) {
+        append_nulls(&mut self.nulls, from.nulls(), selection.len(from), selection);
+        match selection {
+            Selection::All => (0..from.len()).for_each(|row| self.push(bounds, from.is_valid(row), row)),
+            Selection::Rows(rows) => rows.iter().for_each(|row| self.push(bounds, from.is_valid(*row as usize), *row as usize)),
+        }
+        self.child.append(values, Selection::Rows(&self.elements));
+        self.elements.clear();
+    }
+
+    /// What has been appended: bounds, elements and nulls.
+    fn parts(&mut self) -> (OffsetBuffer<O>, ArrayRef, Option<NullBuffer>) {
+        let offsets = std::mem::replace(&mut self.offsets, OffsetBufferBuilder::new(0)).finish();
+        (offsets, self.child.finish(), self.nulls.finish())
     }
 }
 
 impl<O: OffsetSizeTrait> ColumnBuilder for ListBuilder<O> {
     fn append(&mut self, from: &dyn Array, selection: Selection<'_>) {
         let from = from.as_list::<O>();
-        append_nulls(&mut self.nulls, from.nulls(), selection.len(from), selection);
-        match selection {
-            Selection::All => (0..from.len()).for_each(|row| self.push(from, row)),
-            Selection::Rows(rows) => rows.iter().for_each(|row| self.push(from, *row as usize)),
-        }
-        self.child.append(from.values().as_ref(), Selection::Rows(&self.elements));
-        self.elements.clear();
+        self.append_lists(from, from.value_offsets(), from.values(), selection);
     }
 
     fn finish(&mut self) -> ArrayRef {
-        let offsets = std::mem::replace(&mut self.offsets, OffsetBufferBuilder::new(0)).finish();
-        let made = GenericListArray::<O>::try_new(Arc::clone(&self.field), offsets, self.child.finish(), self.nulls.finish());
+        let (offsets, elements, nulls) = self.parts();
+        let made = GenericListArray::<O>::try_new(Arc::clone(&self.field), offsets, elements, nulls);
         Arc::new(made.expect("lists of a column's elements are lists"))
+    }
+}
+
+/// Builds a column of maps: lists of their entries.
+struct MapBuilder {
+    /// Part of the type: whether the keys of a map are said to be in order.
+    sorted: bool,
+    entries: ListBuilder<i32>,
+}
+
+impl ColumnBuilder for MapBuilder {
+    fn append(&mut self, from: &dyn Array, selection: Selection<'_>) {
+        let from = from.as_map();
+        self.entries.append_lists(from, from.value_offsets(), from.entries(), selection);
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        let (offsets, entries, nulls) = self.entries.parts();
+        let made = MapArray::try_new(Arc::clone(&self.entries.field), offsets, entries.as_struct().clone(), nulls, self.sorted);
+        Arc::new(made.expect("maps of a column's entries are maps"))
     }
 }

@@ -3,12 +3,14 @@
 //! * [`Columns`] is the batch; cutting and copying it moves no data.
 //! * `gather` picks rows of columns into new ones; `scatter` does that for the targets of an exchange.
 //! * `codec` is the byte layout (docs/adr/0003-columnar-batch-layout.md).
+//! * [`ColumnType`] is the type of a column as a part of records.
 //! * [`ColumnKeyHasher`] gives the key hashes of an exchange.
 //!
 //! Invariants: every column has `rows` rows; `kinds`, `timestamps` and `hashes` are empty or have one entry per row; marks ascend in row
 //! and strictly in watermark. Nothing here looks at a row through a virtual call or a boxed value.
 
 mod codec;
+mod column_type;
 mod gather;
 mod key_hasher;
 mod row_kind;
@@ -17,6 +19,7 @@ mod segments;
 #[cfg(test)]
 mod tests;
 
+pub use column_type::ColumnType;
 pub use gather::take_rows;
 pub use key_hasher::ColumnKeyHasher;
 pub use row_kind::RowKind;

@@ -4,12 +4,13 @@ use super::*;
 use crate::batch::Scattered;
 use crate::job_graph::KeyHasher;
 use crate::types::Key;
+use arrow_array::builder::{Int64Builder, MapBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{
     BinaryArray, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, FixedSizeBinaryArray, Float64Array,
-    Int32Array, Int64Array, LargeBinaryArray, LargeListArray, LargeStringArray, ListArray, NullArray, StringArray, StringViewArray,
-    StructArray, TimestampMicrosecondArray, UInt8Array,
+    Int32Array, Int64Array, LargeBinaryArray, LargeListArray, LargeStringArray, ListArray, MapArray, NullArray, StringArray,
+    StringViewArray, StructArray, TimestampMicrosecondArray, UInt8Array,
 };
 use arrow_schema::{DataType, Field};
 use proptest::prelude::*;
@@ -51,7 +52,21 @@ fn all_types(rows: usize) -> Vec<ArrayRef> {
         inner,
         Arc::new(LargeListArray::from_iter_primitive::<Int64Type, _, _>(n().map(|value| value.map(|value| [Some(value), None])))),
         Arc::new(structs),
+        Arc::new(maps(rows)),
     ]
+}
+
+/// Maps of different lengths, some of them null, some with values that are.
+fn maps(rows: usize) -> MapArray {
+    let mut maps = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+    for row in 0..rows {
+        for entry in 0..row % 4 {
+            maps.keys().append_value(format!("{row}-{entry}"));
+            maps.values().append_option((entry != 1).then_some(row as i64));
+        }
+        maps.append(row % 5 != 2).expect("as many keys as values");
+    }
+    maps.finish()
 }
 
 fn batch(rows: usize, marks: impl IntoIterator<Item = (u32, i64)>) -> Columns {

@@ -2,7 +2,7 @@
 
 use super::distinct::DistinctValues;
 use super::{Aggregate, AggregateCall, Moment};
-use crate::operators::row::{ColumnKey, Field, RowKey, ValueBuilder, fields};
+use crate::operators::row::{ColumnKey, Field, RowKey, Shape, ValueBuilder, fields};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, StringArray};
@@ -11,6 +11,7 @@ use arrow_schema::DataType;
 use brisk_base::{Error, Result};
 use brisk_core::batch::Columns;
 use brisk_core::types::Record;
+use std::borrow::Borrow as _;
 
 /// State of one aggregate.
 #[derive(Clone, PartialEq, Debug, Record)]
@@ -66,6 +67,13 @@ pub enum Accumulator {
         /// Texts that were taken back before they were added.
         debts: Vec<String>,
     },
+    /// Of values that are kept in the order in which they came.
+    Values {
+        /// Bytes of a row of each value alone.
+        values: Vec<Vec<u8>>,
+        /// Values that were taken back before they were added.
+        debts: Vec<Vec<u8>>,
+    },
     /// Of the least and the greatest value, the first and the last.
     Extreme {
         /// Bytes of a row of the value alone; none, if there is none.
@@ -84,6 +92,9 @@ impl Accumulator {
             Aggregate::MomentBigint { .. } => Self::MomentBigint { sum: 0, squares: 0, values: 0 },
             Aggregate::MomentDouble { .. } => Self::MomentDouble { sum: 0.0, squares: 0.0, values: 0 },
             Aggregate::ListAgg { .. } => Self::List { texts: Vec::new(), debts: Vec::new() },
+            Aggregate::ArrayAgg { .. } | Aggregate::FirstRemaining { .. } | Aggregate::LastRemaining { .. } => {
+                Self::Values { values: Vec::new(), debts: Vec::new() }
+            }
             Aggregate::Min { .. } | Aggregate::Max { .. } | Aggregate::FirstValue { .. } | Aggregate::LastValue { .. } => {
                 Self::Extreme { value: Vec::new() }
             }
@@ -100,6 +111,10 @@ impl Accumulator {
             Self::MomentDouble { sum, squares, values } => (*sum, *squares, *values) = (0.0, 0.0, 0),
             Self::List { texts, debts } => {
                 texts.clear();
+                debts.clear();
+            }
+            Self::Values { values, debts } => {
+                values.clear();
                 debts.clear();
             }
             Self::Extreme { value } => value.clear(),
@@ -120,6 +135,11 @@ impl Accumulator {
             (Self::SumDecimal { sum: one, values: some }, Self::SumDecimal { sum: two, values: other }) => {
                 (*some > 0) == (*other > 0) && (*some <= 0 || one == two)
             }
+            (Self::Values { values: one, .. }, Self::Values { values: two, .. }) => match aggregate {
+                Aggregate::FirstRemaining { .. } => one.first() == two.first(),
+                Aggregate::LastRemaining { .. } => one.last() == two.last(),
+                _ => one == two,
+            },
             (one, two) => one == two,
         }
     }
@@ -155,6 +175,10 @@ impl Accumulator {
             }
             (Self::List { texts, debts }, Self::List { texts: more, debts: further }) => {
                 texts.extend(more.iter().cloned());
+                debts.extend(further.iter().cloned());
+            }
+            (Self::Values { values, debts }, Self::Values { values: more, debts: further }) => {
+                values.extend(more.iter().cloned());
                 debts.extend(further.iter().cloned());
             }
             (Self::Extreme { value }, Self::Extreme { value: other }) => {
@@ -203,13 +227,25 @@ impl Accumulator {
                 texts => column.push_field(Field::Bytes(texts.join(separator).as_bytes().into()))?,
             },
             (Self::MomentBigint { .. } | Self::MomentDouble { .. } | Self::List { .. }, _) => return Err(other_aggregates()),
-            (Self::Extreme { value }, _) => match fields(value).next() {
-                Some(field) => column.push_field(field?)?,
-                None => column.push_null(),
+            (Self::Values { values, .. }, Aggregate::ArrayAgg { .. }) => match &**values {
+                [] => column.push_null(),
+                values => column.push_field(Field::Nested(Shape::Array, &values.concat()))?,
             },
+            (Self::Values { values, .. }, Aggregate::FirstRemaining { .. }) => push_value(values.first(), column)?,
+            (Self::Values { values, .. }, _) => push_value(values.last(), column)?,
+            (Self::Extreme { value }, _) => push_value(Some(value), column)?,
         }
         Ok(())
     }
+}
+
+/// Adds a value by the bytes of its row, if there is one.
+fn push_value(value: Option<&Vec<u8>>, column: &mut ValueBuilder) -> Result<()> {
+    match value.and_then(|value| fields(value).next()) {
+        Some(field) => column.push_field(field?)?,
+        None => column.push_null(),
+    }
+    Ok(())
 }
 
 /// A mean with more digits behind the point, rounded half away from zero.
@@ -370,7 +406,8 @@ impl<'a> Input<'a> {
         };
         let column = column(index)?;
         let mut keys = Vec::new();
-        if call.keeps_values() || call.aggregate.chooses() {
+        let collects = matches!(call.aggregate, Aggregate::ArrayAgg { .. });
+        if call.keeps_values() || call.aggregate.chooses() || collects {
             RowKey::read(std::slice::from_ref(column), batch.rows, &mut keys)?;
         }
         let values = match &call.aggregate {
@@ -387,7 +424,9 @@ impl<'a> Input<'a> {
             Aggregate::ListAgg { .. } => Values::Text(of_type(column, index, &DataType::Utf8)?.as_string()),
             _ => Values::Any,
         };
-        Ok(Self { call, values, nulls: column.nulls().filter(|nulls| nulls.null_count() > 0), filter, keys })
+        let takes_nulls = matches!(call.aggregate, Aggregate::ArrayAgg { nulls: true, .. });
+        let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0 && !takes_nulls);
+        Ok(Self { call, values, nulls, filter, keys })
     }
 
     #[inline]
@@ -424,12 +463,12 @@ impl<'a> Input<'a> {
                 *values += sign;
             }
             (Values::Text(of), Accumulator::List { texts, debts }) => {
-                // The first of equal texts is taken back; one that has not come yet is kept in mind as a debt.
                 let (from, to) = if sign > 0 { (debts, texts) } else { (texts, debts) };
-                match from.iter().position(|text| text == of.value(row)) {
-                    Some(at) => drop(from.remove(at)),
-                    None => to.push(of.value(row).to_owned()),
-                }
+                moved(of.value(row), from, to);
+            }
+            (_, Accumulator::Values { values, debts }) => {
+                let (from, to) = if sign > 0 { (debts, values) } else { (values, debts) };
+                moved(self.keys[row].as_bytes(), from, to);
             }
             (_, Accumulator::Extreme { value }) => {
                 let candidate = self.keys[row].as_bytes();
@@ -440,6 +479,14 @@ impl<'a> Input<'a> {
             }
             (_, other) => debug_assert!(false, "{other:?} belongs to another aggregate"),
         }
+    }
+}
+
+/// Takes the first of equal values out of one list; one that is not there is kept in mind in the other.
+fn moved<T: ToOwned + PartialEq + ?Sized>(value: &T, from: &mut Vec<T::Owned>, to: &mut Vec<T::Owned>) {
+    match from.iter().position(|known| known.borrow() == value) {
+        Some(at) => drop(from.remove(at)),
+        None => to.push(value.to_owned()),
     }
 }
 

@@ -115,7 +115,8 @@ pub enum Aggregate {
         /// Which of them.
         moment: Moment,
     },
-    /// `FIRST_VALUE(column)`: of the values that are not null, the one that came first. Rows are never taken back.
+    /// `FIRST_VALUE(column)`: of the values that are not null, the one that came first. Rows are never taken back; else it is
+    /// [`FirstRemaining`](Self::FirstRemaining).
     FirstValue {
         /// Index of the column.
         column: u32,
@@ -124,6 +125,24 @@ pub enum Aggregate {
     LastValue {
         /// Index of the column.
         column: u32,
+    },
+    /// `FIRST_VALUE(column)` where rows may be taken back: all values are kept in the order in which they came, and of equal ones the
+    /// first is taken back.
+    FirstRemaining {
+        /// Index of the column.
+        column: u32,
+    },
+    /// `LAST_VALUE(column)` where rows may be taken back.
+    LastRemaining {
+        /// Index of the column.
+        column: u32,
+    },
+    /// `ARRAY_AGG(column)`: the values in the order in which they came.
+    ArrayAgg {
+        /// Index of the column.
+        column: u32,
+        /// Whether nulls are among them.
+        nulls: bool,
     },
     /// `LISTAGG(column, separator)` of a column of text, in the order in which values came.
     ListAgg {
@@ -156,7 +175,9 @@ pub struct Moment {
 impl Aggregate {
     /// Whether the result is one of the values.
     pub(crate) const fn chooses(&self) -> bool {
-        self.compares() || matches!(self, Self::FirstValue { .. } | Self::LastValue { .. })
+        let by_order =
+            matches!(self, Self::FirstValue { .. } | Self::LastValue { .. } | Self::FirstRemaining { .. } | Self::LastRemaining { .. });
+        self.compares() || by_order
     }
 
     /// Whether the result is the least or the greatest value.
@@ -179,6 +200,9 @@ impl Aggregate {
             | Self::MomentDouble { column, .. }
             | Self::FirstValue { column }
             | Self::LastValue { column }
+            | Self::FirstRemaining { column }
+            | Self::LastRemaining { column }
+            | Self::ArrayAgg { column, .. }
             | Self::ListAgg { column, .. }
             | Self::Min { column }
             | Self::Max { column } => Some(*column),
@@ -200,6 +224,9 @@ impl Aggregate {
             | Self::MomentDouble { column, .. }
             | Self::FirstValue { column }
             | Self::LastValue { column }
+            | Self::FirstRemaining { column }
+            | Self::LastRemaining { column }
+            | Self::ArrayAgg { column, .. }
             | Self::ListAgg { column, .. }
             | Self::Min { column }
             | Self::Max { column } => Some(column),

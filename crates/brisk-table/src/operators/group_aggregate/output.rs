@@ -17,7 +17,7 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) fn new(calls: &[AggregateCall]) -> Self {
-        let columns = calls.iter().map(|call| (call.clone(), ValueBuilder::new(call.result))).collect();
+        let columns = calls.iter().map(|call| (call.clone(), ValueBuilder::new(&call.result))).collect();
         Self { key_rows: Vec::new(), columns, batch: Columns::default() }
     }
 

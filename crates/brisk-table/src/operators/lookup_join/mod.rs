@@ -74,7 +74,7 @@ impl LookupJoinOperator {
         let key = self.config.key.iter().map(|part| evaluate(part, &input)).collect::<Result<Vec<_>>>()?;
         let mut keys = Vec::new();
         RowKey::read(&key, batch.rows, &mut keys)?;
-        let types: Vec<_> = self.config.columns.iter().map(|(_, value_type)| *value_type).collect();
+        let types: Vec<_> = self.config.columns.iter().map(|(_, value_type)| value_type.clone()).collect();
         let (mut own, mut found) = (Vec::new(), RowBuilder::new(&types));
         for (row, looked_up) in keys.iter().enumerate().take(batch.rows) {
             for other in self.rows.get(looked_up).into_iter().flatten() {

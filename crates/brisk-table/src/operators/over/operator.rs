@@ -173,7 +173,7 @@ struct OverOutput {
 
 impl OverOutput {
     fn new(config: &Over) -> Self {
-        let results = config.aggregates.iter().map(|call| (call.clone(), ValueBuilder::new(call.result))).collect();
+        let results = config.aggregates.iter().map(|call| (call.clone(), ValueBuilder::new(&call.result))).collect();
         Self { rows: RowBuilder::new(&config.types), results, batch: Columns::default() }
     }
 

@@ -1,5 +1,6 @@
 //! Columns from values and rows.
 
+use super::nested_builder::NestedBuilder;
 use super::row_key::Field;
 use super::{ValueType, fields};
 use arrow_array::ArrayRef;
@@ -24,30 +25,11 @@ pub(crate) enum ValueBuilder {
     Bytes(BinaryBuilder),
     Date(Date32Builder),
     Timestamp(TimestampMillisecondBuilder),
-}
-
-/// Calls something that all builders have.
-macro_rules! each {
-    ($column:expr, $builder:ident => $do:expr) => {
-        match $column {
-            ValueBuilder::Boolean($builder) => $do,
-            ValueBuilder::Tinyint($builder) => $do,
-            ValueBuilder::Smallint($builder) => $do,
-            ValueBuilder::Int($builder) => $do,
-            ValueBuilder::Bigint($builder) => $do,
-            ValueBuilder::Float($builder) => $do,
-            ValueBuilder::Double($builder) => $do,
-            ValueBuilder::Decimal($builder) => $do,
-            ValueBuilder::Text($builder) => $do,
-            ValueBuilder::Bytes($builder) => $do,
-            ValueBuilder::Date($builder) => $do,
-            ValueBuilder::Timestamp($builder) => $do,
-        }
-    };
+    Nested(Box<NestedBuilder>),
 }
 
 impl ValueBuilder {
-    pub(crate) fn new(value_type: ValueType) -> Self {
+    pub(crate) fn new(value_type: &ValueType) -> Self {
         match value_type {
             ValueType::Boolean => Self::Boolean(BooleanBuilder::new()),
             ValueType::Tinyint => Self::Tinyint(Int8Builder::new()),
@@ -61,12 +43,27 @@ impl ValueBuilder {
             ValueType::Bytes => Self::Bytes(BinaryBuilder::new()),
             ValueType::Date => Self::Date(Date32Builder::new()),
             ValueType::Timestamp { .. } => Self::Timestamp(TimestampMillisecondBuilder::new().with_data_type(value_type.data_type())),
+            ValueType::Nested(nested) => Self::Nested(Box::new(NestedBuilder::new(nested))),
         }
     }
 
     /// Adds a null.
     pub(crate) fn push_null(&mut self) {
-        each!(self, builder => builder.append_null());
+        match self {
+            Self::Boolean(builder) => builder.append_null(),
+            Self::Tinyint(builder) => builder.append_null(),
+            Self::Smallint(builder) => builder.append_null(),
+            Self::Int(builder) => builder.append_null(),
+            Self::Bigint(builder) => builder.append_null(),
+            Self::Float(builder) => builder.append_null(),
+            Self::Double(builder) => builder.append_null(),
+            Self::Decimal(builder) => builder.append_null(),
+            Self::Text(builder) => builder.append_null(),
+            Self::Bytes(builder) => builder.append_null(),
+            Self::Date(builder) => builder.append_null(),
+            Self::Timestamp(builder) => builder.append_null(),
+            Self::Nested(builder) => builder.push_null(),
+        }
     }
 
     /// Adds a whole number; it wraps around where the type is too small for it.
@@ -115,7 +112,8 @@ impl ValueBuilder {
                 builder.append_value(text);
             }
             (Self::Bytes(builder), Field::Bytes(bytes)) => builder.append_value(bytes),
-            (Self::Float(_) | Self::Double(_) | Self::Decimal(_) | Self::Text(_) | Self::Bytes(_), other) => {
+            (Self::Nested(builder), Field::Nested(shape, bytes)) => builder.push(shape, bytes)?,
+            (Self::Float(_) | Self::Double(_) | Self::Decimal(_) | Self::Text(_) | Self::Bytes(_) | Self::Nested(_), other) => {
                 return Err(other_type(&other));
             }
             (_, Field::Integer(value)) => self.push_i64(value),
@@ -131,12 +129,26 @@ impl ValueBuilder {
 
     /// The column; the builder is empty again.
     pub(crate) fn finish(&mut self) -> ArrayRef {
-        each!(self, builder => Arc::new(builder.finish()))
+        match self {
+            Self::Nested(builder) => builder.finish(),
+            Self::Boolean(builder) => Arc::new(builder.finish()),
+            Self::Tinyint(builder) => Arc::new(builder.finish()),
+            Self::Smallint(builder) => Arc::new(builder.finish()),
+            Self::Int(builder) => Arc::new(builder.finish()),
+            Self::Bigint(builder) => Arc::new(builder.finish()),
+            Self::Float(builder) => Arc::new(builder.finish()),
+            Self::Double(builder) => Arc::new(builder.finish()),
+            Self::Decimal(builder) => Arc::new(builder.finish()),
+            Self::Text(builder) => Arc::new(builder.finish()),
+            Self::Bytes(builder) => Arc::new(builder.finish()),
+            Self::Date(builder) => Arc::new(builder.finish()),
+            Self::Timestamp(builder) => Arc::new(builder.finish()),
+        }
     }
 }
 
 #[cold]
-fn other_type(field: &Field<'_>) -> Error {
+pub(super) fn other_type(field: &Field<'_>) -> Error {
     Error::user(format!(
         "the state holds {field:?} in a column of another type: give the operator a new uid, or restore the query that wrote it"
     ))
@@ -150,7 +162,7 @@ pub(crate) struct RowBuilder {
 impl RowBuilder {
     /// Columns of these types.
     pub(crate) fn new(types: &[ValueType]) -> Self {
-        Self { columns: types.iter().copied().map(ValueBuilder::new).collect() }
+        Self { columns: types.iter().map(ValueBuilder::new).collect() }
     }
 
     /// Adds a row, given by its bytes.

@@ -1,6 +1,6 @@
 //! Turns key columns into keys: one pass per column, no virtual call per row.
 
-use super::RowKey;
+use super::{RowKey, Shape};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -84,10 +84,38 @@ fn push_column(column: &ArrayRef, keys: &mut [RowKey]) -> Result<()> {
         DataType::FixedSizeBinary(_) => push(keys, column.as_fixed_size_binary(), RowKey::push_bytes),
         DataType::Decimal128(..) => push(keys, primitive::<Decimal128Type>(column), RowKey::push_i128),
         DataType::Null => keys.iter_mut().for_each(RowKey::push_null),
+        DataType::List(_) => {
+            let lists = column.as_list::<i32>();
+            let elements = rows_of(std::slice::from_ref(lists.values()), lists.values().len())?;
+            push_lists(column, keys, Shape::Array, lists.value_offsets(), &elements);
+        }
+        DataType::Map(..) => {
+            let maps = column.as_map();
+            let entries = rows_of(maps.entries().columns(), maps.entries().len())?;
+            push_lists(column, keys, Shape::Map, maps.value_offsets(), &entries);
+        }
+        DataType::Struct(_) => {
+            let rows = rows_of(column.as_struct().columns(), column.len())?;
+            let row = |row: usize| column.is_valid(row).then(|| &rows[row]);
+            push(keys, (0..column.len()).map(row), |key, row| key.push_nested(Shape::Row, [row]));
+        }
         // The types that have a key hash, and decimals, which can be kept but not partitioned by.
         other => return Err(Error::user(format!("a column of type {other} cannot be a key"))),
     }
     Ok(())
+}
+
+/// The values of some columns, row by row.
+fn rows_of(columns: &[ArrayRef], rows: usize) -> Result<Vec<RowKey>> {
+    let mut keys = Vec::new();
+    RowKey::read(columns, rows, &mut keys)?;
+    Ok(keys)
+}
+
+/// Adds values that are made of those between two offsets.
+fn push_lists(column: &ArrayRef, keys: &mut [RowKey], shape: Shape, offsets: &[i32], elements: &[RowKey]) {
+    let list = |row: usize| column.is_valid(row).then(|| &elements[offsets[row] as usize..offsets[row + 1] as usize]);
+    push(keys, (0..column.len()).map(list), |key, elements| key.push_nested(shape, elements));
 }
 
 fn primitive<T: ArrowPrimitiveType>(column: &ArrayRef) -> &PrimitiveArray<T> {
@@ -108,7 +136,11 @@ fn push<T>(keys: &mut [RowKey], values: impl IntoIterator<Item = Option<T>>, fie
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{Date32Array, Float32Array, Float64Array, Int16Array, Int64Array, StringViewArray, UInt64Array};
+    use crate::operators::row::{RowBuilder, ValueType};
+    use arrow_array::builder::{Int64Builder, MapBuilder, StringBuilder};
+    use arrow_array::{
+        Date32Array, Float32Array, Float64Array, Int16Array, Int64Array, ListArray, StringViewArray, StructArray, UInt64Array,
+    };
     use brisk_core::types::{Decoder, Record, hash_columns};
     use proptest::prelude::*;
     use std::sync::Arc;
@@ -170,5 +202,59 @@ mod tests {
             Option::<i64>::read(std::slice::from_ref(&column), column.len(), &mut keys).expect("a number");
             assert_eq!(keys.iter().map(Key::key_hash).collect::<Vec<_>>(), hashes);
         }
+    }
+
+    /// Arrays, maps and rows hash as their columns do, sort as their parts do, and come back from the bytes as they were.
+    #[test]
+    fn values_made_of_others_are_keys() {
+        let lists = [Some(vec![Some(1), None]), None, Some(vec![]), Some(vec![Some(-7)]), Some(vec![Some(1)])];
+        let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<arrow_array::types::Int64Type, _, _>(lists));
+        let mut maps = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+        for row in 0..5 {
+            for entry in 0..row % 3 {
+                maps.keys().append_value(format!("k{entry}"));
+                maps.values().append_option((row != 2).then_some(row));
+            }
+            maps.append(row != 3).expect("as many keys as values");
+        }
+        let maps: ArrayRef = Arc::new(maps.finish());
+        let fields = [("l", &lists), ("m", &maps)].map(|(name, column)| arrow_schema::Field::new(name, column.data_type().clone(), true));
+        let nulls = arrow_buffer::NullBuffer::from(vec![true, true, false, true, true]);
+        let rows: ArrayRef = Arc::new(StructArray::new(fields.to_vec().into(), vec![Arc::clone(&lists), Arc::clone(&maps)], Some(nulls)));
+        let columns = [lists, maps, rows];
+        for width in 1..=columns.len() {
+            let (mut hashes, mut keys) = (Vec::new(), Vec::new());
+            hash_columns(&columns[..width], &mut hashes).expect("all can be keys");
+            RowKey::read(&columns[..width], 5, &mut keys).expect("all can be keys");
+            assert_eq!(keys.iter().map(Key::key_hash).collect::<Vec<_>>(), hashes);
+            let types: Vec<_> = columns[..width].iter().map(|column| ValueType::of(column.data_type()).expect("a type of state")).collect();
+            let mut builder = RowBuilder::new(&types);
+            for key in &keys {
+                let mut ordered = Vec::new();
+                key.encode_ordered(&mut ordered);
+                assert_eq!(&RowKey::decode_ordered(&mut Decoder::new(&ordered)).expect("own bytes"), key);
+                builder.push(key.as_bytes()).expect("of these types");
+            }
+            for (column, read) in columns.iter().zip(builder.finish()) {
+                assert_eq!(crate::cell::cells(&read).expect("can be shown"), crate::cell::cells(column).expect("can be shown"));
+                assert_eq!(read.data_type(), column.data_type());
+            }
+            for value_type in types {
+                let mut bytes = Vec::new();
+                value_type.encode(&mut bytes);
+                assert_eq!(ValueType::decode(&mut Decoder::new(&bytes)).expect("own bytes"), value_type);
+            }
+        }
+        let mut keys = Vec::new();
+        RowKey::read(&columns[..1], 5, &mut keys).expect("all can be keys");
+        // [], then what begins with the least; null is lower than all.
+        let mut sorted: Vec<usize> = (0..5).collect();
+        sorted.sort_by_key(|row| &keys[*row]);
+        assert_eq!(sorted, [1, 2, 3, 4, 0]);
+        assert!(RowKey::decode(&mut Decoder::new(&[3, 7, 2, 0])).is_err(), "a number is cut off within an array");
+        let deep = vec![7; 5000];
+        let mut bytes = Vec::new();
+        brisk_core::types::put_bytes(&mut bytes, &deep);
+        assert!(RowKey::decode(&mut Decoder::new(&bytes)).is_err(), "arrays are too deep within each other");
     }
 }

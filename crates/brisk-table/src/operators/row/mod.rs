@@ -8,6 +8,7 @@ mod builder;
 mod column_key;
 mod grouping;
 mod keyed_rows;
+mod nested_builder;
 mod row_key;
 mod value_type;
 
@@ -16,5 +17,5 @@ pub(crate) use column_key::ColumnKey;
 pub(crate) use grouping::Grouping;
 pub(crate) use keyed_rows::KeyedRows;
 pub use row_key::RowKey;
-pub(crate) use row_key::{Field, fields};
+pub(crate) use row_key::{Field, Shape, fields};
 pub use value_type::ValueType;

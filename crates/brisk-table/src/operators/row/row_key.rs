@@ -16,6 +16,12 @@ mod tag {
     pub(super) const BYTES: u8 = 5;
     /// A decimal number in units of its scale: sixteen bytes, big-endian, the sign bit flipped.
     pub(super) const DECIMAL: u8 = 6;
+    /// An array: its elements as fields, then a zero.
+    pub(super) const ARRAY: u8 = 7;
+    /// A row within the row: its fields, then a zero.
+    pub(super) const ROW: u8 = 8;
+    /// A map: keys and values in turn, then a zero.
+    pub(super) const MAP: u8 = 9;
 }
 
 const SIGN: u64 = 1 << 63;
@@ -81,6 +87,13 @@ impl RowKey {
         self.0.extend_from_slice(&(value ^ i128::MIN).to_be_bytes());
     }
 
+    /// Adds a value that is made of others, which are given by their bytes.
+    pub(crate) fn push_nested(&mut self, shape: Shape, fields: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+        self.0.push(shape.tag());
+        fields.into_iter().for_each(|field| self.0.extend_from_slice(field.as_ref()));
+        self.0.push(0);
+    }
+
     /// Bytes that sort as the values do.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -110,6 +123,33 @@ impl RowKey {
     }
 }
 
+impl AsRef<[u8]> for RowKey {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// How a value is made of others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shape {
+    /// Elements.
+    Array,
+    /// Fields.
+    Row,
+    /// Keys and values in turn.
+    Map,
+}
+
+impl Shape {
+    const fn tag(self) -> u8 {
+        match self {
+            Self::Array => tag::ARRAY,
+            Self::Row => tag::ROW,
+            Self::Map => tag::MAP,
+        }
+    }
+}
+
 /// One value of a row.
 #[derive(Debug)]
 pub(crate) enum Field<'a> {
@@ -125,6 +165,8 @@ pub(crate) enum Field<'a> {
     Bytes(std::borrow::Cow<'a, [u8]>),
     /// A decimal number in units of its scale.
     Decimal(i128),
+    /// A value made of others, whose bytes these are.
+    Nested(Shape, &'a [u8]),
 }
 
 impl<'a> Field<'a> {
@@ -141,12 +183,21 @@ impl<'a> Field<'a> {
             }
             tag::BYTES => Self::Bytes(input.ordered_bytes()?.into()),
             tag::DECIMAL => Self::Decimal(i128::from_be_bytes(input.take_array()?) ^ i128::MIN),
+            tag::ARRAY => Self::Nested(Shape::Array, nested(input)?),
+            tag::ROW => Self::Nested(Shape::Row, nested(input)?),
+            tag::MAP => Self::Nested(Shape::Map, nested(input)?),
             other => return Err(input.unknown_variant("RowKey", u64::from(other))),
         })
     }
 
+    /// The hash of a column's value: that of the typed value.
     fn hash(&self) -> u64 {
         match self {
+            Self::Nested(Shape::Array, bytes) => hash::hash_list(hashes(bytes).into_iter()),
+            Self::Nested(Shape::Row, bytes) => hashes(bytes).into_iter().reduce(hash::combine).unwrap_or_else(hash::hash_null),
+            Self::Nested(Shape::Map, bytes) => {
+                hash::hash_list(hashes(bytes).chunks(2).map(|entry| entry.iter().copied().reduce(hash::combine).unwrap_or_default()))
+            }
             Self::Null => hash::hash_null(),
             Self::Integer(value) => hash::hash_i64(*value),
             Self::BigInteger(value) => hash::hash_u64(*value),
@@ -155,6 +206,24 @@ impl<'a> Field<'a> {
             Self::Decimal(value) => hash::hash_i128(*value),
         }
     }
+}
+
+/// The bytes of the values that a value is made of, up to the zero behind them.
+fn nested<'a>(input: &mut Decoder<'a>) -> Result<&'a [u8]> {
+    let (mut all, start) = (input.clone(), input.offset());
+    input.nested(|input| {
+        loop {
+            match input.byte()? {
+                0 => return all.take(input.offset() - start - 1),
+                tag => drop(Field::read(tag, input)?),
+            }
+        }
+    })
+}
+
+/// The hashes of values that have been read before.
+fn hashes(bytes: &[u8]) -> Vec<u64> {
+    fields(bytes).map_while(Result::ok).map(|field| field.hash()).collect()
 }
 
 /// Iterates over the values of a row.

@@ -220,7 +220,7 @@ impl WindowOutput {
             config: config.clone(),
             keys: RowBuilder::new(&config.key_types),
             windows: Vec::new(),
-            results: config.aggregates.iter().map(|call| ValueBuilder::new(call.result)).collect(),
+            results: config.aggregates.iter().map(|call| ValueBuilder::new(&call.result)).collect(),
             batch: Columns::default(),
         }
     }

@@ -84,6 +84,39 @@ proptest! {
     }
 
     #[test]
+    fn values_in_the_order_in_which_they_came(case in Case::changing(40)) {
+        let functions = "FIRST_VALUE(v), LAST_VALUE(v), ARRAY_AGG(v), ARRAY_AGG(v) IGNORE NULLS, ARRAY_AGG(DISTINCT v), LISTAGG(CAST(v AS STRING))";
+        case.check(&format!("SELECT k, {functions}, LAST_VALUE(v) FILTER (WHERE v < 2) FROM a GROUP BY k"), |[changes, _]| {
+            let groups = grouped(&changes.iter().map(|change| change.row).collect::<Vec<_>>(), |row| vec![row.0]);
+            table(groups.into_iter().filter_map(|(key, _)| {
+                let (mut all, mut once): (Vec<Option<i64>>, Vec<Option<i64>>) = Default::default();
+                for change in changes.iter().filter(|change| change.row.0 == key[0]) {
+                    let value = change.row.1;
+                    if change.kind.sign() > 0 {
+                        all.push(value);
+                        once.extend((!once.contains(&value)).then_some(value));
+                    } else {
+                        // Of equal values the first is taken back.
+                        all.remove(all.iter().position(|known| *known == value).expect("it is there"));
+                        once.retain(|known| *known != value || all.contains(known));
+                    }
+                }
+                let array = |values: &[Option<i64>]| match values {
+                    [] => Cell::Null,
+                    values => Cell::Array(values.iter().map(|value| Cell::from(*value)).collect()),
+                };
+                let values: Vec<i64> = all.iter().filter_map(|value| *value).collect();
+                let valid: Vec<Option<i64>> = values.iter().copied().map(Some).collect();
+                let list = (!values.is_empty()).then(|| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
+                let small = values.iter().rfind(|value| **value < 2).copied();
+                let ends = [values.first().copied().into(), values.last().copied().into()];
+                let rest = [array(&all), array(&valid), array(&once), list.as_deref().into(), small.into()];
+                (!all.is_empty()).then(|| std::iter::once(key[0].into()).chain(ends).chain(rest).collect())
+            }))
+        });
+    }
+
+    #[test]
     fn grouping_sets(case in Case::changing(30), kind in 0usize..3) {
         let (sets, chosen): (&str, &[[bool; 2]]) = [
             ("GROUPING SETS ((k), (v), ())", &[[true, false], [false, true], [false, false]][..]),

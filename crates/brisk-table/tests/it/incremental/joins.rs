@@ -169,6 +169,23 @@ proptest! {
     }
 
     #[test]
+    fn versions_by_the_clock(case in Case::with_versions(40), keep in any::<bool>(), condition in any::<bool>()) {
+        let (name, more) = (if keep { "LEFT" } else { "INNER" }, if condition { " AND tp.v < x.v" } else { "" });
+        let query = format!("SELECT tp.k, tp.v, x.k, x.v FROM tp {name} JOIN tv FOR SYSTEM_TIME AS OF tp.pt AS x ON x.k = tp.k{more}");
+        case.check(&query, |[left, right]| {
+            // The version that was there when the row came.
+            let version = |one: &Change| {
+                let of_key = right.iter().filter(|change| change.kind != RowKind::UpdateBefore && equal(one.row.0, change.row.0));
+                let last = of_key.filter(|change| change.at < one.at).max_by_key(|change| change.at);
+                let there = last.filter(|change| change.kind != RowKind::Delete).map(|change| change.row);
+                there.filter(|version| !condition || one.row.1.zip(version.1).is_some_and(|(left, right)| left < right))
+            };
+            let joined = left.iter().map(|change| (change.row, version(change))).filter(|(_, version)| keep || version.is_some());
+            table(joined.map(|(row, version)| cells([row.0, row.1, version.and_then(|row| row.0), version.and_then(|row| row.1)])))
+        });
+    }
+
+    #[test]
     fn versions_of_a_view_with_the_latest_row_of_each_key(case in Case::punctual(40), keep in any::<bool>()) {
         let name = if keep { "LEFT" } else { "INNER" };
         let query = format!("SELECT ta.k, ta.v, x.k, x.v FROM ta {name} JOIN last_b FOR SYSTEM_TIME AS OF ta.ts AS x ON x.k = ta.k");

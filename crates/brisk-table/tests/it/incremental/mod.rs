@@ -9,6 +9,7 @@ mod aggregates;
 mod expiry;
 mod job;
 mod joins;
+mod nested;
 mod order;
 mod over;
 mod sets;

@@ -65,6 +65,18 @@ proptest! {
     }
 
     #[test]
+    fn first_and_last_values_of_frames_that_rows_leave(case in Case::appending(40), size in 0i64..4) {
+        let over = format!("OVER (PARTITION BY k ORDER BY ts ROWS BETWEEN {size} PRECEDING AND CURRENT ROW)");
+        case.check(&format!("SELECT k, v, FIRST_VALUE(v) {over}, LAST_VALUE(v) {over}, CARDINALITY(ARRAY_AGG(v) {over}) FROM ta"), |[changes, _]| {
+            let is_in = |_: &[Row], at: usize, other: usize| other <= at && other as i64 >= at as i64 - size;
+            table(frames(&in_time(changes), is_in).into_iter().map(|(row, frame)| {
+                let values: Vec<i64> = frame.iter().filter_map(|row| row.1).collect();
+                cells([row.0, row.1, values.first().copied(), values.last().copied(), Some(frame.len() as i64)])
+            }))
+        });
+    }
+
+    #[test]
     fn rows_in_front_by_the_clock(case in Case::appending(40), kind in 0usize..3, size in 0i64..4) {
         let frame = match kind {
             0 => "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW".to_owned(),

@@ -7,8 +7,8 @@ use arrow_array::types::{
     ArrowPrimitiveType, BinaryType, BinaryViewType, ByteArrayType, ByteViewType, LargeBinaryType, LargeUtf8Type, StringViewType, Utf8Type,
 };
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, GenericByteArray, GenericListArray, NullArray, OffsetSizeTrait, PrimitiveArray,
-    StructArray, downcast_primitive,
+    Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, GenericByteArray, GenericListArray, MapArray, NullArray, OffsetSizeTrait,
+    PrimitiveArray, StructArray, downcast_primitive,
 };
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer, ToByteSlice};
 use arrow_schema::{ArrowError, DataType};
@@ -39,8 +39,18 @@ pub(super) fn put(array: &dyn Array, out: &mut Vec<u8>) {
             let from = array.offset() * width;
             out.extend_from_slice(&array.value_data()[from..from + array.len() * width]);
         }
-        DataType::List(_) => put_list(array.as_list::<i32>(), out),
-        DataType::LargeList(_) => put_list(array.as_list::<i64>(), out),
+        DataType::List(_) => {
+            let array = array.as_list::<i32>();
+            put_list(array.value_offsets(), array.values(), out);
+        }
+        DataType::LargeList(_) => {
+            let array = array.as_list::<i64>();
+            put_list(array.value_offsets(), array.values(), out);
+        }
+        DataType::Map(..) => {
+            let array = array.as_map();
+            put_list(array.value_offsets(), array.entries(), out);
+        }
         DataType::Struct(_) => array.as_struct().columns().iter().for_each(|column| put(column.as_ref(), out)),
         _ => {}
     }
@@ -93,9 +103,9 @@ fn put_views<V: ByteViewType, T: ByteArrayType<Native = V::Native>>(array: &dyn 
     put_byte_array(&GenericByteArray::<T>::from_iter(array.as_byte_view::<V>()), out);
 }
 
-fn put_list<O: OffsetSizeTrait>(array: &GenericListArray<O>, out: &mut Vec<u8>) {
-    let (from, to) = put_offsets(array.value_offsets(), out);
-    put(array.values().slice(from, to - from).as_ref(), out);
+fn put_list<O: OffsetSizeTrait>(offsets: &[O], values: &dyn Array, out: &mut Vec<u8>) {
+    let (from, to) = put_offsets(offsets, out);
+    put(values.slice(from, to - from).as_ref(), out);
 }
 
 macro_rules! read_primitive {
@@ -130,6 +140,11 @@ pub(super) fn read(input: &mut Decoder<'_>, data_type: &DataType, rows: usize) -
         DataType::LargeList(field) => {
             let (offsets, values) = read_list::<i64>(input, field.data_type(), rows)?;
             let made = GenericListArray::try_new(Arc::clone(field), offsets, values, nulls);
+            Arc::new(checked(input, made)?)
+        },
+        DataType::Map(field, sorted) => {
+            let (offsets, entries) = read_list::<i32>(input, field.data_type(), rows)?;
+            let made = MapArray::try_new(Arc::clone(field), offsets, entries.as_struct().clone(), nulls, *sorted);
             Arc::new(checked(input, made)?)
         },
         DataType::Struct(fields) => {

@@ -47,12 +47,13 @@ mod tag {
     pub(super) const LIST: u8 = 31;
     pub(super) const LARGE_LIST: u8 = 32;
     pub(super) const STRUCT: u8 = 33;
+    pub(super) const MAP: u8 = 34;
     /// A type that cannot be encoded; its name follows.
     pub(super) const UNSUPPORTED: u8 = 255;
 }
 
 /// Appends a type. Metadata of fields is left out.
-pub(super) fn put(data_type: &DataType, out: &mut Vec<u8>) {
+pub(in crate::batch::columns) fn put(data_type: &DataType, out: &mut Vec<u8>) {
     if let Some(tag) = PLAIN.iter().position(|plain| plain == data_type) {
         return out.push(tag as u8);
     }
@@ -83,6 +84,10 @@ pub(super) fn put(data_type: &DataType, out: &mut Vec<u8>) {
             put_varint(out, fields.len() as u64);
             fields.iter().for_each(|field| put_bare_field(out, field));
         }
+        DataType::Map(entries, sorted) => {
+            put_field(out, tag::MAP, entries);
+            out.push(u8::from(*sorted));
+        }
         other => {
             out.push(tag::UNSUPPORTED);
             put_bytes(out, other.to_string().as_bytes());
@@ -102,7 +107,7 @@ fn put_bare_field(out: &mut Vec<u8>, field: &Field) {
 }
 
 /// Reads a type.
-pub(super) fn read(input: &mut Decoder<'_>) -> Result<DataType> {
+pub(in crate::batch::columns) fn read(input: &mut Decoder<'_>) -> Result<DataType> {
     let tag = input.byte()?;
     if let Some(plain) = PLAIN.get(usize::from(tag)) {
         return Ok(plain.clone());
@@ -136,6 +141,14 @@ pub(super) fn read(input: &mut Decoder<'_>) -> Result<DataType> {
         tag::STRUCT => {
             let fields = (0..input.count()?).map(|_| field(input)).collect::<Result<Vec<_>>>()?;
             DataType::Struct(fields.into())
+        }
+        tag::MAP => {
+            let entries = field(input)?;
+            let is_pair = matches!(entries.data_type(), DataType::Struct(fields) if fields.len() == 2 && !fields[0].is_nullable());
+            if !is_pair || entries.is_nullable() {
+                return Err(input.corrupt(format!("a map has entries of type {}", entries.data_type())));
+            }
+            DataType::Map(entries, flag(input)?)
         }
         tag::UNSUPPORTED => return Err(unsupported(input.text()?)),
         other => return Err(input.corrupt(format!("column type {other} is unknown"))),

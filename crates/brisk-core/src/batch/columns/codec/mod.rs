@@ -7,7 +7,7 @@
 //! The frame's numbers are little-endian; Arrow's buffers are as in memory, and Brisk runs on little-endian machines only.
 
 mod data;
-mod data_type;
+pub(super) mod data_type;
 
 use super::{Columns, RowKind};
 use crate::batch::{AnyBatch, BatchType, Mark};

@@ -4,13 +4,13 @@
 //! are never taken back, wait for the watermark, because versions may come until then. Of versions that no row in time can see any more
 //! the last of each key is kept. A late row sees what is left, as in Flink.
 
-use super::calc::{emit, evaluate, record_batch};
-use super::join::{JoinCondition, JoinSide};
-use super::keyed::{KeyedFunction, KeyedOperator, open_store};
-use super::row::{ColumnKey, KeyedRows, RowBuilder, RowKey};
+use super::{Joined, VersionJoin};
+use crate::operators::calc::emit;
+use crate::operators::keyed::{KeyedFunction, KeyedOperator, open_store};
+use crate::operators::row::{ColumnKey, KeyedRows, RowKey};
+use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
-use arrow_array::{Array, ArrayRef};
 use brisk_base::{Error, Result, Timestamp};
 use brisk_core::batch::{Columns, RowKind};
 use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, RuntimeContext};
@@ -19,17 +19,12 @@ use brisk_core::types::Key;
 use std::ops::{Bound, ControlFlow};
 use std::task::Poll;
 
-/// Makes the operator. Its output has the columns of the left side, then those of the right.
+/// Makes the operator.
 #[derive(Clone, Debug)]
 pub(crate) struct TemporalJoin {
-    /// The left side and the right one, whose key is its primary key.
-    pub(crate) sides: [JoinSide; 2],
-    /// Their event-time columns.
+    pub(crate) join: VersionJoin,
+    /// The event-time columns of both sides.
     pub(crate) times: [usize; 2],
-    /// What else a version has to meet.
-    pub(crate) condition: Option<JoinCondition>,
-    /// Whether rows without a version are given, with nulls (LEFT JOIN).
-    pub(crate) keep: bool,
 }
 
 /// Versions of each key, by the time from which they are; none from when it is deleted.
@@ -64,13 +59,10 @@ struct TemporalJoinFunction {
 /// From when a version is, and its row, unless it is deleted.
 type Version = (i64, Option<Vec<u8>>);
 
-/// A row of the left side, and its version.
-type Joined = (Vec<u8>, Option<Vec<u8>>);
-
 impl TemporalJoinFunction {
     fn rows(&mut self, side: usize, batch: &Columns) -> Result<Vec<Columns>> {
         let (mut keys, mut rows) = (KeyedRows::<RowKey>::default(), Vec::new());
-        let key = keys.read(batch, self.config.sides[side].key.iter().copied())?;
+        let key = keys.read(batch, self.config.join.sides[side].key.iter().copied())?;
         RowKey::read(&batch.columns, batch.rows, &mut rows)?;
         let Some(times) = batch.columns[self.config.times[side]].as_primitive_opt::<TimestampMillisecondType>() else {
             return Err(Error::bug("a temporal join has no time in milliseconds"));
@@ -128,40 +120,9 @@ impl TemporalJoinFunction {
                 Ok(())
             })?;
         }
-        let mut output = self.columns(joined)?;
+        let mut output = self.config.join.columns(joined)?;
         output.mark(watermark);
         Ok(output)
-    }
-
-    /// Joined rows as columns.
-    fn columns(&self, mut joined: Vec<Joined>) -> Result<Columns> {
-        if let Some(condition) = self.config.condition.as_ref().filter(|_| !joined.is_empty()) {
-            let met = evaluate(&condition.condition, &record_batch(&condition.schema, self.build(&joined)?, joined.len())?)?;
-            let met = met.as_boolean_opt().ok_or_else(|| Error::bug("the condition of a join is no truth value"))?;
-            for (row, (_, version)) in joined.iter_mut().enumerate() {
-                if met.is_null(row) || !met.value(row) {
-                    *version = None;
-                }
-            }
-        }
-        if !self.config.keep {
-            joined.retain(|(_, version)| version.is_some());
-        }
-        Ok(Columns { columns: self.build(&joined)?, rows: joined.len(), ..Columns::default() })
-    }
-
-    fn build(&self, joined: &[Joined]) -> Result<Vec<ArrayRef>> {
-        let [mut left, mut right] = [0, 1].map(|side| RowBuilder::new(&self.config.sides[side].types));
-        for (row, version) in joined {
-            left.push(row)?;
-            match version {
-                Some(version) => right.push(version)?,
-                None => right.push_nulls(),
-            }
-        }
-        let mut columns = left.finish();
-        columns.extend(right.finish());
-        Ok(columns)
     }
 }
 

@@ -1,0 +1,3 @@
+-- aggregates of the same OVER share one operator
+EXPLAIN CHANGELOG_MODE SELECT auction, SUM(price) OVER w, COUNT(*) OVER w FROM bid
+WINDOW w AS (PARTITION BY bidder ORDER BY ts RANGE BETWEEN INTERVAL '10' SECOND PRECEDING AND CURRENT ROW);
