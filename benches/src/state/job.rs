@@ -29,6 +29,9 @@ pub(super) struct Held {
 }
 
 impl Plan {
+    /// As many records as never end, and can still be multiplied a little.
+    pub(super) const ENDLESS: u64 = u64::MAX / 64;
+
     fn key(self, n: u64) -> u64 {
         if n < self.keys { n } else { mix(n) % self.keys }
     }

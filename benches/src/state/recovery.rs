@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(super) fn run(spec: &Spec) -> Result<Outcome> {
     let folder = Folder::new("state-restore")?;
-    let plan = Plan { records: u64::MAX / 4, keys: spec.records, value: VALUE };
+    let plan = Plan { records: Plan::ENDLESS, keys: spec.records, value: VALUE };
     let env = environment(spec, &spec.engine, Some("1 s"), &folder, ("taskmanager.memory.managed.size", "1g"))?;
     let held = plan.job(&env);
     let client = env.execute_async("state-load").map_err(|error| said(&error))?;

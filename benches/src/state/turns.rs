@@ -34,7 +34,7 @@ impl Sum {
 
 pub(super) fn run(spec: &Spec) -> Result<Outcome> {
     let folder = Folder::new("state")?;
-    let plan = Plan { records: u64::MAX / 4, keys: spec.records / 3, value: VALUE };
+    let plan = Plan { records: Plan::ENDLESS, keys: spec.records / 3, value: VALUE };
     let env = environment(spec, "rocksdb", None, &folder, ("taskmanager.memory.managed.size", "1g"))?;
     let held = plan.job(&env);
     let client = env.execute_async("state").map_err(|error| said(&error))?;
