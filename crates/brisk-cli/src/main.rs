@@ -11,10 +11,13 @@
 
 mod cluster;
 mod daemon;
+mod interrupt;
 mod sql;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Stateful stream processing.
@@ -40,7 +43,7 @@ enum Command {
 static ALLOCATOR: brisk::allocator::MiMalloc = brisk::allocator::MiMalloc;
 
 fn main() -> ExitCode {
-    match Cli::try_parse() {
+    match Cli::try_parse_from(flinks_words(std::env::args_os())) {
         Ok(Cli { command: Command::Cluster(command) }) => cluster::run(command),
         Ok(Cli { command: Command::Daemon(command) }) => daemon::run(&command),
         Ok(Cli { command: Command::Sql(arguments) }) => match sql::run(&arguments) {
@@ -56,5 +59,43 @@ fn main() -> ExitCode {
             let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             if asked_for { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
+    }
+}
+
+/// Options of Flink with one dash and several letters, and how clap has them.
+const FLINKS: [(&str, &str); 4] =
+    [("-sae", "--shutdownOnAttachedExit"), ("-cm", "--claimMode"), ("-rm", "--claimMode"), ("-type", "--type")];
+
+/// The commands that have them.
+const THAT_HAVE_THEM: [&str; 4] = ["run", "run-application", "stop", "savepoint"];
+
+/// The arguments, with Flink's options as clap has them; from a program on they are the program's.
+fn flinks_words(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut own = true;
+    let word = |(at, argument): (usize, OsString)| {
+        own &= match at {
+            0 => true,
+            1 => THAT_HAVE_THEM.iter().any(|command| argument == *command),
+            _ => !Path::new(&argument).is_file(),
+        };
+        let known = FLINKS.iter().find(|(flinks, _)| own && argument == *flinks);
+        known.map_or(argument, |(_, claps)| (*claps).into())
+    };
+    arguments.enumerate().map(word).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_several_letters_are_flinks_until_the_program() {
+        let program = std::env::current_exe().expect("it runs").display().to_string();
+        let words = ["brisk", "run", "-sae", "-cm", "claim", &program, "-sae"].map(OsString::from);
+        let read = flinks_words(words.into_iter());
+        assert_eq!(read[2..5], ["--shutdownOnAttachedExit", "--claimMode", "claim"]);
+        assert_eq!(read[6], "-sae");
+        let other = ["brisk", "list", "-rm", "host:1"].map(OsString::from);
+        assert_eq!(flinks_words(other.clone().into_iter()), other);
     }
 }

@@ -64,6 +64,12 @@ brisk_base::options! {
     /// How long a program that is run on the cluster may take until it executes its first job; then it is ended. 0: for ever.
     pub DRIVER_TIMEOUT: Duration = "brisk.driver.timeout", Duration::from_secs(300);
 
+    /// Whether a program is ended, and its jobs cancelled, when the client that waits for it ends before it.
+    pub SHUTDOWN_ON_ATTACHED_EXIT: bool = "execution.shutdown-on-attached-exit", false;
+
+    /// How long the client of such a program may be silent before it is taken for dead.
+    pub CLIENT_HEARTBEAT_TIMEOUT: Duration = "client.heartbeat.timeout", Duration::from_secs(180);
+
     /// Whether records are compressed with lz4 on their way to another process.
     pub EXCHANGE_COMPRESSION: bool = "brisk.exchange.compression", false;
 }

@@ -13,6 +13,7 @@ use crate::sql::{ColumnKind, CreateTable, CreateView, ExplainDetail, Insert, Scr
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use brisk_base::ids::JobId;
 use brisk_base::options::Configuration;
+use brisk_base::options::checkpoint_options::is_location;
 use brisk_base::options::core_options::PIPELINE_NAME;
 use brisk_base::{Error, Result};
 use brisk_core::job::{JobClient, JobExecutor, JobOverview, StopMode};
@@ -23,6 +24,7 @@ use brisk_core::types::{Decoder, Record};
 use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion_sql::sqlparser::ast::Query;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// See the module.
@@ -38,6 +40,8 @@ pub struct TableSession {
     recorded: BTreeMap<String, Vec<u8>>,
     /// How many statements have stopped jobs.
     stops: u32,
+    /// Where relative paths lead; `None`: the folder of this process.
+    folder: Option<PathBuf>,
 }
 
 /// What a statement has done.
@@ -71,7 +75,7 @@ pub struct QueryJob {
     pub client: Arc<dyn JobClient>,
     /// Names of the columns.
     pub columns: Vec<String>,
-    /// What has been collected.
+    /// What has been collected. From a query that never ends, rows are to be [taken](Collected::take) as they come.
     pub results: Collected,
     /// Whether it ends by itself.
     pub bounded: bool,
@@ -85,7 +89,7 @@ impl TableSession {
     pub fn new(executor: Arc<dyn JobExecutor>, mut connectors: TableConnectors, config: Configuration) -> Self {
         connectors.register("print", crate::operators::print::PrintTable);
         let (catalog, functions, defaults) = (Catalog::default(), Functions::default(), config.clone());
-        Self { executor, connectors, catalog, functions, defaults, config, recorded: BTreeMap::new(), stops: 0 }
+        Self { executor, connectors, catalog, functions, defaults, config, recorded: BTreeMap::new(), stops: 0, folder: None }
     }
 
     /// The same session, with values that [`once`](Self::once) has recorded in another process.
@@ -93,6 +97,22 @@ impl TableSession {
     pub fn with_recorded(mut self, recorded: BTreeMap<String, Vec<u8>>) -> Self {
         self.recorded = recorded;
         self
+    }
+
+    /// The same session for statements that come from another folder: relative paths in options lead there.
+    #[must_use]
+    pub fn in_folder(mut self, folder: PathBuf) -> Self {
+        self.folder = Some(folder);
+        self
+    }
+
+    /// The value of an option, with a relative path in the place where it leads. Values with a scheme are no paths.
+    fn located(&self, value: String) -> String {
+        let is_path = !value.is_empty() && !value.contains("://") && !value.starts_with("file:");
+        match &self.folder {
+            Some(folder) if is_path && Path::new(&value).is_relative() => folder.join(value).display().to_string(),
+            _ => value,
+        }
     }
 
     /// A value that is computed only where jobs are submitted from, and only once per name. Where the same statements are executed
@@ -135,6 +155,7 @@ impl TableSession {
             Statement::Query(query) => self.query(&query, text),
             Statement::Explain(details, statement) => self.explain(&details, &statement, text).map(StatementResult::Text),
             Statement::Set(Some((key, value))) => {
+                let value = if is_location(&key) { self.located(value) } else { value };
                 self.config.set_text(key, value);
                 Ok(StatementResult::Done)
             }
@@ -313,6 +334,10 @@ impl TableSession {
                 return Err(at(column, &format!("PARTITIONED BY names the column '{name}' twice")));
             }
         }
+        let mut options = table.options;
+        if let Some(path) = options.get_mut("path") {
+            *path = self.located(std::mem::take(path));
+        }
         let schema: SchemaRef = Arc::new(Schema::new(fields));
         let watermark = table.watermark.map(|watermark| (watermark.column.value, watermark.expression));
         if let Some((_, expression)) = &watermark {
@@ -321,7 +346,7 @@ impl TableSession {
         let declaration = TableDeclaration {
             name: table.name,
             schema: physical,
-            options: table.options,
+            options,
             partitions: table.partitions.into_iter().map(|column| column.value).collect(),
         };
         Ok(Table { declaration, schema, computed, watermark, primary_key: table.primary_key, text: text.clone() })
@@ -342,7 +367,7 @@ impl TableSession {
         let plan = planner.query(query, text)?;
         let mut builder = self.builder("collect", &planner)?;
         let flow = builder.relation(&plan)?;
-        let results = Collected::default();
+        let results = if builder.bounded { Collected::default() } else { Collected::taken() };
         builder.add_sink(&flow, "Collect", OperatorSpec::Factory(Arc::new(results.clone())));
         let bounded = builder.bounded;
         let columns = shown_names(plan.schema().inner());

@@ -91,3 +91,16 @@ crate::options! {
     /// With `exponential-delay`: how many failures without a reset are survived; not set: any number.
     pub EXPONENTIAL_ATTEMPTS: Option<u32> = "restart-strategy.exponential-delay.attempts-before-reset-backoff", None;
 }
+
+/// Whether the value of an option is a place in a file system: a relative path means one in the folder of whoever sets it.
+pub fn is_location(key: &str) -> bool {
+    let keys = [
+        CHECKPOINT_DIR.key(),
+        "state.checkpoints.dir",
+        SAVEPOINT_DIR.key(),
+        "state.savepoints.dir",
+        STATE_RECOVERY_PATH.key(),
+        "execution.savepoint.path",
+    ];
+    keys.contains(&key)
+}

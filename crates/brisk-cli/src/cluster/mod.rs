@@ -16,12 +16,14 @@ pub(crate) mod program;
 pub(crate) mod rest;
 mod run;
 
+use self::paths::location_here;
 use self::rest::Rest;
 use anyhow::{Context, Result, bail};
 use brisk::ids::JobId;
 use brisk::options::Target;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// The commands.
@@ -54,7 +56,7 @@ pub(crate) struct Common {
     define: Vec<String>,
     /// Where it is done: `remote`, on a cluster that is reached over REST; for `run` also `local`, in a process of its own. Without it,
     /// `execution.target` counts for `run`.
-    #[arg(short = 't', long, value_name = "TARGET")]
+    #[arg(short = 't', long, short_alias = 'e', alias = "executor", value_name = "TARGET")]
     target: Option<String>,
     /// How to print.
     #[arg(long, value_enum, default_value_t = Output::Human)]
@@ -68,6 +70,25 @@ enum Output {
     Human,
     /// One JSON object on the standard output.
     Json,
+}
+
+/// The form of a savepoint.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SavepointType {
+    /// The one that every backend reads.
+    Canonical,
+    /// A backend's own, which Flink has: a cluster of Brisk refuses it.
+    Native,
+}
+
+impl SavepointType {
+    /// As REST has it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Canonical => "CANONICAL",
+            Self::Native => "NATIVE",
+        }
+    }
 }
 
 #[derive(Args)]
@@ -121,6 +142,9 @@ pub(crate) struct StopOptions {
     /// The directory to make the savepoint in. Without it, the configured one (`execution.checkpointing.savepoint-dir`).
     #[arg(short = 'p', long = "savepointPath", value_name = "DIRECTORY")]
     savepoint_path: Option<String>,
+    /// The form of the savepoint.
+    #[arg(long = "type", value_enum, default_value_t = SavepointType::Canonical)]
+    savepoint_type: SavepointType,
     /// The job.
     #[arg(value_name = "JOB ID", value_parser = job_id)]
     job: JobId,
@@ -139,6 +163,9 @@ pub(crate) struct SavepointOptions {
     /// The directory to make the savepoint in. Without it, the configured one (`execution.checkpointing.savepoint-dir`).
     #[arg(value_name = "TARGET DIRECTORY")]
     target_directory: Option<String>,
+    /// The form of the savepoint.
+    #[arg(long = "type", value_enum, default_value_t = SavepointType::Canonical)]
+    savepoint_type: SavepointType,
     #[command(flatten)]
     common: Common,
 }
@@ -203,10 +230,13 @@ impl Common {
     }
 
     /// Shows to people what a program has printed.
-    fn show(&self, printed: &str) {
-        if self.output == Output::Human {
-            print!("{printed}");
+    fn show(&self, printed: &str) -> std::io::Result<()> {
+        if self.output == Output::Json {
+            return Ok(());
         }
+        let mut out = std::io::stdout();
+        out.write_all(printed.as_bytes())?;
+        out.flush()
     }
 }
 
@@ -259,6 +289,7 @@ fn cancel(rest: &Rest, options: CancelOptions) -> Result<Value> {
         (None, _) => bail!("missing job id: specify the id of the job to cancel"),
     };
     let job = job_id(&job).map_err(anyhow::Error::msg)?;
+    let folder = folder.as_deref().map(location_here).transpose()?;
     let Some(_) = with_savepoint else {
         common.say(&format!("Cancelling job {job}."));
         rest.patch(&format!("/jobs/{job}?mode=cancel"))?;
@@ -275,9 +306,10 @@ fn cancel(rest: &Rest, options: CancelOptions) -> Result<Value> {
 }
 
 fn stop(rest: &Rest, options: &StopOptions) -> Result<Value> {
-    let StopOptions { drain, savepoint_path, job, common } = options;
-    common.say(&format!("{} job \"{job}\" with a CANONICAL savepoint.", if *drain { "Draining" } else { "Suspending" }));
-    let body = json!({ "targetDirectory": savepoint_path, "drain": drain });
+    let StopOptions { drain, savepoint_path, savepoint_type, job, common } = options;
+    common.say(&format!("{} job \"{job}\" with a {} savepoint.", if *drain { "Draining" } else { "Suspending" }, savepoint_type.name()));
+    let folder = savepoint_path.as_deref().map(location_here).transpose()?;
+    let body = json!({ "targetDirectory": folder, "drain": drain, "formatType": savepoint_type.name() });
     let made = rest.operation(&format!("/jobs/{job}/stop"), &body, &format!("/jobs/{job}/savepoints"))?;
     let savepoint = location(&made)?;
     common.say(&format!("Savepoint completed. Path: {savepoint}"));
@@ -285,8 +317,9 @@ fn stop(rest: &Rest, options: &StopOptions) -> Result<Value> {
 }
 
 fn savepoint(rest: &Rest, options: &SavepointOptions) -> Result<Value> {
-    let SavepointOptions { dispose, job, target_directory, common } = options;
+    let SavepointOptions { dispose, job, target_directory, savepoint_type, common } = options;
     if let Some(path) = dispose {
+        let path = location_here(path)?;
         common.say(&format!("Disposing savepoint '{path}'.\nWaiting for response..."));
         rest.operation("/savepoint-disposal", &json!({ "savepoint-path": path }), "/savepoint-disposal")?;
         common.say(&format!("Savepoint '{path}' disposed."));
@@ -295,7 +328,9 @@ fn savepoint(rest: &Rest, options: &SavepointOptions) -> Result<Value> {
     let job = job.context("missing job id: specify the id of the job to make a savepoint of")?;
     common.say(&format!("Triggering savepoint for job {job}.\nWaiting for response..."));
     let path = format!("/jobs/{job}/savepoints");
-    let made = rest.operation(&path, &json!({ "target-directory": target_directory, "cancel-job": false }), &path)?;
+    let folder = target_directory.as_deref().map(location_here).transpose()?;
+    let body = json!({ "target-directory": folder, "cancel-job": false, "formatType": savepoint_type.name() });
+    let made = rest.operation(&path, &body, &path)?;
     let savepoint = location(&made)?;
     common.say(&format!(
         "Savepoint completed. Path: {savepoint}\nYou can resume your program from this savepoint: set 'execution.state-recovery.path'."

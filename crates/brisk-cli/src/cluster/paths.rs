@@ -1,11 +1,24 @@
 //! Arguments of programs that name files here: a program works in a folder of its own, where what they say relative to this one names nothing.
 
+use anyhow::{Context, Result};
 use std::path::Path;
 
 /// The arguments with absolute paths in the place of relative ones that name files or folders. What begins with `./` or `../` does, whatever
 /// is there; else, what there is: a file by its name, or anything by a path of several parts. The same holds behind `--option=`.
 pub(crate) fn resolved(arguments: &[String], folder: &Path) -> Vec<String> {
     arguments.iter().map(|argument| resolve(argument, folder)).collect()
+}
+
+/// A location that a cluster understands: a relative path, which means one in the folder of this process, is made absolute.
+pub(crate) fn location_here(location: &str) -> Result<String> {
+    let folder = std::env::current_dir().context("the folder of this process")?;
+    Ok(location_in(&folder, location))
+}
+
+/// The same for a path in `folder`. What has a scheme is left alone.
+fn location_in(folder: &Path, location: &str) -> String {
+    let is_path = !location.is_empty() && !location.contains("://") && !location.starts_with("file:");
+    if is_path && Path::new(location).is_relative() { clean(&folder.join(location)) } else { location.to_owned() }
 }
 
 fn resolve(argument: &str, folder: &Path) -> String {
@@ -35,6 +48,13 @@ fn clean(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn locations_are_made_absolute_unless_they_have_a_scheme() {
+        let locations = ["save", "./a/../b", "/tmp/x", "s3://bucket/x", "file:///tmp/x", ""];
+        let absolute = ["/home/me/save", "/home/me/b", "/tmp/x", "s3://bucket/x", "file:///tmp/x", ""];
+        assert_eq!(locations.map(|location| location_in(Path::new("/home/me"), location)), absolute);
+    }
 
     #[test]
     fn what_names_files_is_made_absolute_and_nothing_else() {

@@ -1,7 +1,11 @@
 //! Programs on a cluster: starting an uploaded one, and following what it prints.
 
+use super::paths::location_here;
 use super::rest::Rest;
-use anyhow::{Context, Result};
+use crate::interrupt;
+use anyhow::{Context, Result, bail};
+use brisk::options::checkpoint_options::is_location;
+use brisk::options::cluster_options::SHUTDOWN_ON_ATTACHED_EXIT;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,6 +31,10 @@ pub(crate) struct Run<'a> {
     pub(crate) savepoint: Option<&'a str>,
     /// Whether state may be left out.
     pub(crate) allow_non_restored_state: bool,
+    /// Who owns the files of the savepoint.
+    pub(crate) claim_mode: Option<&'a str>,
+    /// Whether the program ends with this client.
+    pub(crate) ends_with_client: bool,
 }
 
 /// A program that runs.
@@ -49,21 +57,32 @@ pub(super) fn body(run: &Run<'_>) -> Result<Value> {
     let mut configuration = BTreeMap::new();
     for define in run.define {
         let (key, value) = define.split_once('=').with_context(|| format!("'{define}' sets no option: expected KEY=VALUE"))?;
-        configuration.insert(key.trim().trim_start_matches("-D"), value.trim());
+        let (key, value) = (key.trim().trim_start_matches("-D"), value.trim());
+        let value = if is_location(key) { location_here(value)? } else { value.to_owned() };
+        configuration.insert(key, value);
+    }
+    if run.ends_with_client {
+        configuration.insert(SHUTDOWN_ON_ATTACHED_EXIT.key(), "true".to_owned());
     }
     Ok(json!({
         "programArgsList": run.arguments,
         "parallelism": run.parallelism,
         "savepointPath": run.savepoint,
         "allowNonRestoredState": run.allow_non_restored_state.then_some(true),
+        "claimMode": run.claim_mode,
         "flinkConfiguration": configuration,
     }))
 }
 
-/// Shows what a program prints until it ends; how it ended.
-pub(crate) fn follow(rest: &Rest, program: &str, mut show: impl FnMut(&str)) -> Result<Value> {
+/// Shows what a program prints until it ends; how it ended. When it cannot be shown, or somebody interrupts this process where that is
+/// [watched](interrupt::watch), the program is ended, too.
+pub(crate) fn follow(rest: &Rest, program: &str, mut show: impl FnMut(&str) -> std::io::Result<()>) -> Result<Value> {
     let (mut offset, mut pause, mut missed) = (0, LOOK_AGAIN.0, Duration::ZERO);
     loop {
+        if interrupt::has_come() {
+            rest.delete(&format!("/programs/{program}"))?;
+            bail!("interrupted; the program is ended, and its jobs are cancelled");
+        }
         // A JobManager that is started again goes on with the program.
         let status = match rest.get(&format!("/programs/{program}?offset={offset}")) {
             Ok(status) => status,
@@ -77,7 +96,10 @@ pub(crate) fn follow(rest: &Rest, program: &str, mut show: impl FnMut(&str)) -> 
         missed = Duration::ZERO;
         let printed = status["output"].as_str().unwrap_or_default();
         if !printed.is_empty() {
-            show(printed);
+            if let Err(error) = show(printed) {
+                rest.delete(&format!("/programs/{program}"))?;
+                return Err(error).context("what the program prints cannot be shown; it is ended, and its jobs are cancelled");
+            }
             pause = LOOK_AGAIN.0;
         }
         let next = status["next-offset"].as_u64().unwrap_or(offset);

@@ -72,6 +72,11 @@ impl Rest {
         self.answer(self.agent.patch(self.url(path)).send_empty())
     }
 
+    /// Deletes what is below a path.
+    pub(super) fn delete(&self, path: &str) -> Result<Value> {
+        self.answer(self.agent.delete(self.url(path)).call())
+    }
+
     /// Uploads a program as a form: what the cluster calls it.
     pub(crate) fn upload(&self, path: &str, name: &str, content: impl Into<Content>) -> Result<String> {
         let name: String = name.chars().filter(|c| !c.is_control() && *c != '"').collect();

@@ -1,12 +1,14 @@
 //! `brisk run`: uploads a program, runs it, and shows what it prints until it ends; or runs it here.
 
-use super::paths::resolved;
+use super::paths::{location_here, resolved};
 use super::program::{Run, Started, body, follow, start};
 use super::rest::{Rest, configuration, plain};
 use super::{Common, InfoOptions};
+use crate::interrupt;
 use anyhow::{Context, Result, bail};
 use brisk::daemon::name_of;
-use brisk::options::checkpoint_options::{IGNORE_UNCLAIMED_STATE, STATE_RECOVERY_PATH};
+use brisk::options::checkpoint_options::{IGNORE_UNCLAIMED_STATE, STATE_CLAIM_MODE, STATE_RECOVERY_PATH};
+use brisk::options::cluster_options::SHUTDOWN_ON_ATTACHED_EXIT;
 use brisk::options::core_options::PARALLELISM_DEFAULT;
 use brisk::options::{Configuration, EXECUTION_TARGET, Target};
 use clap::Args;
@@ -29,6 +31,12 @@ pub(crate) struct RunOptions {
     /// Leave out state of the savepoint that the program has no operator for.
     #[arg(short = 'n', long = "allowNonRestoredState")]
     allow_non_restored_state: bool,
+    /// Who owns the files of the savepoint: you (`no_claim`), or the job, which deletes them when it needs them no more (`claim`).
+    #[arg(long = "claimMode", alias = "restoreMode", value_name = "MODE")]
+    claim_mode: Option<String>,
+    /// End the program, and cancel its jobs, when this command is interrupted (Ctrl-C) or dies.
+    #[arg(long = "shutdownOnAttachedExit")]
+    shutdown_on_attached_exit: bool,
     #[command(flatten)]
     pub(super) common: Common,
     /// The program: an executable that was built with Brisk.
@@ -58,6 +66,9 @@ impl RunOptions {
         }
         if let Some(path) = &self.from_savepoint {
             config.set(&STATE_RECOVERY_PATH, Some(path.clone()));
+        }
+        if let Some(mode) = &self.claim_mode {
+            config.set(&STATE_CLAIM_MODE, mode.clone());
         }
         if self.allow_non_restored_state {
             config.set(&IGNORE_UNCLAIMED_STATE, true);
@@ -113,12 +124,21 @@ fn here(arguments: &[String]) -> Result<Vec<String>> {
 pub(super) fn run(rest: &Rest, options: &RunOptions) -> Result<Value> {
     let common = &options.common;
     let id = uploaded(rest, &options.program)?;
+    let savepoint = options.from_savepoint.as_deref().map(location_here).transpose()?;
+    let config = configuration(&common.define)?;
+    let wanted = options.shutdown_on_attached_exit || config.get(&SHUTDOWN_ON_ATTACHED_EXIT).map_err(plain)?;
+    let ends_with_client = wanted && !options.detached;
+    if ends_with_client {
+        interrupt::watch();
+    }
     let run = Run {
         id: &id,
         arguments: &here(&options.arguments)?,
         define: &common.define,
         parallelism: options.parallelism,
-        savepoint: options.from_savepoint.as_deref(),
+        savepoint: savepoint.as_deref(),
+        claim_mode: options.claim_mode.as_deref(),
+        ends_with_client,
         allow_non_restored_state: options.allow_non_restored_state,
     };
     let Started { job, program } = start(rest, &run)?;

@@ -18,7 +18,7 @@ mod stats;
 
 use brisk::job::JobClient;
 use brisk::options::Configuration;
-use brisk::table::{Script, StatementResult, TableSession};
+use brisk::table::{QueryJob, Script, StatementResult, TableSession};
 use brisk::{Error, Result, ResultExt};
 use clap::{Args, ValueEnum};
 use output::Output;
@@ -27,6 +27,13 @@ use stats::Stats;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait for rows before looking whether the job still runs.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Bytes that a query that never ends gives on a cluster before it is ended.
+const MOST_PRINTED: u64 = 1 << 30;
 
 /// How results of queries are shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -84,21 +91,26 @@ pub(crate) struct SqlArguments {
 pub(crate) fn run(arguments: &SqlArguments) -> Result<()> {
     let mut config = Configuration::new();
     arguments.options.iter().try_for_each(|option| config.set_argument(option))?;
-    let texts = texts(arguments)?;
+    let (folder, texts) = texts(arguments)?;
     if arguments.script.is_none() && remote::is_wanted(arguments)? {
         return remote::run(arguments, &texts);
     }
     if arguments.detached {
         return Err(Error::user("-d is for clusters: an engine inside of this process ends with it"));
     }
+    // A cluster keeps what is printed in a file.
+    let limit = if arguments.script.is_some() { MOST_PRINTED } else { u64::MAX };
     let mut stats = Stats::start();
     let mut session = brisk::sql_session(&config)?;
+    if let Some(folder) = folder {
+        session = session.in_folder(folder);
+    }
     // Not locked: `print` writes there, too, from threads of the engine.
     let mut output = Output::new(arguments.output, std::io::stdout());
     let mut going = Vec::new();
     let mut executed = Ok(());
     for text in &texts {
-        executed = execute(&mut session, &text.text, &mut output, &mut stats, &mut going).context(|| &text.name);
+        executed = execute(&mut session, &text.text, &mut output, &mut stats, &mut going, limit).context(|| &text.name);
         if executed.is_err() {
             going.iter().for_each(|job| job.cancel());
             break;
@@ -117,8 +129,8 @@ pub(crate) fn run(arguments: &SqlArguments) -> Result<()> {
     Ok(())
 }
 
-/// All statements, in their order.
-fn texts(arguments: &SqlArguments) -> Result<Vec<Text>> {
+/// All statements, in their order, and the folder that they come from, if it is not this process's.
+fn texts(arguments: &SqlArguments) -> Result<(Option<PathBuf>, Vec<Text>)> {
     if let Some(script) = &arguments.script {
         return Ok(script::unpack(&script::read(script)?, script));
     }
@@ -132,7 +144,7 @@ fn texts(arguments: &SqlArguments) -> Result<Vec<Text>> {
         std::io::stdin().read_to_string(&mut text).map_err(Error::from).context(|| "standard input cannot be read")?;
         texts.push(Text { name: "standard input".to_owned(), text });
     }
-    Ok(texts)
+    Ok((None, texts))
 }
 
 fn execute(
@@ -141,6 +153,7 @@ fn execute(
     output: &mut Output<impl std::io::Write>,
     stats: &mut Stats,
     going: &mut Vec<Arc<dyn JobClient>>,
+    limit: u64,
 ) -> Result<()> {
     let script = Script::new(text)?;
     // What is written wrongly is found before anything is done.
@@ -157,14 +170,34 @@ fn execute(
             StatementResult::Insertion { client, awaited: false } => going.push(client),
             StatementResult::Query(query) => {
                 if !query.bounded {
-                    query.client.cancel();
-                    return Err(Error::user("the query never ends: write it to a table with INSERT INTO, or bound its sources"));
+                    show_changes(&query, output, limit).inspect_err(|_| query.client.cancel())?;
                 }
                 query.client.wait()?;
                 stats.add(query.client.progress().records_in);
-                output.query(&query.columns, &query.results.batches())?;
+                if query.bounded {
+                    output.query(&query.columns, &query.results.batches())?;
+                }
             }
         }
     }
     Ok(())
+}
+
+/// Shows the changes of a query that never ends as they come, until its job does.
+fn show_changes(query: &QueryJob, output: &mut Output<impl std::io::Write>, limit: u64) -> Result<()> {
+    output.changes_of(&query.columns)?;
+    let begin = output.written();
+    loop {
+        let is_over = query.client.wait_for(Duration::ZERO).is_some();
+        let batches = query.results.take(if is_over { Duration::ZERO } else { LOOK_AGAIN });
+        output.changes(&batches)?;
+        if output.written() - begin > limit {
+            return Err(Error::user(format!(
+                "the query has given {limit} bytes, more than are shown of one on a cluster: INSERT INTO a table what never ends"
+            )));
+        }
+        if is_over && batches.is_empty() {
+            return Ok(());
+        }
+    }
 }

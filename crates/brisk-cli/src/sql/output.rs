@@ -10,11 +10,20 @@ use std::io::{BufWriter, Write};
 pub(crate) struct Output<W: Write> {
     format: Format,
     out: BufWriter<W>,
+    /// A row before it is written.
+    line: Vec<u8>,
+    /// Bytes of rows so far.
+    written: u64,
 }
 
 impl<W: Write> Output<W> {
     pub(crate) fn new(format: Format, out: W) -> Self {
-        Self { format, out: BufWriter::new(out) }
+        Self { format, out: BufWriter::new(out), line: Vec::new(), written: 0 }
+    }
+
+    /// Bytes of rows so far.
+    pub(crate) const fn written(&self) -> u64 {
+        self.written
     }
 
     /// A text as it is.
@@ -42,36 +51,51 @@ impl<W: Write> Output<W> {
                 self.rows(columns, rows)
             }
             Format::Changelog => {
-                let header: Vec<_> = columns.iter().map(|column| Cell::Text(column.clone())).collect();
-                self.row(Some("op"), &header)?;
-                for batch in batches {
-                    let columns = batch.columns.iter().map(cells).collect::<Result<Vec<_>>>()?;
-                    for row in 0..batch.rows {
-                        let cells: Vec<_> = columns.iter().map(|column| column[row].clone()).collect();
-                        self.row(Some(batch.kind(row).short()), &cells)?;
-                    }
-                }
-                Ok(self.out.flush()?)
+                self.changes_of(columns)?;
+                self.changes(batches)
             }
         }
     }
 
+    /// The header of changes.
+    pub(crate) fn changes_of(&mut self, columns: &[String]) -> Result<()> {
+        let header: Vec<_> = columns.iter().map(|column| Cell::Text(column.clone())).collect();
+        self.row(Some("op"), &header)?;
+        Ok(self.out.flush()?)
+    }
+
+    /// Changes, in whatever format final tables are shown.
+    pub(crate) fn changes(&mut self, batches: &[Columns]) -> Result<()> {
+        for batch in batches {
+            let columns = batch.columns.iter().map(cells).collect::<Result<Vec<_>>>()?;
+            for row in 0..batch.rows {
+                let cells: Vec<_> = columns.iter().map(|column| column[row].clone()).collect();
+                self.row(Some(batch.kind(row).short()), &cells)?;
+            }
+        }
+        Ok(self.out.flush()?)
+    }
+
     fn row(&mut self, op: Option<&str>, cells: &[Cell]) -> Result<()> {
+        let line = &mut self.line;
+        line.clear();
         if let Some(op) = op {
-            write!(self.out, "{op}")?;
+            write!(line, "{op}")?;
         }
         for (index, cell) in cells.iter().enumerate() {
             if index > 0 || op.is_some() {
-                self.out.write_all(b",")?;
+                line.push(b',');
             }
             match cell {
                 Cell::Null => {}
-                Cell::Text(text) if text.is_empty() => self.out.write_all(b"\"\"")?,
-                Cell::Text(text) if text.contains([',', '"', '\n', '\r']) => write!(self.out, "\"{}\"", text.replace('"', "\"\""))?,
-                other => write!(self.out, "{other}")?,
+                Cell::Text(text) if text.is_empty() => line.extend(b"\"\""),
+                Cell::Text(text) if text.contains([',', '"', '\n', '\r']) => write!(line, "\"{}\"", text.replace('"', "\"\""))?,
+                other => write!(line, "{other}")?,
             }
         }
-        Ok(self.out.write_all(b"\n")?)
+        line.push(b'\n');
+        self.written += line.len() as u64;
+        Ok(self.out.write_all(line)?)
     }
 }
 

@@ -295,7 +295,8 @@ pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     panic!("{what} did not come within {PATIENCE:?}");
 }
 
-fn progress(folder: &Path) -> i64 {
+/// How far an endless program is.
+pub(crate) fn progress(folder: &Path) -> i64 {
     std::fs::read_to_string(folder.join("progress")).ok().and_then(|text| text.parse().ok()).unwrap_or(-1)
 }
 

@@ -104,6 +104,23 @@ pub enum ProgramsMessage {
         /// Takes the answer.
         reply: Reply<Option<ProgramStatus>>,
     },
+    /// Is there still a client of a program?
+    Attend {
+        /// The program.
+        token: u128,
+    },
+    /// The client of a job lives.
+    ClientLives {
+        /// One of its jobs.
+        job: JobId,
+    },
+    /// End a program and its jobs.
+    End {
+        /// The program.
+        token: u128,
+        /// Whether it is known.
+        reply: Reply<bool>,
+    },
     /// A program should have executed something by now.
     Overdue {
         /// The program.

@@ -11,11 +11,12 @@ use crate::details::JobPlan;
 use crate::job::{JobOutcome, JobReport, JobSpec, RecordedResult};
 use crate::job_manager::DispatcherMessage;
 use crate::job_manager::job_master::coordinators::CoordinatorsMessage;
-use crate::options::DRIVER_TIMEOUT;
+use crate::options::{CLIENT_HEARTBEAT_TIMEOUT, DRIVER_TIMEOUT, SHUTDOWN_ON_ATTACHED_EXIT};
 use crate::transport::{Actor, ActorContext, Address, Reply};
 use brisk_base::ids::JobId;
 use brisk_base::options::Configuration;
 use brisk_base::options::checkpoint_options::{STATE_CLAIM_MODE, STATE_RECOVERY_PATH};
+use brisk_base::world::MonoTime;
 use brisk_base::{Error, Result, ResultExt};
 use brisk_core::job::JobStatus;
 use std::collections::BTreeMap;
@@ -25,6 +26,9 @@ use std::time::Duration;
 
 /// How often the driver of a program is started again without that a job of it has ended in between.
 const MOST_RESTARTS: u32 = 10;
+
+/// How long a program that was ended has until its process is killed: its jobs are cancelled at once.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// Programs that have ended and can still be asked for.
 const KEPT: usize = 100;
@@ -71,6 +75,8 @@ struct Program {
     ending: Option<Ending>,
     /// Whether it is a text of SQL.
     is_script: bool,
+    /// When somebody has asked for it last.
+    asked: MonoTime,
 }
 
 /// What somebody waits for who has a program started.
@@ -114,7 +120,8 @@ impl Programs {
             Err(error) => return waiting.refuse(error),
         };
         let is_planned = matches!(waiting, Waiting::Plan(_));
-        self.programs.insert(token, Program::new(noted, Some(waiting)));
+        self.programs.insert(token, Program::new(noted, Some(waiting), cx.world().mono()));
+        self.attend(token, cx);
         if !is_planned {
             self.note(token);
         }
@@ -138,6 +145,31 @@ impl Programs {
             "the program has executed no job within {patience:?}, and is ended: what takes longer before `execute` needs more ('{}'); {printed}",
             DRIVER_TIMEOUT.key()
         )));
+    }
+
+    /// A program that is to end with its client is ended if nobody has asked for it for long; it is looked after again and again.
+    fn attend(&mut self, token: u128, cx: &mut ActorContext<'_>) {
+        let Some(program) = self.programs.get(&token).filter(|program| program.ending.is_none()) else { return };
+        // A wrong value is found where the program reads its options.
+        let wanted = program.noted.base.get(&SHUTDOWN_ON_ATTACHED_EXIT).unwrap_or_default();
+        let Some(patience) = program.noted.base.get(&CLIENT_HEARTBEAT_TIMEOUT).ok().filter(|_| wanted) else { return };
+        if cx.world().mono() >= program.asked.after(patience) {
+            tracing::warn!(program = format!("{token:032x}"), ?patience, "the client of a program is gone; it is ended with its jobs");
+            self.end(token, cx);
+            return;
+        }
+        cx.send_self_after(patience / 4, ProgramsMessage::Attend { token });
+    }
+
+    /// Ends a program: its jobs are cancelled, and its process killed if it does not end then. False if it is not known.
+    fn end(&mut self, token: u128, cx: &mut ActorContext<'_>) -> bool {
+        let Some(program) = self.programs.get_mut(&token) else { return false };
+        program.restarts = MOST_RESTARTS;
+        for job in program.noted.running.values() {
+            cx.send(&self.dispatcher, DispatcherMessage::Cancel(*job));
+        }
+        program.child.iter().for_each(|child| child.kill_after(LAST_WORDS));
+        true
     }
 
     /// Starts the process of a program.
@@ -322,23 +354,28 @@ impl Programs {
                 continue;
             }
             tracing::info!(program = format!("{token:032x}"), jobs = noted.running.len(), "going on with a program");
-            self.programs.insert(token, Program::new(noted, None));
+            self.programs.insert(token, Program::new(noted, None, cx.world().mono()));
         }
         let recovered: Vec<u128> = self.programs.keys().copied().collect();
-        recovered.into_iter().for_each(|token| self.launch(token, cx));
+        for token in recovered {
+            self.launch(token, cx);
+            self.attend(token, cx);
+        }
     }
 
-    fn status(&self, token: u128) -> Option<ProgramStatus> {
+    fn status(&mut self, token: u128, now: MonoTime) -> Option<ProgramStatus> {
+        let program = self.programs.get_mut(&token)?;
+        program.asked = now;
         let program = self.programs.get(&token)?;
         Some(ProgramStatus { jobs: program.jobs.values().copied().collect(), ending: program.ending.clone(), log: self.log(token) })
     }
 }
 
 impl Program {
-    fn new(noted: NotedProgram, waiting: Option<Waiting>) -> Self {
+    fn new(noted: NotedProgram, waiting: Option<Waiting>, asked: MonoTime) -> Self {
         let ended = noted.results.iter().map(|(number, result)| (*number, result.id));
         let jobs = noted.running.iter().map(|(number, job)| (*number, *job)).chain(ended).collect();
-        Self { noted, jobs, submitted: BTreeMap::new(), child: None, runs: 0, restarts: 0, waiting, ending: None, is_script: false }
+        Self { noted, jobs, submitted: BTreeMap::new(), child: None, runs: 0, restarts: 0, waiting, ending: None, is_script: false, asked }
     }
 }
 
@@ -357,7 +394,14 @@ impl Actor for Programs {
             ProgramsMessage::Exited { token, run, ending } => self.exited(token, run, ending, cx),
             ProgramsMessage::DriverLost { token, error } => self.driver_lost(token, &error, cx),
             ProgramsMessage::JobEnded { token, number, result } => self.job_ended(token, number, result),
-            ProgramsMessage::Status { token, reply } => reply.send(self.status(token)),
+            ProgramsMessage::Status { token, reply } => reply.send(self.status(token, cx.world().mono())),
+            ProgramsMessage::Attend { token } => self.attend(token, cx),
+            ProgramsMessage::ClientLives { job } => {
+                let now = cx.world().mono();
+                let of_job = self.programs.values_mut().filter(|program| program.jobs.values().any(|known| *known == job));
+                of_job.for_each(|program| program.asked = now);
+            }
+            ProgramsMessage::End { token, reply } => reply.send(self.end(token, cx)),
             ProgramsMessage::Overdue { token, patience } => self.overdue(token, patience),
             ProgramsMessage::Recover => self.recover(cx),
         }

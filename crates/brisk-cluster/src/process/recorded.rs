@@ -6,6 +6,7 @@ use brisk_base::{Error, Result};
 use brisk_core::accumulator::AccumulatorValue;
 use brisk_core::job::{JobClient, JobProgress, JobResult, JobStatus};
 use brisk_core::job_graph::JobGraph;
+use brisk_core::operator::Receipt;
 use brisk_core::registry::OperatorRegistry;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,7 +36,7 @@ pub(crate) fn replay(graph: &JobGraph, registry: &OperatorRegistry, result: &Rec
         let operator = graph.vertices.iter().flat_map(|vertex| &vertex.operators).find(|operator| operator.id == one.operator);
         let operator =
             operator.ok_or_else(|| Error::user(format!("job '{}' of the program is another one in this process", result.name)))?;
-        registry.resolve(&operator.spec)?.take_result(one.subtask, &one.bytes.0)?;
+        registry.resolve(&operator.spec)?.take_result(one.subtask, &one.bytes.0, Receipt::default())?;
     }
     Ok(())
 }

@@ -48,6 +48,7 @@ wire_enum! {
         11 = CoordinatorFailed { from, error },
         12 = CoordinatorState { from, checkpoint, state },
         13 = ResultRefused(error),
+        14 = ResultRead { operator, subtask, bytes },
     } ! _,
 
     TaskHostMessage {

@@ -5,10 +5,12 @@
 
 mod budget;
 mod context;
+mod receipt;
 mod runtime_context;
 
 pub use budget::Budget;
 pub use context::{MAIN_PORT, OperatorContext, Output, Port};
+pub use receipt::{Receipt, Unread};
 pub use runtime_context::{RuntimeContext, SideOutputPort, TaskInfo};
 
 use crate::batch::{AnyBatch, BatchType};
@@ -236,11 +238,12 @@ pub trait OperatorFactory: Send + Sync {
     }
 
     /// Takes, in the process of the program, what an operator of this factory has sent there as
-    /// [`SourceEvent::Custom`]: for sinks whose results the program reads. Must not block.
+    /// [`SourceEvent::Custom`]: for sinks whose results the program reads. Must not block. When the receipt is dropped, the operator is
+    /// told that the program has read so many bytes, also as `Custom`: see [`Unread`].
     ///
     /// # Errors
     /// When the bytes are none of the operator's.
-    fn take_result(&self, _subtask: u32, _bytes: &[u8]) -> Result<()> {
+    fn take_result(&self, _subtask: u32, _bytes: &[u8], _receipt: Receipt) -> Result<()> {
         Err(Error::bug("an operator has a result for the program, which does not expect any"))
     }
 }

@@ -4,7 +4,7 @@ use super::PathParameters;
 use super::operations::parse;
 use super::table::Table;
 use crate::cluster::Cluster;
-use crate::error::{Answer, RestError, ok};
+use crate::error::{Answer, RestError, accepted, ok};
 use crate::multipart::{Found, Multipart};
 use crate::options::{REST_MAX_UPLOAD, WEB_SUBMIT_ENABLED};
 use crate::view;
@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use brisk_base::options::Configuration;
-use brisk_base::options::checkpoint_options::{IGNORE_UNCLAIMED_STATE, STATE_RECOVERY_PATH};
+use brisk_base::options::checkpoint_options::{IGNORE_UNCLAIMED_STATE, STATE_CLAIM_MODE, STATE_RECOVERY_PATH};
 use brisk_base::options::core_options::PARALLELISM_DEFAULT;
 use brisk_cluster::ProgramsGateway;
 use brisk_cluster::blob::{StoredBlob, Upload};
@@ -22,7 +22,9 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
 /// Bytes of a program's output that are told at once.
 const MOST_OUTPUT: usize = 1 << 20;
@@ -33,6 +35,7 @@ const RUN: &[(&str, &str)] = &[
     ("parallelism", "integer"),
     ("savepointPath", "string"),
     ("allowNonRestoredState", "boolean"),
+    ("claimMode", "string"),
     ("flinkConfiguration", "texts by name"),
 ];
 
@@ -45,6 +48,8 @@ pub(super) fn routes(table: Table) -> Table {
         .get_with("/jars/{jarid}/plan", "What the first job of a program would run", &["programArg", "parallelism"], plan)
         .post("/jars/{jarid}/plan", "What the first job of a program would run", RUN, plan_as_asked)
         .get_with("/programs/{programid}", "How a run of a program stands, and what it has printed", &["offset"], status)
+        .patch("/jobs/{jobid}/clientHeartbeat", "Says that the client of a job lives", &[], client_lives)
+        .delete("/programs/{programid}", "Ends a run of a program, and cancels its jobs", end)
 }
 
 /// Programs that can be uploaded and run here.
@@ -105,19 +110,24 @@ struct RunBody {
     savepoint_path: Option<String>,
     #[serde(rename = "allowNonRestoredState")]
     allow_non_restored_state: Option<bool>,
+    #[serde(rename = "claimMode", alias = "restoreMode")]
+    claim_mode: Option<String>,
     #[serde(rename = "flinkConfiguration")]
     configuration: Option<BTreeMap<String, String>>,
 }
 
 impl RunBody {
     fn request(self, path: &PathParameters) -> Answer<RunRequest> {
-        let Self { arguments, parallelism, savepoint_path, allow_non_restored_state, configuration } = self;
+        let Self { arguments, parallelism, savepoint_path, allow_non_restored_state, claim_mode, configuration } = self;
         let mut options: Configuration = configuration.unwrap_or_default().into_iter().collect();
         if let Some(parallelism) = parallelism {
             options.set(&PARALLELISM_DEFAULT, parallelism);
         }
         if savepoint_path.is_some() {
             options.set(&STATE_RECOVERY_PATH, savepoint_path);
+        }
+        if let Some(mode) = claim_mode {
+            options.set(&STATE_CLAIM_MODE, mode);
         }
         if let Some(allow) = allow_non_restored_state {
             options.set(&IGNORE_UNCLAIMED_STATE, allow);
@@ -156,15 +166,12 @@ async fn planned(cluster: &Cluster, request: RunRequest) -> Answer {
 
 /// How a run of a program stands, and what it has printed from `offset` on.
 async fn status(State(cluster): State<Cluster>, path: PathParameters, parameters: super::Parameters) -> Answer {
-    let id: String = path.get("programid")?;
-    let token = u128::from_str_radix(&id, 16).map_err(|_| RestError::path_parameter("programid", &id))?;
+    let (id, token) = program_id(&path)?;
     let programs = programs(&cluster)?.programs.clone();
     let found = cluster.ask(move |_, reply| programs.send(ProgramsMessage::Status { token, reply })).await?;
     let found = found.ok_or_else(|| RestError::not_found(format!("Program {id} not found")))?;
-    let offset: usize = parameters.get("offset").and_then(|offset| offset.parse().ok()).unwrap_or(0);
-    let printed = fs::read(&found.log).unwrap_or_default();
-    let rest = printed.get(offset..).unwrap_or_default();
-    let rest = &rest[..rest.len().min(MOST_OUTPUT)];
+    let offset: u64 = parameters.get("offset").and_then(|offset| offset.parse().ok()).unwrap_or(0);
+    let rest = printed(&found.log, offset).unwrap_or_default();
     let jobs: Vec<String> = found.jobs.iter().map(ToString::to_string).collect();
     let (status, code, how) = match &found.ending {
         None => ("RUNNING", None, None),
@@ -172,6 +179,45 @@ async fn status(State(cluster): State<Cluster>, path: PathParameters, parameters
     };
     ok(&json!({
         "id": id, "status": status, "exit-code": code, "ending": how, "jobs": jobs,
-        "output": String::from_utf8_lossy(rest), "next-offset": offset + rest.len(),
+        "output": String::from_utf8_lossy(&rest), "next-offset": offset + rest.len() as u64,
     }))
+}
+
+/// The client lives. How long it may be silent is an option of the program (`client.heartbeat.timeout`), not of the request.
+async fn client_lives(State(cluster): State<Cluster>, path: PathParameters) -> Answer {
+    let job = path.get("jobid")?;
+    cluster.job(job).await?;
+    if let Some(here) = cluster.gateway.programs() {
+        here.programs.send(ProgramsMessage::ClientLives { job });
+    }
+    accepted(&json!({}))
+}
+
+/// Ends a run of a program, and cancels its jobs.
+async fn end(State(cluster): State<Cluster>, path: PathParameters) -> Answer {
+    let (id, token) = program_id(&path)?;
+    let programs = programs(&cluster)?.programs.clone();
+    let known = cluster.ask(move |_, reply| programs.send(ProgramsMessage::End { token, reply })).await?;
+    if known { ok(&json!({})) } else { Err(RestError::not_found(format!("Program {id} not found"))) }
+}
+
+fn program_id(path: &PathParameters) -> Answer<(String, u128)> {
+    let id: String = path.get("programid")?;
+    let token = u128::from_str_radix(&id, 16).map_err(|_| RestError::path_parameter("programid", &id))?;
+    Ok((id, token))
+}
+
+/// What a program has printed from a place on: up to [`MOST_OUTPUT`] bytes, cut behind a whole character.
+fn printed(log: &Path, offset: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(log)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.take(MOST_OUTPUT as u64).read_to_end(&mut bytes)?;
+    if let Err(error) = std::str::from_utf8(&bytes)
+        && error.error_len().is_none()
+        && error.valid_up_to() > 0
+    {
+        bytes.truncate(error.valid_up_to());
+    }
+    Ok(bytes)
 }

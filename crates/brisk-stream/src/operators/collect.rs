@@ -1,12 +1,13 @@
 //! Hands batches over to the program, through a queue in memory; where the program runs in another process, they are sent there first.
 //!
-//! Without checkpoints the queue is bounded and batches are handed over as they come. With checkpoints they are held back until the one
-//! behind them is complete, so that the program sees each result once, whatever fails in between.
+//! Without checkpoints the queue is bounded and batches are handed over as they come; what is under way to another process is bounded by
+//! [`Unread`]. With checkpoints they are held back until the one behind them is complete, so that the program sees each result once,
+//! whatever fails in between.
 
 use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result};
 use brisk_core::batch::{AnyBatch, BatchType, Rows};
-use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, Progress, Rest, RuntimeContext, SnapshotContext};
+use brisk_core::operator::{Operator, OperatorContext, OperatorFactory, Progress, Receipt, Rest, RuntimeContext, SnapshotContext, Unread};
 use brisk_core::sink::{GivenOut, HeldBack, Sealed};
 use brisk_core::source::SourceEvent;
 use brisk_core::state::{OperatorSnapshot, Redistribution};
@@ -20,8 +21,8 @@ use std::time::Duration;
 const MAX_BATCHES: usize = 64;
 /// Results of one subtask that may wait for a checkpoint.
 const MAX_HELD_BACK: usize = 10_000_000;
-/// Batches from another process that may wait for the program.
-const MAX_SENT: usize = 100_000;
+/// Bytes of results of complete checkpoints, from another process, that may wait for the program.
+const MAX_SENT: usize = 1 << 30;
 /// Name of the operator state with results that are held back.
 const RESULTS: &str = "$results";
 
@@ -36,7 +37,10 @@ pub(crate) struct Handoff<T> {
 }
 
 struct State<T> {
-    batches: VecDeque<Vec<T>>,
+    /// With what tells the operator that the program has read them.
+    batches: VecDeque<(Vec<T>, Receipt)>,
+    /// Bytes of those that have come from another process since the queue was empty.
+    sent: usize,
     /// Tasks that wait for room.
     blocked: Vec<Waker>,
     /// Whether the program has stopped reading: then everything is dropped.
@@ -47,7 +51,7 @@ struct State<T> {
 
 impl<T> Handoff<T> {
     pub(crate) fn new() -> Arc<Self> {
-        let state = State { batches: VecDeque::new(), blocked: Vec::new(), abandoned: false, given: GivenOut::default() };
+        let state = State { batches: VecDeque::new(), sent: 0, blocked: Vec::new(), abandoned: false, given: GivenOut::default() };
         Arc::new(Self { state: Mutex::new(state), changed: Condvar::new() })
     }
 
@@ -61,25 +65,32 @@ impl<T> Handoff<T> {
         if state.batches.is_empty() {
             state = self.changed.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let batch = state.batches.pop_front();
+        let taken = state.batches.pop_front();
+        state.sent = if state.batches.is_empty() { 0 } else { state.sent };
         let wakers = std::mem::take(&mut state.blocked);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
-        batch
+        taken.map(|(batch, _)| batch)
     }
 
-    /// Batches that wait for the program.
-    fn waiting(&self) -> usize {
-        self.state().batches.len()
+    /// Notes that so many bytes have come from another process; how many now wait.
+    fn sent(&self, bytes: usize) -> usize {
+        let mut state = self.state();
+        if state.batches.is_empty() || state.abandoned {
+            state.sent = 0;
+        }
+        state.sent += bytes;
+        state.sent
     }
 
     /// Nobody reads any more.
     pub(crate) fn abandon(&self) {
         let mut state = self.state();
         state.abandoned = true;
-        state.batches.clear();
+        let unread = std::mem::take(&mut state.batches);
         let wakers = std::mem::take(&mut state.blocked);
         drop(state);
+        drop(unread);
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -96,10 +107,10 @@ impl<T> Handoff<T> {
     }
 
     /// Hands a batch over.
-    pub(crate) fn put(&self, values: Vec<T>) {
+    pub(crate) fn put(&self, values: Vec<T>, receipt: Receipt) {
         let mut state = self.state();
         if !state.abandoned {
-            state.batches.push_back(values);
+            state.batches.push_back((values, receipt));
             drop(state);
             self.changed.notify_all();
         }
@@ -108,10 +119,13 @@ impl<T> Handoff<T> {
 
 impl<T> Handoff<T> {
     /// Hands results of a complete checkpoint over, if the program has not got them.
-    fn give_out(&self, sealed: Sealed<Vec<T>>) {
+    fn give_out(&self, sealed: Sealed<Vec<T>>, receipt: Receipt) {
         let mut state = self.state();
         if state.given.is_new(&sealed) && !state.abandoned {
-            state.batches.extend(sealed.results);
+            state.batches.extend(sealed.results.into_iter().map(|batch| (batch, Receipt::default())));
+            if let Some((_, last)) = state.batches.back_mut() {
+                *last = receipt;
+            }
             drop(state);
             self.changed.notify_all();
         }
@@ -131,16 +145,16 @@ impl<T: Record> OperatorFactory for CollectFactory<T> {
     }
 
     /// In the program's process: what an operator of another one has sent.
-    fn take_result(&self, subtask: u32, bytes: &[u8]) -> Result<()> {
+    fn take_result(&self, subtask: u32, bytes: &[u8], receipt: Receipt) -> Result<()> {
         let (checkpoint, values): (Option<u64>, Vec<T>) = Record::decode(&mut Decoder::new(bytes))?;
         match checkpoint {
-            Some(checkpoint) => self.0.give_out(Sealed { subtask, checkpoint: CheckpointId(checkpoint), results: vec![values] }),
-            None if self.0.waiting() >= MAX_SENT => {
+            Some(_) if self.0.sent(bytes.len()) > MAX_SENT => {
                 return Err(Error::user(format!(
-                    "{MAX_SENT} batches of results wait for the program to read them: read faster, or write to a real sink"
+                    "{MAX_SENT} bytes of results wait for the program to read them: read while the job runs, or write to a real sink"
                 )));
             }
-            None => self.0.put(values),
+            Some(checkpoint) => self.0.give_out(Sealed { subtask, checkpoint: CheckpointId(checkpoint), results: vec![values] }, receipt),
+            None => self.0.put(values, receipt),
         }
         Ok(())
     }
@@ -149,8 +163,8 @@ impl<T: Record> OperatorFactory for CollectFactory<T> {
 /// See the module.
 pub(crate) struct CollectOperator<T> {
     handoff: Arc<Handoff<T>>,
-    /// Whether the program is in another process.
-    elsewhere: bool,
+    /// What is under way to the program, if it is in another process.
+    elsewhere: Option<Unread>,
     /// Results that wait for a checkpoint; `None` where there are no checkpoints.
     held: Option<HeldBack<Vec<T>>>,
     /// Whether a batch was given back because there was no room.
@@ -160,22 +174,31 @@ pub(crate) struct CollectOperator<T> {
 impl<T: Record> CollectOperator<T> {
     pub(crate) fn new(handoff: Arc<Handoff<T>>, cx: &RuntimeContext) -> Self {
         let held = cx.state.checkpointing.then(|| HeldBack::new(cx.task.subtask, MAX_HELD_BACK));
-        Self { handoff, held, blocked: false, elsewhere: cx.program_elsewhere }
+        Self { handoff, held, blocked: false, elsewhere: cx.program_elsewhere.then(Unread::default) }
     }
 
-    fn give_out(&self, sealed: Sealed<Vec<T>>, cx: &mut OperatorContext<'_>) {
-        if self.elsewhere {
-            Self::send(Some(sealed.checkpoint.0), sealed.results.concat(), cx);
-        } else {
-            self.handoff.give_out(sealed);
+    fn give_out(&mut self, sealed: Sealed<Vec<T>>, cx: &mut OperatorContext<'_>) {
+        match &mut self.elsewhere {
+            Some(unread) => unread.send(encoded(Some(sealed.checkpoint.0), sealed.results.concat()), cx),
+            None => self.handoff.give_out(sealed, Receipt::default()),
         }
     }
 
-    fn send(checkpoint: Option<u64>, values: Vec<T>, cx: &mut OperatorContext<'_>) {
-        let mut bytes = Vec::new();
-        (checkpoint, values).encode(&mut bytes);
-        cx.send_event(SourceEvent::Custom(bytes));
+    /// Whether there is room for a batch. What is held back has room: it is not the program that it waits for.
+    fn has_room(&self, waker: &Waker) -> bool {
+        match &self.elsewhere {
+            _ if self.held.is_some() => true,
+            Some(unread) => unread.has_room(),
+            None => self.handoff.has_room(waker),
+        }
     }
+}
+
+/// Results, and the checkpoint behind them, for the program's process.
+fn encoded<T: Record>(checkpoint: Option<u64>, values: Vec<T>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    (checkpoint, values).encode(&mut bytes);
+    bytes
 }
 
 impl<T: Record> Operator for CollectOperator<T> {
@@ -210,6 +233,10 @@ impl<T: Record> Operator for CollectOperator<T> {
     }
 
     fn process_batch(&mut self, _input: usize, batch: Box<dyn AnyBatch>, cx: &mut OperatorContext<'_>) -> Result<Rest> {
+        if !self.has_room(cx.waker) {
+            self.blocked = true;
+            return Ok(Rest::Blocked(batch));
+        }
         if let Some(held) = &mut self.held {
             let rows = Rows::<T>::from_any(batch)?;
             let count = rows.values.len();
@@ -218,22 +245,20 @@ impl<T: Record> Operator for CollectOperator<T> {
             }
             return Ok(Rest::Consumed);
         }
-        if self.elsewhere {
-            let rows = Rows::<T>::from_any(batch)?;
-            if !rows.values.is_empty() {
-                Self::send(None, rows.values, cx);
-            }
+        let rows = Rows::<T>::from_any(batch)?;
+        if rows.values.is_empty() {
             return Ok(Rest::Consumed);
         }
-        if !self.handoff.has_room(cx.waker) {
-            self.blocked = true;
-            return Ok(Rest::Blocked(batch));
-        }
-        let rows = Rows::<T>::from_any(batch)?;
-        if !rows.values.is_empty() {
-            self.handoff.put(rows.values);
+        match &mut self.elsewhere {
+            Some(unread) => unread.send(encoded(None, rows.values), cx),
+            None => self.handoff.put(rows.values, Receipt::default()),
         }
         Ok(Rest::Consumed)
+    }
+
+    /// The program has read something.
+    fn handle_event(&mut self, event: SourceEvent, _cx: &mut OperatorContext<'_>) -> Result<()> {
+        self.elsewhere.as_mut().map_or(Ok(()), |unread| unread.read(&event))
     }
 
     fn process_watermark(&mut self, _watermark: brisk_base::Timestamp, _cx: &mut OperatorContext<'_>) -> Result<Progress> {
@@ -245,7 +270,7 @@ impl<T: Record> Operator for CollectOperator<T> {
     }
 
     fn poll_pending(&mut self, cx: &mut OperatorContext<'_>) -> Result<Progress> {
-        self.blocked = !self.handoff.has_room(cx.waker);
+        self.blocked = !self.has_room(cx.waker);
         Ok(if self.blocked { Progress::Waiting } else { Progress::Done })
     }
 

@@ -90,6 +90,7 @@ mod tests {
     use brisk_base::ids::JobId;
     use brisk_core::accumulator::AccumulatorValue;
     use brisk_core::job::{JobProgress, JobResult, JobStatus};
+    use brisk_core::operator::Receipt;
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -122,7 +123,7 @@ mod tests {
         fn wait_for(&self, _timeout: Duration) -> Option<Result<JobResult>> {
             let asked = self.asked.fetch_add(1, Ordering::Relaxed);
             if asked < 3 {
-                self.handoff.put(vec![asked * 2, asked * 2 + 1]);
+                self.handoff.put(vec![asked * 2, asked * 2 + 1], Receipt::default());
             }
             let result = JobResult { job_id: JobId(1), name: "job".into(), net_runtime: Duration::ZERO, accumulators: BTreeMap::new() };
             (asked >= 2).then_some(if self.fails && asked > 2 { Err(Error::user("it failed")) } else { Ok(result) })

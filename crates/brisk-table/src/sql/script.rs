@@ -42,6 +42,11 @@ impl Script {
         &self.text
     }
 
+    /// Whether a statement is a query, whose rows are asked for. One that is written wrongly is none.
+    pub fn is_query(&self, index: usize) -> bool {
+        self.parse(index).is_ok_and(|statement| matches!(statement, Statement::Query(_)))
+    }
+
     /// Reads one statement.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use crate::wire::Bytes;
 use brisk_base::ids::OperatorId;
 use brisk_base::{Error, Result};
 use brisk_core::job_graph::{ChainedOperator, JobGraph};
+use brisk_core::operator::Receipt;
 use brisk_core::registry::OperatorRegistry;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -127,9 +128,9 @@ impl Coordinators {
         self.running.insert((run.source, run.run), address);
     }
 
-    fn result(&self, id: OperatorId, subtask: u32, bytes: &[u8]) -> Result<()> {
+    fn result(&self, id: OperatorId, subtask: u32, bytes: &[u8], receipt: Receipt) -> Result<()> {
         let operator = self.operator(id).ok_or_else(|| Error::bug(format!("the job has no operator {id}")))?;
-        let taken = guarded(|| self.registry.resolve(&operator.spec)?.take_result(subtask, bytes));
+        let taken = guarded(|| self.registry.resolve(&operator.spec)?.take_result(subtask, bytes, receipt));
         taken.unwrap_or_else(|panic| Err(Error::user(format!("user code panicked: {panic}"))))
     }
 }
@@ -152,13 +153,17 @@ impl Actor for Coordinators {
                     self.running.remove(&key);
                 }
             }
-            CoordinatorsMessage::Result { operator, subtask, bytes, job_master } => match self.result(operator, subtask, &bytes.0) {
-                Ok(()) => {
-                    let result = CollectedResult { operator, subtask, bytes };
-                    self.kept.iter().for_each(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).add(result.clone()));
+            CoordinatorsMessage::Result { operator, subtask, bytes, job_master } => {
+                let (length, to) = (bytes.0.len() as u64, job_master.clone());
+                let receipt = Receipt::new(move || to.send(JobMasterMessage::ResultRead { operator, subtask, bytes: length }));
+                match self.result(operator, subtask, &bytes.0, receipt) {
+                    Ok(()) => {
+                        let result = CollectedResult { operator, subtask, bytes };
+                        self.kept.iter().for_each(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).add(result.clone()));
+                    }
+                    Err(error) => cx.send(&job_master, JobMasterMessage::ResultRefused(error.context("results for the program"))),
                 }
-                Err(error) => cx.send(&job_master, JobMasterMessage::ResultRefused(error.context("results for the program"))),
-            },
+            }
             CoordinatorsMessage::Close => {
                 self.running.values().for_each(|address| cx.send(address, CoordinatorMessage::Stop));
                 cx.stop();

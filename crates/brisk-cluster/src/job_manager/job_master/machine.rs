@@ -21,6 +21,8 @@ use brisk_base::ids::{AttemptId, CheckpointId, OperatorId, TaskManagerId};
 use brisk_base::{Error, ErrorKind, Result, Timestamp};
 use brisk_core::checkpoint::Barrier;
 use brisk_core::job::{ExecutionState, JobStatus};
+use brisk_core::job_graph::JobVertex;
+use brisk_core::operator::Unread;
 use brisk_core::source::SourceEvent;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -97,6 +99,8 @@ pub enum JobEvent {
     Cancel,
     /// Something about the job broke.
     Broken(Error),
+    /// The program has read so many bytes of results of an operator's subtask.
+    ResultRead(OperatorId, u32, u64),
 }
 
 /// What is to be done.
@@ -344,6 +348,7 @@ impl JobMaster {
             JobEvent::HostFailed(task_manager, error) => self.host_failed(task_manager, error),
             JobEvent::HostLost(task_manager, error) => self.host_lost(task_manager, error),
             JobEvent::Task(report) => self.task(report),
+            JobEvent::ResultRead(operator, subtask, bytes) => self.result_read(operator, subtask, bytes),
             JobEvent::FromReader { attempt, operator, event } => self.message_from_reader(attempt, operator, event),
             JobEvent::FromCoordinator { source, to_subtasks, group_watermark } => {
                 self.messages_from_coordinator(source, to_subtasks, group_watermark);
@@ -687,6 +692,19 @@ impl JobMaster {
         self.register_reader(subtask);
         if self.sources[index].running {
             self.actions.push(JobAction::CallCoordinator(index, CoordinatorCall::Event(subtask.index, event)));
+        }
+    }
+
+    /// The task that gave a result may give more. One that has taken its place since hears it too, and makes allowance.
+    fn result_read(&mut self, operator: OperatorId, index: u32, bytes: u64) {
+        let of = |vertex: &JobVertex| index < vertex.parallelism && vertex.operators.iter().any(|chained| chained.id == operator);
+        let Some(vertex) = self.job.graph.vertices.iter().position(of) else { return };
+        let subtask = Subtask { vertex, index };
+        let execution = self.executions.execution(subtask);
+        let runs = matches!(execution.state, ExecutionState::Deploying | ExecutionState::Initializing | ExecutionState::Running);
+        if let (true, Some(slot)) = (runs, execution.slot) {
+            let attempt = self.executions.attempt(subtask);
+            self.actions.push(JobAction::ToReader(slot.task_manager, attempt, operator, Unread::event(bytes)));
         }
     }
 

@@ -101,6 +101,15 @@ pub enum JobMasterMessage {
     },
     /// The program does not take a result.
     ResultRefused(Error),
+    /// The program has read a result.
+    ResultRead {
+        /// The operator that gave it.
+        operator: OperatorId,
+        /// Its subtask.
+        subtask: u32,
+        /// Bytes that it has.
+        bytes: u64,
+    },
     /// The code of the job cannot be reached any more.
     CoordinatorsLost(Error),
     /// The code of the job can be reached again, in another process.
@@ -581,6 +590,7 @@ impl Actor for JobMasterShell {
                 }
             }
             JobMasterMessage::ResultRefused(error) => self.step(JobEvent::Broken(error), cx),
+            JobMasterMessage::ResultRead { operator, subtask, bytes } => self.step(JobEvent::ResultRead(operator, subtask, bytes), cx),
             JobMasterMessage::CoordinatorsLost(error) => {
                 // What it had to tell its readers is lost: the sources begin again.
                 self.detached.get_or_insert_default();
