@@ -1,4 +1,4 @@
-//! Metrics that functions of users have registered, as they are told to whoever looks at the job: plain data.
+//! Metrics of operators, and those that functions of users have registered, as they are told to whoever looks at the job: plain data.
 //!
 //! Gauges that are computed run code of users, which may block or panic. A TaskHost has them read by an actor with a thread of its own, and
 //! does without them if that takes long.
@@ -10,7 +10,7 @@ use brisk_base::metrics::{HistogramSnapshot, MetricGroup, MetricSnapshot, Metric
 use std::collections::BTreeMap;
 
 /// Metrics of one process that are told; more are left out.
-const MOST: usize = 10_000;
+const MOST: usize = 20_000;
 
 /// The shares of a histogram that are told.
 pub const QUANTILES: [f64; 7] = [0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.999];
@@ -73,10 +73,11 @@ pub struct Distribution {
 }
 
 impl UserMetric {
-    /// What it is called within its task: names of the operator, of the user's groups, and its own. `None` if it is no operator's.
+    /// What it is called within its task: names of the operator, of the user's groups, and its own, with `_` for spaces and what has a
+    /// meaning in names, as Flink has them. `None` if it is no operator's.
     pub fn name_in_task(&self) -> Option<String> {
         let own = self.scope.get(ABOVE_OPERATOR..).filter(|own| !own.is_empty())?;
-        Some(own.iter().chain([&self.name]).map(String::as_str).collect::<Vec<_>>().join("."))
+        Some(own.iter().chain([&self.name]).map(|part| part.replace([' ', '.', ':', ','], "_")).collect::<Vec<_>>().join("."))
     }
 }
 

@@ -404,7 +404,12 @@ fn processes_and_what_users_measure_can_be_looked_at() {
         let (mapped, half) = (by_name("Counting.mine.mapped")?, by_name("Counting.half")?);
         (mapped["min"].as_f64() > Some(0.0) && half["sum"] == 1.0).then_some(())
     });
+    // What operators of one chain have done, each by itself.
+    let rows = cluster.get(&format!("/jobs/{job}/vertices/{vertex}/metrics?get=0.Counting.numRecordsIn,0.Source__Numbers.numRecordsOut"));
+    let counts: Vec<u64> = rows.as_array().expect("a list").iter().filter_map(|one| one["value"].as_str()?.parse().ok()).collect();
+    assert!(counts.len() == 2 && counts.iter().all(|count| *count > 0), "{rows}");
     let prometheus = cluster.text("/metrics");
+    assert!(prometheus.contains("flink_taskmanager_job_task_operator_numRecordsIn{"), "{prometheus}");
     let counted =
         prometheus.lines().filter(|line| line.starts_with("flink_taskmanager_job_task_operator_mine_mapped{")).collect::<Vec<_>>();
     let managers = cluster.get("/taskmanagers")["taskmanagers"].as_array().cloned().expect("a list");

@@ -9,6 +9,7 @@
 //! Invariants: an operator that has passed on the end of its input is never called again but to close it; each operator is closed exactly
 //! once, whatever the others do; timers and asynchronous work wait while much lies in front of the operators behind them.
 
+use super::operator_metrics::OperatorMetrics;
 use super::wiring::{ChainOutput, Wiring};
 use crate::barrier::InFlight;
 use crate::executor::guarded;
@@ -95,10 +96,11 @@ impl Chain {
     /// A chain of operators, each with its runtime context and its number of inputs.
     pub fn new(
         operators: Vec<(Box<dyn Operator>, RuntimeContext, usize)>,
-        wiring: Wiring,
+        mut wiring: Wiring,
         budget: Budget,
         current: Arc<AtomicUsize>,
     ) -> Self {
+        wiring.metrics = operators.iter().map(|(_, runtime, _)| OperatorMetrics::new(&runtime.metrics)).collect();
         let slot = |(operator, runtime, open_inputs)| Slot {
             operator,
             runtime,
@@ -195,7 +197,10 @@ impl Chain {
             Element::Batch(batch) => {
                 self.marks.clear();
                 self.marks.extend(batch.marks().iter().map(|mark| mark.watermark));
+                let rows = batch.len();
                 let rest = self.call(at, waker, |operator, cx| operator.process_batch(input, batch, cx))?;
+                let left = if let Rest::More(rest) | Rest::Blocked(rest) = &rest { rest.len() } else { 0 };
+                self.wiring.metrics[at].took(rows.saturating_sub(left));
                 self.note_marks(at, &rest);
                 match rest {
                     Rest::Consumed => {}
@@ -210,6 +215,7 @@ impl Chain {
             Element::Watermark(watermark) if watermark < self.slots[at].watermark => {}
             Element::Watermark(watermark) => {
                 self.slots[at].watermark = watermark;
+                self.wiring.metrics[at].watermark_came(watermark);
                 let progress = self.call(at, waker, |operator, cx| operator.process_watermark(watermark, cx))?;
                 if progress == Progress::Done {
                     self.slots[at].passed = watermark;
@@ -238,6 +244,7 @@ impl Chain {
         if let Some(watermark) = consumed {
             self.slots[at].watermark = self.slots[at].watermark.max(*watermark);
             self.slots[at].passed = self.slots[at].passed.max(*watermark);
+            self.wiring.metrics[at].watermark_came(self.slots[at].watermark);
         }
     }
 

@@ -8,6 +8,7 @@ mod chain;
 mod checkpoints;
 mod control;
 mod inputs;
+mod operator_metrics;
 mod pace;
 mod restore;
 mod start;

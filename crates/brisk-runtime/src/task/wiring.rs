@@ -1,5 +1,6 @@
 //! What connects the operators of a chain: a queue in front of each, and the writers behind them.
 
+use super::operator_metrics::OperatorMetrics;
 use crate::writer::RecordWriter;
 use brisk_base::world::MonoTime;
 use brisk_base::{Result, Timestamp};
@@ -31,6 +32,8 @@ pub struct Wiring {
     pub(super) rows_out: u64,
     /// Rows that the source at the head gave.
     pub(super) source_rows: u64,
+    /// What each operator is seen to do.
+    pub(super) metrics: Vec<OperatorMetrics>,
     /// Elements that operators have emitted.
     pub(super) emitted: u64,
     /// Whether the first operator is a source.
@@ -54,6 +57,7 @@ impl Wiring {
             wake_at: MonoTime::NEVER,
             rows_out: 0,
             source_rows: 0,
+            metrics: Vec::new(),
             emitted: 0,
             from_source: false,
             source_watermark: Timestamp::MIN,
@@ -82,10 +86,30 @@ impl Wiring {
             self.note_source(&element);
         }
         let Some(last) = self.routes[operator].get(port).and_then(|route| route.targets.len().checked_sub(1)) else { return };
+        self.note_given(operator, &element);
         for at in 0..last {
             self.deliver(self.routes[operator][port].targets[at], element.duplicate());
         }
         self.deliver(self.routes[operator][port].targets[last], element);
+    }
+
+    /// Notes what an operator gives, for its metrics.
+    fn note_given(&self, operator: usize, element: &Element) {
+        let metrics = &self.metrics[operator];
+        match element {
+            Element::Watermark(watermark) => metrics.watermark_went(*watermark),
+            Element::Batch(batch) => {
+                metrics.gave(batch.len());
+                if let Some(mark) = batch.marks().last() {
+                    metrics.watermark_went(mark.watermark);
+                }
+                // What a source gives is what it has read.
+                if self.from_source && operator == 0 {
+                    metrics.took(batch.len());
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Notes what a source gives, for its figures.

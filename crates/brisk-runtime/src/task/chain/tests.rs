@@ -258,3 +258,21 @@ fn marks_travel_through_a_chain() {
     feed(&mut chain, Element::Batch(Box::new(marked)));
     assert_eq!(log.of("b"), ["1,<5", "2"]);
 }
+
+#[test]
+fn operators_count_their_rows_and_tell_their_watermarks() {
+    let log = Log::default();
+    let mut chain = chain(vec![Probe::new("a", &log), Probe::new("b", &log)], &[&[&[1]], &[]], 1);
+    let metrics: Vec<_> = chain.slots.iter().map(|slot| slot.runtime.metrics.clone()).collect();
+    let shown = |at: usize, name: &str| {
+        let metric = metrics[at].list().into_iter().find(|metric| metric.name == name).expect("it is registered");
+        metric.value.to_string()
+    };
+    feed(&mut chain, rows(&[1, 2, 3]));
+    feed(&mut chain, Element::Watermark(Timestamp(7)));
+    for (at, out) in [(0, "3"), (1, "0")] {
+        assert_eq!([shown(at, "numRecordsIn"), shown(at, "numRecordsOut")], ["3", out], "operator {at}");
+        assert_eq!(shown(at, "currentInputWatermark"), "7");
+    }
+    assert_eq!(shown(0, "currentOutputWatermark"), "7");
+}
