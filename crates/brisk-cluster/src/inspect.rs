@@ -3,14 +3,28 @@
 //! Read from the system when somebody asks; nothing is decided by it. A TaskManager answers for the workers that it has started, too. Files
 //! are read by an actor with a thread of its own.
 
+use crate::process::log;
 use crate::transport::{Actor, ActorContext, Reply};
 use crate::wire::Bytes;
 use brisk_base::world::{MonoTime, World};
 use brisk_base::{Error, Result, ResultExt};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod stacks;
+
+/// Processes that this one has started, and that can be asked.
+pub trait StartedProcesses: Send + Sync {
+    /// Their threads, by numbers of processes. May wait for them.
+    fn threads(&self) -> BTreeMap<u32, Vec<ThreadInfo>>;
+
+    /// Has them log up to a level.
+    fn change_log_level(&self, level: &str);
+}
 
 /// Bytes of a log that are read at once.
 pub const PIECE: u64 = 1 << 20;
@@ -48,7 +62,7 @@ pub enum WhichLog {
 pub struct ThreadInfo {
     /// Its name.
     pub name: String,
-    /// Its number, state and processor time, and where in the system it waits.
+    /// Its number, state and processor time, and where it is: its stack, or at least the place in the system where it waits.
     pub text: String,
 }
 
@@ -77,12 +91,21 @@ pub struct Inspector {
     world: World,
     /// When processor time was read last, and what it was.
     last: Arc<Mutex<Option<(MonoTime, u64)>>>,
+    /// Asks processes that it has started.
+    processes: Option<Arc<dyn StartedProcesses>>,
 }
 
 impl Inspector {
     /// Looks at this process, whose logs are in a folder.
     pub fn new(logs: Option<PathBuf>, world: &World) -> Self {
-        Self { logs, world: world.clone(), last: Arc::default() }
+        Self { logs, world: world.clone(), last: Arc::default(), processes: None }
+    }
+
+    /// The same, also asking processes that this one has started.
+    #[must_use]
+    pub fn asking(mut self, processes: Arc<dyn StartedProcesses>) -> Self {
+        self.processes = Some(processes);
+        self
     }
 
     /// The files of the log folder, by name; none where there is no folder.
@@ -128,12 +151,32 @@ impl Inspector {
 
     /// The threads of this process, and of those that it has started; their names then have the number of the process in front.
     pub fn threads(&self) -> Vec<ThreadInfo> {
-        let mut all = threads_of(Path::new("/proc/self"), "");
+        let mut all = own_threads();
+        let mut told = self.processes.as_ref().map(|processes| processes.threads()).unwrap_or_default();
         for process in children() {
-            all.extend(threads_of(&Path::new("/proc").join(process.to_string()), &format!("[{process}] ")));
+            let of_process = told.remove(&process).unwrap_or_else(|| threads_of(&Path::new("/proc").join(process.to_string()), |_| None));
+            let named = |thread: ThreadInfo| ThreadInfo {
+                name: format!("[{process}] {}", thread.name),
+                text: thread.text.replacen('"', &format!("\"[{process}] "), 1),
+            };
+            all.extend(of_process.into_iter().map(named));
         }
         all.truncate(MOST_THREADS);
         all
+    }
+
+    /// The level up to which this process logs, after it was changed to `wanted`, if that is one: then also that of the processes which it has
+    /// started, and will start.
+    ///
+    /// # Errors
+    /// When there is no such level.
+    pub fn log_level(&self, wanted: Option<&str>) -> Result<String> {
+        if let Some(wanted) = wanted {
+            log::change_level(log::named_level(wanted)?);
+            self.processes.iter().for_each(|processes| processes.change_log_level(wanted));
+            tracing::info!(level = wanted, "the level of the log was changed");
+        }
+        Ok(log::level().to_string().to_lowercase())
     }
 
     /// What this process uses, with those that it has started.
@@ -204,14 +247,24 @@ fn figures_of(process: &Path) -> Option<ProcessFigures> {
     })
 }
 
-fn threads_of(process: &Path, before: &str) -> Vec<ThreadInfo> {
+/// The threads of this process, with their stacks where those can be had. That takes a while: names have to be found.
+pub fn own_threads() -> Vec<ThreadInfo> {
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let stack = stacks::of_thread;
+    #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    let stack = |_: i32| None;
+    threads_of(Path::new("/proc/self"), stack)
+}
+
+/// Threads of a process; what `stack` knows of one stands for the place where it waits.
+fn threads_of(process: &Path, stack: impl Fn(i32) -> Option<String>) -> Vec<ThreadInfo> {
     let all = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
     let thread = |entry: fs::DirEntry| {
         let number = entry.file_name().to_string_lossy().into_owned();
         let read = |file: &str| fs::read_to_string(entry.path().join(file)).ok();
         let stat = read("stat")?;
         let fields = fields(&stat)?;
-        let name = format!("{before}{}", read("comm")?.trim());
+        let name = read("comm")?.trim().to_owned();
         let state = match *fields.first()? {
             "R" => "RUNNABLE",
             "S" => "WAITING",
@@ -221,10 +274,11 @@ fn threads_of(process: &Path, before: &str) -> Vec<ThreadInfo> {
         };
         let cpu_ms = cpu_time_ns(&fields)? / 1_000_000;
         let place = read("wchan").filter(|place| !place.is_empty() && place != "0").unwrap_or_else(|| "user space".to_owned());
-        let text = format!("\"{name}\" Id={number} {state}, {cpu_ms} ms of processor time\n\tat {place}\n\n");
+        let place = number.parse().ok().and_then(&stack).unwrap_or_else(|| format!("\tat {place}\n"));
+        let text = format!("\"{name}\" Id={number} {state}, {cpu_ms} ms of processor time\n{place}\n");
         Some(ThreadInfo { name, text })
     };
-    all.filter_map(thread).collect()
+    all.filter_map(thread).take(MOST_THREADS).collect()
 }
 
 /// What the inspector of another process understands.
@@ -245,6 +299,13 @@ pub enum InspectorMessage {
     Threads(Reply<Vec<ThreadInfo>>),
     /// What does the process use?
     Process(Reply<ProcessFigures>),
+    /// Up to which level does it log? Change that first, if one is named.
+    LogLevel {
+        /// The new one.
+        wanted: Option<String>,
+        /// Takes the one that it then is.
+        reply: Reply<Result<String>>,
+    },
 }
 
 impl Actor for Inspector {
@@ -256,6 +317,7 @@ impl Actor for Inspector {
             InspectorMessage::Read { which, offset, reply } => reply.send(self.read(&which, offset)),
             InspectorMessage::Threads(reply) => reply.send(self.threads()),
             InspectorMessage::Process(reply) => reply.send(self.process()),
+            InspectorMessage::LogLevel { wanted, reply } => reply.send(self.log_level(wanted.as_deref())),
         }
     }
 }
@@ -282,6 +344,41 @@ mod tests {
             assert!(read(other, 0).is_err(), "{other}");
         }
         fs::remove_dir_all(&folder).expect("it is there");
+    }
+
+    /// Waits until nobody could send.
+    #[inline(never)]
+    fn waits_for_a_message(receiver: &std::sync::mpsc::Receiver<()>) {
+        std::hint::black_box(receiver.recv()).expect_err("nobody sends");
+    }
+
+    /// Computes until it is to end.
+    #[inline(never)]
+    fn computes_without_end(ends: &std::sync::atomic::AtomicBool) {
+        while !std::hint::black_box(ends).load(std::sync::atomic::Ordering::Relaxed) {}
+    }
+
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[test]
+    fn threads_are_told_with_their_stacks_and_go_on() {
+        let world = World::real();
+        let inspector = Inspector::new(None, &world);
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let ends = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let until = Arc::clone(&ends);
+        let waiting = world.spawner.spawn("it-waits", Box::new(move || waits_for_a_message(&receiver))).expect("there is a thread");
+        let computing = world.spawner.spawn("it-computes", Box::new(move || computes_without_end(&until))).expect("there is a thread");
+        for (name, function) in [("it-waits", "waits_for_a_message"), ("it-computes", "computes_without_end")] {
+            // It may not have come there yet.
+            let there = |thread: &ThreadInfo| thread.name == name && thread.text.contains(function);
+            while !inspector.threads().iter().any(there) {
+                std::thread::yield_now();
+            }
+        }
+        drop(sender);
+        ends.store(true, std::sync::atomic::Ordering::Relaxed);
+        waiting.join().expect("it has gone on");
+        computing.join().expect("it has gone on");
     }
 
     #[test]

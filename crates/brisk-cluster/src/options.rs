@@ -5,6 +5,32 @@ use brisk_base::Result;
 use brisk_base::options::Configuration;
 use std::time::Duration;
 
+brisk_base::option_enum! {
+    /// How much is logged.
+    pub enum LogLevel {
+        /// What somebody must act upon.
+        Error = "error",
+        /// What may need somebody's attention, too.
+        Warn = "warn",
+        /// What happens to jobs and processes, too.
+        Info = "info",
+        /// What helps to find mistakes, too.
+        Debug = "debug",
+        /// All there is.
+        Trace = "trace",
+    }
+}
+
+brisk_base::option_enum! {
+    /// How events are logged.
+    pub enum LogFormat {
+        /// Lines for people.
+        Text = "text",
+        /// A JSON object per line.
+        Json = "json",
+    }
+}
+
 brisk_base::options! {
     /// How long a job waits for slots that other jobs hold before it fails.
     pub SLOT_REQUEST_TIMEOUT: Duration = "slot.request.timeout", Duration::from_secs(300);
@@ -56,6 +82,13 @@ brisk_base::options! {
 
     /// The folder of log files: those of the daemons, and what the processes of jobs print.
     pub LOG_DIR: Option<String> = "env.log.dir", None;
+
+    /// How much daemons, workers and drivers log. Not set: daemons and workers up to `info`, drivers up to `warn`. It can be changed while they
+    /// run, over REST.
+    pub LOG_LEVEL: Option<LogLevel> = "brisk.log.level", None;
+
+    /// How they log: lines for people, or a JSON object per line.
+    pub LOG_FORMAT: LogFormat = "brisk.log.format", LogFormat::Text;
 
     /// A durable folder in which the JobManager notes which jobs run, so that one that is started again goes on with them. Nothing is noted
     /// when it is not set.

@@ -32,6 +32,7 @@ impl JobManager {
         let world = World::real();
         log::start(&world, log::Level::INFO);
         let config = effective(config)?;
+        log::configure(&config)?;
         let process = JobManagerProcess::start(&config, services(), &world)?;
         let rest = RestServer::start(process.gateway(), config.get(&REST_PORT)?.unwrap_or(DEFAULT_REST_PORT))?;
         Ok(Self { rest, process })
@@ -69,6 +70,8 @@ impl JobManager {
 pub fn run_task_manager(config: &Configuration, once: bool) -> Result<Error> {
     let world = World::real();
     log::start(&world, log::Level::INFO);
-    let process = TaskManagerProcess::new(&effective(config)?, &world)?;
+    let config = effective(config)?;
+    log::configure(&config)?;
+    let process = TaskManagerProcess::new(&config, &world)?;
     if once { Ok(process.run_once()) } else { process.run() }
 }

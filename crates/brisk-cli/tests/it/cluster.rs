@@ -359,6 +359,14 @@ fn what_one_job_does_to_itself_does_not_disturb_another() {
     let wild = cluster.run_detached("program_that_spins", &output, &["-p", "1"]);
     cluster.wait_for(&wild, &["RUNNING"]);
     wait("a function that spins", || output.join("spins").exists().then_some(()));
+    wait("the stack of what spins", || {
+        let managers = cluster.get("/taskmanagers")["taskmanagers"].as_array().cloned().expect("a list");
+        let dump = |manager: &Value| {
+            let id = manager["id"].as_str().expect("an id").to_owned();
+            cluster.get(&format!("/taskmanagers/{id}/thread-dump"))["threadInfos"].to_string()
+        };
+        managers.iter().any(|manager| dump(manager).contains("program_that_spins")).then_some(())
+    });
     let cancelled = brisk(&["cancel", "-m", &cluster.rest, &wild]);
     assert!(cancelled.status.success(), "{}", text(&cancelled));
     assert_eq!(cluster.wait_for(&wild, &["CANCELED", "FAILED"]), "CANCELED", "its process was killed");
@@ -386,7 +394,7 @@ fn a_second_cluster_in_a_folder_is_refused_and_a_broken_one_says_why() {
 
 #[test]
 fn processes_and_what_users_measure_can_be_looked_at() {
-    let cluster = Cluster::start(2, &[]);
+    let cluster = Cluster::start(2, &["brisk.log.format=json"]);
     let output = cluster.output("metered");
     let job = cluster.run_detached("program_with_metrics", &output, &["-p", "2"]);
     let details =
@@ -424,10 +432,21 @@ fn processes_and_what_users_measure_can_be_looked_at() {
         assert!(cluster.text(&format!("/taskmanagers/{id}/log")).contains("registered at the JobManager"));
         let threads = cluster.get(&format!("/taskmanagers/{id}/thread-dump"))["threadInfos"].to_string();
         assert!(threads.contains("brisk-inspect") && threads.contains('['), "its own threads, and those of its worker: {threads}");
+        assert!(threads.contains("TaskHost") || threads.contains("brisk_runtime"), "with their stacks: {threads}");
         let figures = cluster.get(&format!("/taskmanagers/{id}/metrics?get=Status.JVM.Memory.Heap.Used,Status.JVM.Threads.Count"));
         assert!(figures.as_array().is_some_and(|figures| figures.len() == 2), "{figures}");
     }
     assert!(cluster.text("/jobmanager/log").contains("JobManager started"));
+    // How much is logged can be changed while everything runs; how, with the start.
+    let level = format!("http://{}/taskmanagers/{}/log-level", cluster.rest, managers[0]["id"].as_str().expect("an id"));
+    let put = |level: &str, to: &str| ureq::put(level).send(format!("{{\"level\": \"{to}\"}}"));
+    let mut changed = put(&level, "debug").expect("it is answered");
+    assert_eq!(changed.body_mut().read_to_string().expect("it is text"), r#"{"level":"debug"}"#);
+    assert!(put(&level, "loud").is_err(), "there is no such level");
+    for line in cluster.text("/jobmanager/log").lines() {
+        let event: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(event["level"].is_string() && event["message"].is_string(), "{line}");
+    }
     // Its end, asked for.
     let ended = ureq::delete(format!("http://{}/cluster", cluster.rest)).call().expect("it is answered");
     assert_eq!(ended.status().as_u16(), 200);

@@ -85,7 +85,12 @@ impl Child {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BRISK_PROCESS_")) {
             command.env_remove(name);
         }
-        command.args(order.arguments).envs(order.origin.variables()).env("TMPDIR", &order.folder).env_remove("BRISK_CONF");
+        command
+            .args(order.arguments)
+            .envs(order.origin.variables())
+            .env("TMPDIR", &order.folder)
+            .env_remove("BRISK_CONF")
+            .envs(super::log::variables());
         command.current_dir(&order.folder).stdin(Stdio::null()).stdout(log.try_clone().context(log_place)?).stderr(log);
         let child = command.spawn().map_err(|error| Error::transient(error.to_string())).context(place)?;
         let shared = Arc::new(Shared { id: child.id(), state: Mutex::new(State { kill_at: None, ended: false }) });

@@ -8,10 +8,11 @@ use super::claim::Claim;
 use super::messages::{WorkerMessage, WorkerOrder};
 use super::{Errand, Origin, ProgramRole, script};
 use crate::blob::{BlobMessage, fetch};
+use crate::inspect::{StartedProcesses, ThreadInfo};
 use crate::link::handshake::{Role, receive};
 use crate::link::{KeepLink, Link, LinkKeeper, LinkTimes};
 use crate::task_manager::{HostOpener, HostOrder, TaskManagerMessage};
-use crate::transport::{ActorContext, Address};
+use crate::transport::{ActorContext, Address, Reply};
 use brisk_base::ids::JobId;
 use brisk_base::world::World;
 use brisk_base::{Error, Result, ResultExt};
@@ -19,11 +20,14 @@ use std::collections::BTreeMap;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// How long a worker may take to end when it is told to.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a worker may take to tell its threads.
+const LOOK: Duration = Duration::from_secs(8);
 
 /// How workers are started.
 #[derive(Clone, Debug)]
@@ -100,6 +104,48 @@ impl WorkerProcesses {
         let accepting = Arc::clone(&shared);
         world.spawner.spawn("brisk-workers", Box::new(move || accept(&listener, &accepting)))?;
         Ok(Self { shared, blobs: None })
+    }
+
+    /// The workers, to be asked.
+    pub(crate) fn started(&self) -> Arc<dyn StartedProcesses> {
+        Arc::new(Workers(Arc::downgrade(&self.shared)))
+    }
+}
+
+/// The workers of a TaskManager, as long as that lives.
+struct Workers(Weak<Shared>);
+
+impl Workers {
+    /// Those that have reported.
+    fn reached(&self) -> Vec<(u32, Arc<Link>)> {
+        let Some(shared) = self.0.upgrade() else { return Vec::new() };
+        let workers = shared.workers();
+        workers.values().filter_map(|worker| Some((worker.child.as_ref()?.id(), worker.link.clone()?))).collect()
+    }
+}
+
+impl StartedProcesses for Workers {
+    /// Those that do not answer in time are left out.
+    fn threads(&self) -> BTreeMap<u32, Vec<ThreadInfo>> {
+        let Some(world) = self.0.upgrade().map(|shared| shared.world.clone()) else { return BTreeMap::new() };
+        let ask = |(process, link): (u32, Arc<Link>)| {
+            let (reply, answer) = Reply::channel();
+            link.root::<WorkerMessage>().send(WorkerMessage::Threads(reply));
+            (process, answer)
+        };
+        let answers: Vec<_> = self.reached().into_iter().map(ask).collect();
+        let deadline = world.mono().after(LOOK);
+        let told = answers.into_iter().filter_map(|(process, answer)| {
+            let left = deadline.since(world.mono());
+            Some((process, answer.recv_timeout(left).ok()?))
+        });
+        told.collect()
+    }
+
+    fn change_log_level(&self, level: &str) {
+        for (_, link) in self.reached() {
+            link.root::<WorkerMessage>().send(WorkerMessage::LogLevel(level.to_owned()));
+        }
     }
 }
 

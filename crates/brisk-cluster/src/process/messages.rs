@@ -3,6 +3,7 @@
 use crate::blob::BlobId;
 use crate::client::ClientMessage;
 use crate::details::JobPlan;
+use crate::inspect::ThreadInfo;
 use crate::job::{JobSpec, RecordedResult};
 use crate::job_manager::job_master::coordinators::CoordinatorsMessage;
 use crate::job_manager::{DispatcherMessage, JobMasterMessage};
@@ -179,6 +180,10 @@ pub struct ProgramStatus {
 pub enum WorkerMessage {
     /// Serve the tasks of a job.
     Open(Box<WorkerOrder>),
+    /// Which threads are there, and where?
+    Threads(Reply<Vec<ThreadInfo>>),
+    /// Log up to this level.
+    LogLevel(String),
 }
 
 /// What a worker is to do.
@@ -216,7 +221,7 @@ wire_enum! {
         1 = Submit { token, job, coordinators, client, reply },
     } ! _,
 
-    WorkerMessage { 0 = Open(order) }
+    WorkerMessage { 0 = Open(order), 1 = Threads(reply), 2 = LogLevel(level) }
 
     DriverMessage { 0 = Nothing }
 }

@@ -123,7 +123,7 @@ impl TaskManagerProcess {
         let link = dial(&self.address, &greeting, &self.world, self.times, &root, on_lost)?;
         let workers = WorkerProcesses::start(self.settings.clone(), &self.world, errands)?;
         let mut files = ControlPlane::threaded(&self.world);
-        let inspector = files.spawn(Inspector::new(Some(self.settings.logs.clone()), &self.world));
+        let inspector = files.spawn(Inspector::new(Some(self.settings.logs.clone()), &self.world).asking(workers.started()));
         let mut files = files.start("brisk-inspect")?;
         let task_manager = TaskManager::new(id, Some(self.slots), link.root(), Box::new(workers)).inspected_by(inspector);
         let task_manager = plane.spawn(task_manager);

@@ -7,7 +7,8 @@ use super::driver::GENEROUS;
 use super::limits::exit_now;
 use super::messages::{WorkerMessage, WorkerOrder};
 use super::recorded::{RecordedClient, UnknownClient, replay};
-use super::{Errand, Errands, Origin};
+use super::{Errand, Errands, Origin, log};
+use crate::inspect::own_threads;
 use crate::job::{JobSpec, ProgramSpec};
 use crate::link::handshake::{Greeting, Role, dial};
 use crate::link::{KeepLink, Link, LinkKeeper};
@@ -59,10 +60,21 @@ struct Root(Sender<WorkerOrder>);
 impl Actor for Root {
     type Message = WorkerMessage;
 
-    fn handle(&mut self, message: WorkerMessage, _cx: &mut ActorContext<'_>) {
-        let WorkerMessage::Open(order) = message;
-        // Whoever waits for it may have given up.
-        let _ = self.0.send(*order);
+    fn handle(&mut self, message: WorkerMessage, cx: &mut ActorContext<'_>) {
+        match message {
+            // Whoever waits for it may have given up.
+            WorkerMessage::Open(order) => drop(self.0.send(*order)),
+            WorkerMessage::LogLevel(level) => match log::named_level(&level) {
+                Ok(level) => log::change_level(level),
+                Err(error) => tracing::warn!(%error, "the level of the log stays"),
+            },
+            WorkerMessage::Threads(reply) => {
+                // It takes too long for this thread.
+                if let Err(error) = cx.world().spawner.spawn("brisk-threads", Box::new(move || reply.send(own_threads()))) {
+                    tracing::warn!(%error, "nobody can look at the threads");
+                }
+            }
+        }
     }
 }
 

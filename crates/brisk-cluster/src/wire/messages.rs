@@ -97,6 +97,7 @@ wire_enum! {
         1 = Read { which, offset, reply },
         2 = Threads(reply),
         3 = Process(reply),
+        4 = LogLevel { wanted, reply },
     }
 
     BlobMessage {

@@ -1,11 +1,13 @@
 //! Logs, threads and figures of the processes of a cluster: of the JobManager's own, and of TaskManagers, which are asked.
 
 use super::PathParameters;
+use super::operations::parse;
 use super::table::Table;
 use crate::cluster::Cluster;
 use crate::error::{Answer, RestError, ok};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use brisk_base::ids::TaskManagerId;
@@ -13,6 +15,7 @@ use brisk_base::{Error, ErrorKind, Result};
 use brisk_cluster::inspect::{Inspector, InspectorMessage, LogFile, ProcessFigures, ThreadInfo, WhichLog};
 use brisk_cluster::transport::{Address, Reply};
 use futures_util::stream;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub(super) fn routes(table: Table) -> Table {
@@ -22,6 +25,14 @@ pub(super) fn routes(table: Table) -> Table {
         .get("/jobmanager/log", "The log of the JobManager", job_manager_log)
         .get("/jobmanager/stdout", "What the JobManager prints", job_manager_stdout)
         .get("/jobmanager/thread-dump", "Threads of the JobManager", job_manager_threads)
+        .get("/jobmanager/log-level", "Up to which level the JobManager logs", job_manager_level)
+        .put("/jobmanager/log-level", "Changes up to which level the JobManager logs", change_job_manager_level)
+        .get("/taskmanagers/{taskmanagerid}/log-level", "Up to which level a TaskManager logs", task_manager_level)
+        .put(
+            "/taskmanagers/{taskmanagerid}/log-level",
+            "Changes up to which level a TaskManager and its jobs log",
+            change_task_manager_level,
+        )
         .get("/taskmanagers/{taskmanagerid}/logs", "Log files of a TaskManager", task_manager_logs)
         .get("/taskmanagers/{taskmanagerid}/logs/{filename}", "A log file of a TaskManager", task_manager_log_named)
         .get("/taskmanagers/{taskmanagerid}/log", "The log of a TaskManager", task_manager_log)
@@ -153,6 +164,40 @@ async fn job_manager_log(State(cluster): State<Cluster>) -> Answer {
 async fn job_manager_stdout(State(cluster): State<Cluster>) -> Answer {
     let look = Look::at_job_manager(&cluster);
     log(cluster, look, WhichLog::Stdout).await
+}
+
+/// The body of a change of level.
+#[derive(Deserialize)]
+struct LevelBody {
+    level: String,
+}
+
+/// The level of a process's log, after it was changed to `wanted`, if that is one.
+async fn level(cluster: &Cluster, look: Look, wanted: Option<String>) -> Answer {
+    let there = wanted.clone();
+    let level = look.ask(
+        cluster,
+        move |inspector| inspector.log_level(wanted.as_deref()),
+        |reply| InspectorMessage::LogLevel { wanted: there, reply },
+    );
+    let level = level.await?.map_err(|error| RestError::bad_request(error.message().to_owned()))?;
+    ok(&json!({ "level": level }))
+}
+
+async fn job_manager_level(State(cluster): State<Cluster>) -> Answer {
+    level(&cluster, Look::at_job_manager(&cluster), None).await
+}
+
+async fn change_job_manager_level(State(cluster): State<Cluster>, body: Result<Bytes, BytesRejection>) -> Answer {
+    level(&cluster, Look::at_job_manager(&cluster), Some(parse::<LevelBody>(body)?.level)).await
+}
+
+async fn task_manager_level(State(cluster): State<Cluster>, path: PathParameters) -> Answer {
+    level(&cluster, Look::of_path(&cluster, &path).await?, None).await
+}
+
+async fn change_task_manager_level(State(cluster): State<Cluster>, path: PathParameters, body: Result<Bytes, BytesRejection>) -> Answer {
+    level(&cluster, Look::of_path(&cluster, &path).await?, Some(parse::<LevelBody>(body)?.level)).await
 }
 
 async fn job_manager_threads(State(cluster): State<Cluster>) -> Answer {

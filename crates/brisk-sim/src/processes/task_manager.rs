@@ -277,7 +277,8 @@ impl Actor for WorkerRoot {
     type Message = WorkerMessage;
 
     fn handle(&mut self, message: WorkerMessage, cx: &mut ActorContext<'_>) {
-        let WorkerMessage::Open(order) = message;
+        // Nobody looks at its threads, and it logs nothing.
+        let WorkerMessage::Open(order) = message else { return };
         let Some(to) = self.task_manager.lock().unwrap_or_else(PoisonError::into_inner).clone() else { return };
         let (job, run) = (order.job.id, order.run);
         let message = match self.host(*order, &to) {
