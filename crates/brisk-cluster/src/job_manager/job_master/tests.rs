@@ -356,6 +356,20 @@ fn readers_and_coordinator_talk() {
 }
 
 #[test]
+fn a_sink_hears_what_the_program_has_read_of_it() {
+    let sink = OperatorId(101);
+    let mut job = Job::running();
+    let result = JobEvent::FromReader { attempt: SINK, operator: sink, event: SourceEvent::Custom(vec![7; 3]) };
+    assert_eq!(job.step(result).len(), 1, "it goes to the program");
+    assert_eq!(job.step(JobEvent::ResultRead(sink, 0, 3)), ["to 1.0 Custom([3, 0, 0, 0, 0, 0, 0, 0])"]);
+    for (operator, subtask) in [(sink, 1), (OperatorId(9), 0)] {
+        assert_eq!(job.step(JobEvent::ResultRead(operator, subtask, 3)), [""; 0], "there is no such subtask");
+    }
+    job.task(SINK, ExecutionState::Finished);
+    assert_eq!(job.step(JobEvent::ResultRead(sink, 0, 3)), [""; 0], "it is over");
+}
+
+#[test]
 fn what_a_coordinator_may_not_do() {
     let message =
         |reader| JobEvent::FromCoordinator { source: 0, to_subtasks: vec![(reader, SourceEvent::NoMoreSplits)], group_watermark: None };
