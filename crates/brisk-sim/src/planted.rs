@@ -2,7 +2,9 @@
 //!
 //! A bug is planted for what one thread does, since a simulation is one thread.
 
-use brisk_base::Result;
+use brisk_base::{Error, Result};
+use brisk_cluster::job_manager::ResourceManagerMessage;
+use brisk_cluster::transport::{Actor, ActorContext};
 use brisk_core::state::{EntryVisitor, FrozenTable, OperatorSnapshot};
 use brisk_core::types::KeyGroupRange;
 use std::cell::Cell;
@@ -19,11 +21,17 @@ pub enum Planted {
     LostTimer,
     /// A sink that is told twice of a complete checkpoint, as after a restart, commits its transactions twice.
     DoubleCommit,
+    /// The resource manager hears of slots that are free again neither from the job nor from the TaskManager: each alone would do.
+    LostSlotRelease,
 }
 
 /// All bugs, with their names on the command line.
-pub const ALL: [(&str, Planted); 3] =
-    [("skipped-barrier", Planted::SkippedBarrier), ("lost-timer", Planted::LostTimer), ("double-commit", Planted::DoubleCommit)];
+pub const ALL: [(&str, Planted); 4] = [
+    ("skipped-barrier", Planted::SkippedBarrier),
+    ("lost-timer", Planted::LostTimer),
+    ("double-commit", Planted::DoubleCommit),
+    ("lost-slot-release", Planted::LostSlotRelease),
+];
 
 thread_local! {
     static NOW: Cell<Option<Planted>> = const { Cell::new(None) };
@@ -53,6 +61,38 @@ impl Planted {
     pub(crate) fn is_in(self) -> bool {
         NOW.get() == Some(self)
     }
+}
+
+/// An actor that hears something else than it is told.
+pub(crate) struct Misled<A: Actor> {
+    actor: A,
+    /// What it hears for a message.
+    hears: fn(A::Message) -> Vec<A::Message>,
+}
+
+impl<A: Actor> Misled<A> {
+    pub(crate) const fn new(actor: A, hears: fn(A::Message) -> Vec<A::Message>) -> Self {
+        Self { actor, hears }
+    }
+}
+
+impl<A: Actor> Actor for Misled<A> {
+    type Message = A::Message;
+
+    fn handle(&mut self, message: A::Message, cx: &mut ActorContext<'_>) {
+        (self.hears)(message).into_iter().for_each(|message| self.actor.handle(message, cx));
+    }
+
+    fn crashed(&mut self, error: Error, cx: &mut ActorContext<'_>) {
+        self.actor.crashed(error, cx);
+    }
+}
+
+/// What the resource manager hears.
+pub(crate) fn of_resource_manager(message: ResourceManagerMessage) -> Vec<ResourceManagerMessage> {
+    let is_release = matches!(message, ResourceManagerMessage::Cleared { .. } | ResourceManagerMessage::Release(_));
+    let is_lost = Planted::LostSlotRelease.is_in() && is_release;
+    if is_lost { Vec::new() } else { vec![message] }
 }
 
 /// Takes the first timer out of a snapshot.

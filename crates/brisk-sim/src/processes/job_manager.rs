@@ -2,6 +2,7 @@
 
 use super::process::Process;
 use super::{LONGEST_LEAP, Processes};
+use crate::planted::{self, Misled};
 use brisk_base::Result;
 use brisk_base::options::Configuration;
 use brisk_base::options::checkpoint_options::{STATE_CLAIM_MODE, STATE_RECOVERY_PATH};
@@ -31,7 +32,7 @@ impl Processes {
     /// Starts it, and hands it the job.
     pub(super) fn start_job_manager(&mut self) -> Result<()> {
         let mut plane = ControlPlane::stepped(&self.world);
-        let resource_manager = plane.spawn(ResourceManager::default());
+        let resource_manager = plane.spawn(Misled::new(ResourceManager::default(), planted::of_resource_manager));
         let dispatcher = plane.spawn(Dispatcher::new(resource_manager.clone(), self.services.clone(), &Configuration::new())?);
         let mut config = (*self.job.config).clone();
         if let Some(folder) = self.storages.newest_checkpoint()? {
