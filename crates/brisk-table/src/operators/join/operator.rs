@@ -14,6 +14,9 @@ use brisk_core::operator::{Operator, OperatorContext, RuntimeContext};
 use brisk_core::state::{AnyTable, StateDeclarations};
 use std::task::{Context, Poll, ready};
 
+/// Rows whose keys are brought into the processor's cache together.
+const TOUCHED_AT_ONCE: usize = 32;
+
 /// See the module.
 pub(super) struct JoinFunction {
     join: Join,
@@ -76,6 +79,10 @@ impl JoinFunction {
         if self.join.kind == JoinKind::INNER && self.join.condition.is_none() {
             from = batch.rows;
             for row in 0..batch.rows {
+                if row % TOUCHED_AT_ONCE == 0 {
+                    let hashes = &self.keys.hashes()[row..batch.rows.min(row + TOUCHED_AT_ONCE)];
+                    self.tables.iter_mut().for_each(|table| table.table().touch(hashes));
+                }
                 if !self.valid[row] {
                     continue;
                 }

@@ -13,6 +13,9 @@ use brisk_core::operator::{Operator, OperatorContext, RuntimeContext};
 use brisk_core::state::{AnyTable, KeyedTable, StateDeclarations};
 use std::task::{Context, Poll, ready};
 
+/// Keys that are brought into the processor's cache together.
+const TOUCHED_AT_ONCE: usize = 32;
+
 /// See the module.
 pub(super) struct AppendRank {
     config: Rank,
@@ -42,7 +45,11 @@ impl KeyedFunction for AppendRank {
         ready!(self.first.prefetch(&mut Context::from_waker(cx.waker), &slots))?;
         let (config, input) = (&self.config, &self.input);
         let mut changes = Changes::new(&config.types);
+        let hashes: Vec<u64> = slots.iter().map(|slot| slot.hash).collect();
         for (group, slot) in slots.iter().enumerate() {
+            if group % TOUCHED_AT_ONCE == 0 {
+                self.first.touch(&hashes[group..hashes.len().min(group + TOUCHED_AT_ONCE)]);
+            }
             let before = self.first.get(*slot)?.map_or(&[][..], Vec::as_slice);
             // What does not become one of the first is not written: it does not let them live on.
             let Some(after) = after(before, input, group, config.limit) else { continue };
