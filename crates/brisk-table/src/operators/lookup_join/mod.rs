@@ -94,7 +94,7 @@ impl Table {
 
     /// The rows of a key.
     fn rows(&self, key: &RowKey) -> &[u32] {
-        self.index.find(hash_of(key), |at| self.keys[*at].0 == *key).map_or(&[], |at| &self.keys[*at].1)
+        self.index.find(hash_of(key), |at| self.keys[*at].0 == *key).map_or(&[][..], |at| self.keys[*at].1.as_slice())
     }
 }
 
