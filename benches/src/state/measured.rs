@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// Follows the one subtask that holds the state. Only that one writes, so that plain loads and stores do.
@@ -22,6 +23,37 @@ pub(super) struct Meter {
     updates_end: AtomicU64,
     longest: AtomicU64,
     longest_at: AtomicU64,
+    /// What the system did with the thread, looked at each millisecond; and during the longest pause.
+    scheduled: Mutex<Scheduled>,
+    during_longest: Mutex<Scheduled>,
+}
+
+/// What the system did with a thread so far, or during a time. All zero where the system does not tell.
+#[derive(Clone, Copy, Default)]
+struct Scheduled {
+    /// Nanoseconds since the begin of the meter.
+    at: u64,
+    /// Nanoseconds on a processor, up to the last tick.
+    ran: u64,
+    /// Nanoseconds ready to run, but waiting for a processor.
+    waited: u64,
+}
+
+impl Scheduled {
+    /// Nanoseconds between two looks.
+    const INTERVAL: u64 = 1_000_000;
+
+    /// For the thread that calls.
+    fn now(at: u64) -> Self {
+        // See proc_pid_schedstat(5) of Linux: "ran waited slices".
+        let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        let mut numbers = text.split_whitespace().map(|number| number.parse().unwrap_or(0));
+        Self { at, ran: numbers.next().unwrap_or(0), waited: numbers.next().unwrap_or(0) }
+    }
+
+    const fn since(self, before: Self) -> Self {
+        Self { at: self.at, ran: self.ran.saturating_sub(before.ran), waited: self.waited.saturating_sub(before.waited) }
+    }
 }
 
 impl Meter {
@@ -44,6 +76,8 @@ impl Meter {
             updates_end: zero(),
             longest: zero(),
             longest_at: zero(),
+            scheduled: Mutex::default(),
+            during_longest: Mutex::default(),
         }
     }
 
@@ -69,6 +103,15 @@ impl Meter {
             } else if now - last > self.longest.load(Ordering::Relaxed) {
                 self.longest.store(now - last, Ordering::Relaxed);
                 self.longest_at.store(now, Ordering::Relaxed);
+                let mut scheduled = self.scheduled.lock().unwrap_or_else(PoisonError::into_inner);
+                let here = Scheduled::now(now);
+                *self.during_longest.lock().unwrap_or_else(PoisonError::into_inner) = here.since(*scheduled);
+                *scheduled = here;
+            } else {
+                let mut scheduled = self.scheduled.lock().unwrap_or_else(PoisonError::into_inner);
+                if now - scheduled.at > Scheduled::INTERVAL {
+                    *scheduled = Scheduled::now(now);
+                }
             }
             self.updates_end.store(now, Ordering::Relaxed);
         }
@@ -98,6 +141,9 @@ impl Meter {
         let updates = self.records * 49 / 50 - self.keys * 51 / 50;
         figures.insert("updates_per_s".to_string(), (updates as f64 / ((end - begin) as f64 / 1e9)).round().into());
         figures.insert("longest_pause_ms".to_string(), (self.longest.load(Ordering::Relaxed) as f64 / 1e6).into());
+        let during = *self.during_longest.lock().unwrap_or_else(PoisonError::into_inner);
+        figures.insert("longest_pause_ran_ms".to_string(), (during.ran as f64 / 1e6).into());
+        figures.insert("longest_pause_waited_ms".to_string(), (during.waited as f64 / 1e6).into());
         figures.insert("longest_pause_at_s".to_string(), (self.longest_at.load(Ordering::Relaxed) as f64 / 1e9).into());
     }
 }

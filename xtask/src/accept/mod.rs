@@ -16,6 +16,7 @@ mod record;
 mod recovery_times;
 mod sql;
 mod sql_recovery;
+mod sql_speed;
 mod state;
 mod storm;
 

@@ -25,6 +25,11 @@ impl Proof {
         Self { short, peer: peer.map(PathBuf::from), rocksdb: false, commands: Vec::new() }
     }
 
+    /// Puts a command on record that is run by other means.
+    pub(super) fn note(&mut self, command: String) {
+        self.commands.push(command);
+    }
+
     /// The commands run so far.
     pub(super) fn into_commands(self) -> Vec<String> {
         self.commands

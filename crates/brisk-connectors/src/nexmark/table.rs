@@ -1,7 +1,8 @@
 //! Tables with `'connector' = 'nexmark'`.
 
 use super::event::Stream;
-use super::reader::{BLOCK, ColumnType, Config, Kind, NexmarkReader, NexmarkSplit, SPLITS, columns_of};
+use super::reader::{BLOCK, Config, NexmarkReader, NexmarkSplit, SPLITS};
+use super::rows::{ColumnType, Kind, columns_of};
 use crate::columns::ColumnSource;
 use arrow_schema::{DataType, TimeUnit};
 use brisk_base::Result;
@@ -19,7 +20,7 @@ use brisk_core::table::{TableConnector, TableDeclaration, TableSourceOperator};
 /// | `first-event` | number of the first event | 0 |
 /// | `bid-bytes` | about how long a bid is | 100 |
 /// | `seed` | chooses among the streams | 0 |
-/// | `all-kinds` | also makes the events of the other kinds, and drops them: what a source of all events costs, for comparisons | false |
+/// | `all-kinds` | makes all events with all of their columns, and drops what nobody reads: what a source of all events costs, for comparisons | false |
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NexmarkTable;
 

@@ -109,7 +109,8 @@ pub struct NativeState {
 
 /// Stores files of a snapshot. Called in the background; blocks until each file is stored.
 pub trait NativeFiles {
-    /// Stores a local file. A shared one may be referred to by later checkpoints.
+    /// Stores a local file. A shared one may be referred to by later checkpoints, and its bytes must never change again: where the storage is on the same
+    /// file system it is linked, not copied.
     ///
     /// # Errors
     /// When the file cannot be read or stored.

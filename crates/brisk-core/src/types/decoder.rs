@@ -1,6 +1,7 @@
 //! A cursor over encoded bytes that checks everything it reads.
 
 use brisk_base::{Error, Result};
+use std::borrow::Cow;
 
 /// Reads values from bytes, front to back. Every method fails with an error of kind `Corrupt` instead of reading past the end.
 #[derive(Clone, Debug)]
@@ -154,16 +155,23 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// When the closing mark is missing or an escape is wrong.
-    pub fn ordered_bytes(&mut self) -> Result<Vec<u8>> {
-        let mut out = Vec::new();
+    pub fn ordered_bytes(&mut self) -> Result<Cow<'a, [u8]>> {
+        let mut out = Cow::Borrowed(&[][..]);
         loop {
-            let Some(zero) = self.rest.iter().position(|&byte| byte == 0) else {
+            let Some(zero) = first_zero(self.rest) else {
                 return Err(self.corrupt("an ordered string is not closed"));
             };
-            out.extend_from_slice(self.take(zero)?);
+            let piece = self.take(zero)?;
             match self.take_array::<2>()?[1] {
-                0 => return Ok(out),
-                0xFF => out.push(0),
+                0 if out.is_empty() => return Ok(piece.into()),
+                0 => {
+                    out.to_mut().extend_from_slice(piece);
+                    return Ok(out);
+                }
+                0xFF => {
+                    out.to_mut().extend_from_slice(piece);
+                    out.to_mut().push(0);
+                }
                 other => return Err(self.corrupt(format!("an ordered string has the unknown escape {other}"))),
             }
         }
@@ -218,5 +226,34 @@ impl<'a> Decoder<'a> {
     #[cold]
     fn too_short(&self, wanted: usize) -> Error {
         self.corrupt(format!("{wanted} bytes expected, {} left", self.rest.len()))
+    }
+}
+
+/// Index of the first zero: eight bytes at a time.
+#[inline]
+fn first_zero(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xFF;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The lowest of these bits that is set belongs to the first zero.
+        let zeros = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if zeros != 0 {
+            return Some(8 * index + zeros.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|byte| *byte == 0).map(|at| 8 * words.len() + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_zero;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn finds_the_first_zero(bytes in proptest::collection::vec(prop_oneof![0u8..3, 127u8..130, any::<u8>()], 0..40)) {
+            prop_assert_eq!(first_zero(&bytes), bytes.iter().position(|byte| *byte == 0));
+        }
     }
 }

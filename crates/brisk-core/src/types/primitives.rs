@@ -3,6 +3,7 @@
 use super::codec::{ordered_flag, put_bytes, put_ordered_bytes, put_varint, put_zigzag};
 use super::{Decoder, Key, Record, Schema, hash};
 use brisk_base::Result;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// `Record` of numbers: bits, how to write one, how to read one.
@@ -163,7 +164,7 @@ impl Key for u8 {
     }
 
     fn decode_ordered_elements(input: &mut Decoder<'_>) -> Result<Vec<Self>> {
-        input.ordered_bytes()
+        input.ordered_bytes().map(Cow::into_owned)
     }
 }
 
@@ -273,7 +274,7 @@ macro_rules! text {
             }
 
             fn decode_ordered(input: &mut Decoder<'_>) -> Result<Self> {
-                let text = String::from_utf8(input.ordered_bytes()?);
+                let text = String::from_utf8(input.ordered_bytes()?.into_owned());
                 Ok(text.map_err(|_| input.corrupt("a string is not valid UTF-8"))?.into())
             }
         }

@@ -1,7 +1,8 @@
 //! Files in a folder of the file system.
 //!
 //! A file is written under a name of its own (`.part-...`), flushed to the disk, and renamed; then its folder is flushed, too. So after a
-//! crash of the machine a file that was finished is there, and one that was not is not seen.
+//! crash of the machine a file that was finished is there, and one that was not is not seen. Files that no longer change are linked, not
+//! copied, where they lie on the same file system.
 
 use super::{CheckpointStorage, StorageReader, StorageWriter, StoredFile, check_path};
 use brisk_base::{Error, ErrorKind, Result};
@@ -34,6 +35,16 @@ impl FileSystemStorage {
         Ok(if path.is_empty() { self.root.clone() } else { self.root.join(path) })
     }
 
+    /// Where a file is going to be; its folder is made.
+    fn place(&self, path: &str) -> Result<Place> {
+        let target = self.path(path)?;
+        let folder = target.parent().map_or_else(|| self.root.clone(), Path::to_path_buf);
+        make_folder(&folder).map_err(|error| self.failed(path, "created", &error))?;
+        let number = NEXT_PART.fetch_add(1, Ordering::Relaxed);
+        let part = folder.join(format!("{PART}{}-{number}", std::process::id()));
+        Ok(Place { part, target, folder })
+    }
+
     fn failed(&self, path: &str, doing: &str, error: &io::Error) -> Error {
         failed(doing, error).context(self.name(path))
     }
@@ -57,13 +68,29 @@ impl CheckpointStorage for FileSystemStorage {
     }
 
     fn create(&self, path: &str) -> Result<Box<dyn StorageWriter>> {
-        let target = self.path(path)?;
-        let folder = target.parent().map_or_else(|| self.root.clone(), Path::to_path_buf);
-        make_folder(&folder).map_err(|error| self.failed(path, "created", &error))?;
-        let number = NEXT_PART.fetch_add(1, Ordering::Relaxed);
-        let part = folder.join(format!("{PART}{}-{number}", std::process::id()));
-        let file = File::create(&part).map_err(|error| self.failed(path, "created", &error))?;
-        Ok(Box::new(Writer { name: self.name(path), file, part: Some(part), target, folder, size: 0, unsynced: 0 }))
+        let place = self.place(path)?;
+        let file = File::create(&place.part).map_err(|error| self.failed(path, "created", &error))?;
+        Ok(Box::new(Writer { name: self.name(path), file, place: Some(place), size: 0, unsynced: 0 }))
+    }
+
+    fn link_in(&self, path: &str, local: &Path) -> Result<bool> {
+        let place = self.place(path)?;
+        if fs::hard_link(local, &place.part).is_err() {
+            // Links do not reach from one file system to another, and some know none. What else is wrong, copying will say.
+            return Ok(false);
+        }
+        let publish = || {
+            File::open(&place.part)?.sync_all()?;
+            place.publish()
+        };
+        let published = publish().map_err(|error| self.failed(path, "linked", &error));
+        // A name that is left over when the file was there already, as another link of the same.
+        let _ = fs::remove_file(&place.part);
+        published.map(|()| true)
+    }
+
+    fn link_out(&self, path: &str, local: &Path) -> bool {
+        self.path(path).is_ok_and(|path| fs::hard_link(path, local).is_ok())
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn StorageReader>> {
@@ -143,15 +170,29 @@ fn list_into(folder: &Path, path: &str, files: &mut Vec<StoredFile>) -> io::Resu
     Ok(())
 }
 
+/// Where a file is while it is written, and where it will be.
+struct Place {
+    /// The passing name.
+    part: PathBuf,
+    target: PathBuf,
+    folder: PathBuf,
+}
+
+impl Place {
+    /// Gives the file, which is on the disk, its name.
+    fn publish(&self) -> io::Result<()> {
+        fs::rename(&self.part, &self.target)?;
+        sync_folder(&self.folder)
+    }
+}
+
 /// A file under its passing name.
 struct Writer {
     /// How errors name the file.
     name: String,
     file: File,
-    /// The passing name; none once the file is finished.
-    part: Option<PathBuf>,
-    target: PathBuf,
-    folder: PathBuf,
+    /// None once the file is finished.
+    place: Option<Place>,
     size: u64,
     /// Bytes that may not have reached the disk.
     unsynced: usize,
@@ -189,24 +230,22 @@ impl StorageWriter for Writer {
     }
 
     fn finish(mut self: Box<Self>) -> Result<u64> {
-        let part = self.part.clone().unwrap_or_default();
         let publish = || {
             self.file.sync_all()?;
             forget(&self.file);
-            fs::rename(&part, &self.target)?;
-            sync_folder(&self.folder)
+            self.place.as_ref().map_or(Ok(()), Place::publish)
         };
         publish().map_err(|error| failed("written", &error).context(&*self.name))?;
-        self.part = None;
+        self.place = None;
         Ok(self.size)
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if let Some(part) = &self.part {
+        if let Some(place) = &self.place {
             // It has no name that anybody looks for; the folder's deletion takes it along.
-            let _ = fs::remove_file(part);
+            let _ = fs::remove_file(&place.part);
         }
     }
 }

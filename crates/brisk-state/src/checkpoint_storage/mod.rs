@@ -15,6 +15,7 @@ pub use file_system::FileSystemStorage;
 pub use memory::MemoryStorage;
 
 use brisk_base::{Error, Result};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A folder of files that are written once. Failures have the kind `Transient` (the storage may be back later) or `Corrupt` (a file that
@@ -56,6 +57,21 @@ pub trait CheckpointStorage: Send + Sync {
     /// # Errors
     /// The storage's.
     fn list(&self, path: &str) -> Result<Vec<StoredFile>>;
+
+    /// Takes in a local file that nobody will change any more, without copying it: from then on both names stand for the same bytes. A file of
+    /// the same name is replaced. False, and nothing done, where that cannot be: the storage is another file system or none.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn link_in(&self, _path: &str, _local: &Path) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Gives a file a local name without copying it; whoever uses that must not change what is in it. There must be no file of this name.
+    /// False, and nothing done, where that cannot be.
+    fn link_out(&self, _path: &str, _local: &Path) -> bool {
+        false
+    }
 
     /// Stores a file in one go.
     ///

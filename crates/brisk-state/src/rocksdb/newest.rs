@@ -5,7 +5,7 @@
 use super::instance::Instance;
 use super::memory::{RecentBytes, RecentShare};
 use super::native::Pending;
-use super::recent::Recent;
+use super::recent::{Recent, hash_of};
 use super::sealed::Sealed;
 use brisk_base::Result;
 use brisk_core::state::StateId;
@@ -13,8 +13,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 
-/// Sealed tables that are kept for reads at most: each costs every read a look.
-const MOST_SEALED: usize = 4;
+/// Written tables that are kept for reads at most: each costs every read a look. Checkpoints seal tables before they are large, which must not make
+/// reads slower.
+const MOST_SEALED: usize = 2;
+/// Sealed tables at most; with more, the task waits until the oldest is written.
+const MOST_UNWRITTEN: usize = 8;
 /// A table is freed by a thread of its own if it has this many bytes: the task does not wait for that.
 const LARGE: usize = 8 * 1024 * 1024;
 
@@ -63,7 +66,8 @@ impl Newest {
     /// What is known of a key; nothing if the database has to be asked.
     pub(super) fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
         let sealed = self.sealed.iter().rev().map(|sealed| sealed.recent());
-        std::iter::once(&self.active).chain(sealed).find_map(|recent| recent.get(key))
+        let hash = hash_of(key);
+        std::iter::once(&self.active).chain(sealed).find_map(|recent| recent.get_hashed(hash, key))
     }
 
     /// Sets the value of a key, or that it has none.
@@ -147,7 +151,7 @@ impl Newest {
         if self.account.get() / 3 > allowance / 4 && all_written {
             self.seal(barrier)?;
         }
-        while (self.bytes() / 5 > allowance / 4 || self.sealed.len() > 2 * MOST_SEALED)
+        while (self.bytes() / 5 > allowance / 4 || self.sealed.len() > MOST_UNWRITTEN)
             && let Some(oldest) = self.sealed.first()
         {
             oldest.write()?;

@@ -50,7 +50,8 @@ pub(super) struct At {
     offset: u32,
 }
 
-fn hash_of(key: &[u8]) -> u64 {
+/// The hash of a key, in all tables.
+pub(super) fn hash_of(key: &[u8]) -> u64 {
     FixedState::with_seed(SEED).hash_one(key)
 }
 
@@ -155,7 +156,11 @@ impl Recent {
 
     /// What is known of a key: its value, or that it has none.
     pub(super) fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
-        let hash = hash_of(key);
+        self.get_hashed(hash_of(key), key)
+    }
+
+    /// [`get`](Self::get) for a key with this hash.
+    pub(super) fn get_hashed(&self, hash: u64, key: &[u8]) -> Option<Option<&[u8]>> {
         let shard = self.shards.get(shard_of(hash))?;
         Some(entry(&shard.entries, shard.find(hash, key)?).1)
     }

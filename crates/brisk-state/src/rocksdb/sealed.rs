@@ -34,6 +34,8 @@ pub(super) struct Sealed {
     abandoned: Arc<AtomicBool>,
     sorted: OnceLock<Vec<At>>,
     progress: Mutex<Progress>,
+    /// Whether the database has it: what is asked with each change.
+    written: AtomicBool,
     /// Gives its memory back to the budget when it is dropped.
     _accounted: RecentBytes,
 }
@@ -60,7 +62,17 @@ impl Sealed {
     ) -> Self {
         let (instance, states, number, abandoned) = of.parts();
         let progress = Mutex::new(Progress::Waiting { previous, barrier });
-        Self { recent, instance, states, number, abandoned, sorted: OnceLock::new(), progress, _accounted: accounted }
+        Self {
+            recent,
+            instance,
+            states,
+            number,
+            abandoned,
+            sorted: OnceLock::new(),
+            progress,
+            written: AtomicBool::new(false),
+            _accounted: accounted,
+        }
     }
 
     pub(super) const fn recent(&self) -> &Recent {
@@ -78,6 +90,9 @@ impl Sealed {
 
     /// Whether the database has it; an error if it cannot be written. Never waits.
     pub(super) fn is_written(&self) -> Result<bool> {
+        if self.written.load(Ordering::Acquire) {
+            return Ok(true);
+        }
         match self.progress.try_lock().as_deref() {
             Ok(Progress::Written) => Ok(true),
             Ok(Progress::Failed(reason)) => Err(self.failed(reason)),
@@ -96,6 +111,7 @@ impl Sealed {
                 let _ = barrier.settle();
             }
             let written = earlier.and_then(|()| self.write_all());
+            self.written.store(written.is_ok(), Ordering::Release);
             *progress = written.map_or_else(|error| Progress::Failed(error.to_string()), |()| Progress::Written);
         }
         match &*progress {

@@ -6,7 +6,7 @@ use super::reader::CanonicalReader;
 use crate::checkpoint_storage::CheckpointStorage;
 use brisk_base::ids::CheckpointId;
 use brisk_base::{Error, Result, ResultExt};
-use brisk_core::state::{FileRef, LocalNativeState, OperatorRestore, RestoredKeyedState};
+use brisk_core::state::{LocalNativeState, NativeFile, OperatorRestore, RestoredKeyedState};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -57,17 +57,20 @@ fn fetch_native(storage: &dyn CheckpointStorage, handle: &NativeHandle, folder: 
         if file.name.is_empty() || file.name.contains(['/', '\\']) || file.name.starts_with('.') {
             return Err(Error::corrupt(format!("'{}' cannot be the name of a backend's file", file.name)));
         }
-        fetch_file(storage, &file.file, &folder.join(&file.name)).context(|| storage.name(&file.file.path))?;
+        fetch_file(storage, file, &folder.join(&file.name)).context(|| storage.name(&file.file.path))?;
     }
     Ok(())
 }
 
-fn fetch_file(storage: &dyn CheckpointStorage, file: &FileRef, local: &Path) -> Result<()> {
+/// Brings a file to its local name. One that never changes is linked where that can be; it is read and verified all the same.
+fn fetch_file(storage: &dyn CheckpointStorage, file: &NativeFile, local: &Path) -> Result<()> {
+    let linked = file.shared && storage.link_out(&file.file.path, local);
+    let file = &file.file;
     let mut source = storage.open(&file.path)?;
     if source.size() != file.size {
         return Err(Error::corrupt(format!("the file has {} bytes, and had {} when it was written", source.size(), file.size)));
     }
-    let mut target = File::create(local).map_err(|error| local_failed(local, &error))?;
+    let target = if linked { None } else { Some(File::create(local).map_err(|error| local_failed(local, &error))?) };
     let mut checksum = Xxh3Default::new();
     let mut buffer = vec![0; COPY_BYTES];
     let mut at = 0;
@@ -75,7 +78,9 @@ fn fetch_file(storage: &dyn CheckpointStorage, file: &FileRef, local: &Path) -> 
         let count = usize::try_from(file.size - at).unwrap_or(usize::MAX).min(COPY_BYTES);
         source.read_at(at, &mut buffer[..count])?;
         checksum.update(&buffer[..count]);
-        target.write_all(&buffer[..count]).map_err(|error| local_failed(local, &error))?;
+        if let Some(mut target) = target.as_ref() {
+            target.write_all(&buffer[..count]).map_err(|error| local_failed(local, &error))?;
+        }
         at += count as u64;
     }
     if checksum.digest() == file.checksum { Ok(()) } else { Err(Error::corrupt("the file is damaged: its checksum is wrong")) }

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 /// Bytes that are copied at once.
 const COPY_BYTES: usize = 256 * 1024;
 
-/// Copies local files into the checkpoint storage. Files of the checkpoint alone are deleted again unless they are kept.
+/// Links or copies local files into the checkpoint storage. Files of the checkpoint alone are deleted again unless they are kept.
 pub(super) struct Upload<'a> {
     storage: &'a dyn CheckpointStorage,
     at: &'a CheckpointLocation,
@@ -53,20 +53,31 @@ impl NativeFiles for Upload<'_> {
             _ => self.at.path(&name),
         };
         let mut source = File::open(local).map_err(failed)?;
-        let mut target = self.storage.create(&path)?;
+        // Only files that later checkpoints may refer to are known not to change.
+        let linked = shared && self.storage.link_in(&path, local)?;
+        let mut target = if linked { None } else { Some(self.storage.create(&path)?) };
+        if linked {
+            self.own.push(path.clone());
+        }
         let mut checksum = Xxh3Default::new();
         let mut buffer = vec![0; COPY_BYTES];
+        let mut size = 0;
         loop {
             let count = source.read(&mut buffer).map_err(failed)?;
             if count == 0 {
                 break;
             }
             checksum.update(&buffer[..count]);
-            target.write(&buffer[..count])?;
+            size += count as u64;
+            if let Some(target) = &mut target {
+                target.write(&buffer[..count])?;
+            }
         }
-        let size = target.finish()?;
+        if let Some(target) = target {
+            target.finish()?;
+            self.own.push(path.clone());
+        }
         self.stored_bytes += size;
-        self.own.push(path.clone());
         Ok(FileRef { path, size, checksum: checksum.digest() })
     }
 }

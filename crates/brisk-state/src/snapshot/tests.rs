@@ -11,7 +11,7 @@ use brisk_core::state::{
 use brisk_core::types::{KeyGroup, KeyGroupRange, Schema};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 type Row = (KeyGroup, Vec<u8>, Vec<u8>);
@@ -221,7 +221,7 @@ impl NativeSnapshot for Files {
     }
 }
 
-fn native(folder: &std::path::Path, fails: bool) -> OperatorSnapshot {
+fn native(folder: &Path, fails: bool) -> OperatorSnapshot {
     OperatorSnapshot {
         native: Some(Box::new(Files(folder.to_path_buf(), fails))),
         native_states: vec![meta("a")],
@@ -256,6 +256,43 @@ fn files_of_backends_are_stored_fetched_and_verified() -> Result<()> {
     let at = CheckpointLocation::checkpoint(CheckpointId(4));
     write_task(&*storage, &at, "task", vec![(OPERATOR, native(local.path(), true))]).expect_err("a file is missing");
     assert_eq!(storage.list("chk-4")?, [], "what was stored is gone");
+    Ok(())
+}
+
+/// Files that never change are linked on the same file system, both ways; the others are copied. Linked files are verified as well.
+#[cfg(unix)]
+#[test]
+fn shared_files_are_linked_where_that_can_be() -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let inode = |path: &Path| std::fs::metadata(path).map(|file| file.ino()).expect("it is there");
+    let folder = tempfile::tempdir().expect("there is room");
+    let (local, root, restored) = (folder.path().join("local"), folder.path().join("root"), folder.path().join("restored"));
+    std::fs::create_dir(&local).expect("there is room");
+    let storage: Arc<dyn CheckpointStorage> = Arc::new(FileSystemStorage::new(&root));
+    let state = store(&*storage, "task", 0, native(&local, false));
+    read_operator(&storage, CheckpointId(3), &state, &restored)?;
+    let table = inode(&local.join("data.sst"));
+    assert_eq!(inode(&root.join("shared/chk-3-task-0")), table);
+    assert_eq!(inode(&restored.join("part-0/data.sst")), table);
+    let other = inode(&local.join("MANIFEST"));
+    assert_ne!(inode(&root.join("chk-3/task-1")), other);
+    assert_ne!(inode(&restored.join("part-0/MANIFEST")), inode(&root.join("chk-3/task-1")));
+
+    // The database may delete its file, and a file that is linked again leaves no second name behind.
+    assert!(storage.link_in("shared/chk-3-task-0", &local.join("data.sst"))?);
+    std::fs::remove_file(local.join("data.sst")).expect("it is there");
+    assert_eq!(std::fs::read_dir(root.join("shared")).expect("it is there").count(), 1);
+    assert_eq!(storage.read("shared/chk-3-task-0", 8000)?, "data.sst".repeat(1000).into_bytes());
+
+    let damaged = root.join("shared/chk-3-task-0");
+    std::fs::write(&damaged, "data.ssT".repeat(1000)).expect("there is room");
+    let error = read_operator(&storage, CheckpointId(3), &state, &folder.path().join("again")).err().expect("it is damaged");
+    assert!(error.to_string().contains("the file is damaged"), "{error}");
+
+    // Nothing there: copying says what is wrong.
+    assert!(!storage.link_in("shared/none", &local.join("none"))?);
+    assert!(!storage.link_out("shared/none", &folder.path().join("none")));
+    assert!(!MemoryStorage::new().link_in("any", &damaged)?);
     Ok(())
 }
 

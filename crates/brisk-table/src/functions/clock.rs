@@ -18,11 +18,7 @@ const USUAL: &str = "yyyy-MM-dd HH:mm:ss";
 pub(super) fn all() -> Vec<RowFunction> {
     let now = |_: &Row<'_>| Some(world().now().0);
     vec![
-        RowFunction::try_text("date_format(time, pattern)", &[Time, Text], |row| {
-            let mut text = String::new();
-            row.pattern(1)?.write(row.millis(0), &mut text);
-            Ok(Some(text))
-        }),
+        RowFunction::written("date_format(time, pattern)", &[Time, Text], |row, text| row.write_time(row.millis(0), row.text(1), text)),
         RowFunction::try_time("to_timestamp(text [, pattern])", &[Text, Text], parsed).optional(1),
         RowFunction::try_local_time("to_timestamp_ltz(number, precision)", &[Bigint, Bigint], |row| match row.bigint(1) {
             0 => Ok(row.bigint(0).checked_mul(1000)),

@@ -5,6 +5,7 @@
 use super::string::expect_count;
 use super::temporal::{Pattern, local_time, time};
 use super::{Argument, ScalarFunction};
+use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{
@@ -17,6 +18,7 @@ use regex::Regex;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
@@ -57,6 +59,16 @@ const KEPT_PATTERNS: usize = 64;
 struct Compiled {
     regexes: HashMap<String, Rc<Regex>>,
     times: HashMap<String, Rc<Pattern>>,
+    /// The time that was shown last.
+    shown: Option<Shown>,
+}
+
+/// What times look like.
+struct Shown {
+    pattern: String,
+    /// The times that look so.
+    times: Range<i64>,
+    text: String,
 }
 
 /// The arguments of one row, none of which is null.
@@ -120,9 +132,42 @@ impl Row<'_> {
         Ok(keep(kept, pattern, compiled))
     }
 
+    /// Adds a time as a pattern shows it. Times that look like the one before cost little.
+    pub(super) fn write_time(&self, ms: i64, pattern: &str, out: &mut String) -> Result<()> {
+        if let Some(shown) = &self.compiled.borrow().shown
+            && shown.times.contains(&ms)
+            && shown.pattern == pattern
+        {
+            out.push_str(&shown.text);
+            return Ok(());
+        }
+        let compiled = self.pattern_of(pattern)?;
+        let mut text = String::new();
+        compiled.write(ms, &mut text);
+        out.push_str(&text);
+        self.compiled.borrow_mut().shown = Some(Shown { pattern: pattern.to_owned(), times: compiled.same_around(ms), text });
+        Ok(())
+    }
+
     fn index(&self, argument: usize) -> usize {
         if self.arguments[argument].is_constant() { 0 } else { self.row }
     }
+}
+
+/// The texts that a function writes.
+fn written<'a>(rows: impl Iterator<Item = Option<Row<'a>>>, write: &Writes) -> Result<StringArray> {
+    let (mut texts, mut text) = (StringBuilder::new(), String::new());
+    for row in rows {
+        match row {
+            Some(row) => {
+                text.clear();
+                write(&row, &mut text)?;
+                texts.append_value(&text);
+            }
+            None => texts.append_null(),
+        }
+    }
+    Ok(texts.finish())
 }
 
 fn keep<T>(kept: &mut HashMap<String, Rc<T>>, pattern: &str, compiled: T) -> Rc<T> {
@@ -137,8 +182,12 @@ fn keep<T>(kept: &mut HashMap<String, Rc<T>>, pattern: &str, compiled: T) -> Rc<
 /// The value of a row; `None` is null.
 type Of<T> = Box<dyn Fn(&Row<'_>) -> Result<Option<T>> + Send + Sync>;
 
+/// Adds the text of a row, which is never null.
+type Writes = Box<dyn Fn(&Row<'_>, &mut String) -> Result<()> + Send + Sync>;
+
 enum Compute {
     Text(Of<String>),
+    Written(Writes),
     Int(Of<i32>),
     Bigint(Of<i64>),
     Double(Of<f64>),
@@ -228,6 +277,15 @@ impl RowFunction {
         Self { name, usage, takes, optional: 0, compute, deterministic: true }
     }
 
+    /// A function that writes its text.
+    pub(super) fn written(
+        usage: &'static str,
+        takes: &'static [Kind],
+        write: impl Fn(&Row<'_>, &mut String) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(usage, takes, Compute::Written(Box::new(write)))
+    }
+
     /// Lets the last arguments be left out.
     pub(super) fn optional(self, optional: usize) -> Self {
         Self { optional, ..self }
@@ -266,7 +324,7 @@ impl ScalarFunction for RowFunction {
 
     fn return_type(&self, _arguments: &[DataType]) -> DataType {
         match &self.compute {
-            Compute::Text(_) => DataType::Utf8,
+            Compute::Text(_) | Compute::Written(_) => DataType::Utf8,
             Compute::Int(_) => DataType::Int32,
             Compute::Bigint(_) => DataType::Int64,
             Compute::Double(_) => DataType::Float64,
@@ -289,6 +347,7 @@ impl ScalarFunction for RowFunction {
         }
         Ok(match &self.compute {
             Compute::Text(compute) => Arc::new(all::<_, StringArray>(rows, compute)?),
+            Compute::Written(write) => Arc::new(written(rows, write)?),
             Compute::Int(compute) => Arc::new(all::<_, Int32Array>(rows, compute)?),
             Compute::Bigint(compute) => Arc::new(all::<_, Int64Array>(rows, compute)?),
             Compute::Double(compute) => Arc::new(all::<_, Float64Array>(rows, compute)?),

@@ -6,6 +6,7 @@ use arrow_array::{ArrayRef, Int64Array, TimestampMillisecondArray};
 use arrow_schema::{DataType, TimeUnit};
 use brisk_base::{Error, Result};
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
 
 const DAY_MS: i64 = 86_400_000;
@@ -102,6 +103,17 @@ impl Part {
             "MILLENNIUM" | "MILLENIUM" => Self::Millennium,
             _ => return None,
         })
+    }
+
+    /// A span of milliseconds, counted from 1970, within which it is the same.
+    const fn span_ms(self) -> i64 {
+        match self {
+            Self::Hour => 3_600_000,
+            Self::Minute => 60_000,
+            Self::Second | Self::Epoch => 1000,
+            Self::Millisecond | Self::Microsecond | Self::Nanosecond => 1,
+            _ => DAY_MS,
+        }
     }
 
     fn of(self, ms: i64) -> i64 {
@@ -223,6 +235,25 @@ impl Pattern {
 
     pub(super) fn write(&self, ms: i64, text: &mut String) {
         self.0.iter().for_each(|piece| piece.write(ms, text));
+    }
+
+    /// The times around this one that look the same.
+    pub(super) fn same_around(&self, ms: i64) -> Range<i64> {
+        let span = self.span_ms();
+        let from = ms.div_euclid(span).saturating_mul(span);
+        from..from.saturating_add(span)
+    }
+
+    /// Milliseconds of the shortest part that it shows: times of one such span, counted from 1970, look the same.
+    fn span_ms(&self) -> i64 {
+        let spans = self.0.iter().map(|piece| match piece {
+            Piece::Literal(_) => DAY_MS,
+            Piece::Number(part, _) => part.span_ms(),
+            Piece::Year(_) => DAY_MS,
+            Piece::HalfDayHour(_) | Piece::HalfDay => 3_600_000,
+            Piece::Fraction(_) => 1,
+        });
+        spans.min().unwrap_or(DAY_MS)
     }
 
     /// The time that a text shows; `None` if it does not fit. What the pattern does not name is that of 1970-01-01 00:00.
@@ -461,6 +492,19 @@ mod tests {
         }
         let parse = |pattern: &str, text: &str| Pattern::read("x", pattern).unwrap().parse(text);
         assert_eq!([parse("yyyy-MM-dd", "2020-02-30"), parse("yyyy-MM-dd", "2020-2-3"), parse("HH", "24"), parse("HH", "1 ")], [None; 4]);
+    }
+
+    #[test]
+    fn times_that_are_said_to_look_the_same_do() {
+        let patterns = ["yyyy-MM-dd", "yyyy", "HH:mm", "h a", "'always'", "yy HH", "mm:ss", "SSS", "a", "MM/dd HH:mm:ss"];
+        for (pattern, ms) in patterns.iter().flat_map(|pattern| [0, -1, -86_400_001, 1_436_965_509_007].map(|ms| (pattern, ms))) {
+            let same = Pattern::read("x", pattern).unwrap().same_around(ms);
+            assert!(same.contains(&ms), "{pattern}");
+            let step = ((same.end - same.start) / 1000).max(1) as usize;
+            for other in same.clone().step_by(step).chain([same.end - 1]) {
+                assert_eq!(formatted(other, pattern).unwrap(), formatted(ms, pattern).unwrap(), "{pattern}: {other} and {ms}");
+            }
+        }
     }
 
     #[test]

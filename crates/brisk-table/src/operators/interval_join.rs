@@ -7,7 +7,7 @@
 use super::calc::emit;
 use super::join::{Candidates, Join, JoinKind, JoinOutput};
 use super::keyed::{KeyedFunction, KeyedOperator, open_store};
-use super::row::{ColumnKey, KeyedRows, RowBuilder, RowKey};
+use super::row::{KeyedRows, RowBuilder, RowKey};
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{Array, ArrayRef};
@@ -122,7 +122,7 @@ impl Input {
         };
         let mut columns: Vec<ArrayRef> = vec![Arc::new(times.clone())];
         columns.extend(batch.columns.iter().cloned());
-        RowKey::read(&columns, batch.rows, &mut self.rows)?;
+        RowKey::read_plain(&columns, batch.rows, &mut self.rows)?;
         let nulls_are_equal = config.join.nulls_are_equal;
         let time = |row: usize| (nulls_are_equal || key.iter().all(|column| column.is_valid(row))).then(|| times.value(row));
         self.times.clear();

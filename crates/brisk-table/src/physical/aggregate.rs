@@ -2,7 +2,7 @@
 
 use super::expression::{column_index, named, type_of};
 use super::upsert_keys::UpsertKeys;
-use super::window::{clock_windows, looks_at_windows};
+use super::window::{looks_at_windows, unseen_windows};
 use super::{Flow, GraphBuilder, unsupported};
 use crate::functions::AggregateKind;
 use crate::operators::group_aggregate::{Aggregate, AggregateCall, GroupAggregate, GroupAggregateConfig, GroupKey};
@@ -55,8 +55,9 @@ impl<'s> Arguments<'s> {
 
 impl GraphBuilder<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &datafusion_expr::logical_plan::Aggregate) -> Result<Flow> {
-        let clock = self.clock_windows(aggregate);
-        self.windows_by_aggregation = clock.is_some();
+        let clock = clock_windows(aggregate);
+        let slices = sliced_windows(aggregate).filter(|_| clock.is_none());
+        self.windows_by_aggregation = clock.is_some() || slices.is_some();
         let input = self.relation(&aggregate.input)?;
         if let [Expr::GroupingSet(sets)] = &*aggregate.group_expr {
             return self.grouping_sets(aggregate, sets, &input);
@@ -85,7 +86,9 @@ impl GraphBuilder<'_> {
         let schema = named(fields)?;
         let prepared = self.calc(&input, None, &expressions, &schema)?;
         match window {
-            Some(window) => self.window_aggregate(aggregate, &prepared, &keys, (window, clock), calls),
+            Some((start, end)) => {
+                self.window_aggregate(aggregate, &prepared, &keys, Windows { columns: (start, end), clock, slices }, calls)
+            }
             None => self.group_aggregate(aggregate, &prepared, &keys, calls),
         }
     }
@@ -124,7 +127,7 @@ impl GraphBuilder<'_> {
         aggregate: &datafusion_expr::logical_plan::Aggregate,
         input: &Flow,
         keys: &[u32],
-        ((start, end), clock): ((usize, usize), Option<WindowKind>),
+        Windows { columns: (start, end), clock, slices }: Windows,
         calls: Vec<AggregateCall>,
     ) -> Result<Flow> {
         if input.changes {
@@ -148,6 +151,7 @@ impl GraphBuilder<'_> {
             start: start_column,
             end: end_column,
             clock,
+            slices,
             merge,
             aggregates: calls,
         };
@@ -176,15 +180,55 @@ impl GraphBuilder<'_> {
         let columns: Vec<Expr> = order.into_iter().map(|at| Expr::Column(columns[at].clone())).collect();
         self.calc(output, None, &columns, &aggregate.schema)
     }
+}
 
-    /// The windows that the clock makes of an aggregation's rows, and which groups are their start and end.
-    fn clock_windows(&self, aggregate: &datafusion_expr::logical_plan::Aggregate) -> Option<((usize, usize), WindowKind)> {
-        let kind = clock_windows(&aggregate.input)?;
-        let schema = aggregate.input.schema();
-        let (start, end) = window_columns(aggregate, schema, [Mark::ClockWindowStart, Mark::ClockWindowEnd])?;
-        let groups = aggregate.group_expr.iter().enumerate().filter(|(index, _)| *index != start && *index != end);
-        let mut others = groups.map(|(_, expr)| expr).chain(&aggregate.aggr_expr);
-        others.all(|expr| !looks_at_windows(expr, schema)).then_some(((start, end), kind))
+/// The windows that rows are aggregated in.
+struct Windows {
+    /// The columns with start and end.
+    columns: (usize, usize),
+    /// The windows, where the clock says which ones a row lies in.
+    clock: Option<WindowKind>,
+    /// The windows, where rows come with the slices that windows are made of.
+    slices: Option<WindowKind>,
+}
+
+/// The windows that the clock makes of an aggregation's rows, and which groups are their start and end.
+fn clock_windows(aggregate: &datafusion_expr::logical_plan::Aggregate) -> Option<((usize, usize), WindowKind)> {
+    let kind = unseen_windows(&aggregate.input, true)?;
+    let columns = window_columns(aggregate, aggregate.input.schema(), [Mark::ClockWindowStart, Mark::ClockWindowEnd])?;
+    looks_at_windows_by_columns(aggregate, columns).then_some((columns, kind))
+}
+
+/// The windows of an aggregation that can be put together of slices: each row then counts once, in however many windows it lies.
+///
+/// Sums of floating point numbers and what depends on the order of rows are left as they are: they would come out otherwise.
+fn sliced_windows(aggregate: &datafusion_expr::logical_plan::Aggregate) -> Option<WindowKind> {
+    let kind = unseen_windows(&aggregate.input, false).filter(|kind| kind.slices().is_some())?;
+    let schema = aggregate.input.schema();
+    let columns = window_columns(aggregate, schema, [Mark::WindowStart, Mark::WindowEnd])?;
+    let merges = aggregate.aggr_expr.iter().all(|expr| can_be_merged(expr, schema));
+    (merges && looks_at_windows_by_columns(aggregate, columns)).then_some(kind)
+}
+
+/// Whether an aggregation looks at its windows by these of its groups alone.
+fn looks_at_windows_by_columns(aggregate: &datafusion_expr::logical_plan::Aggregate, (start, end): (usize, usize)) -> bool {
+    let groups = aggregate.group_expr.iter().enumerate().filter(|(index, _)| *index != start && *index != end);
+    let mut others = groups.map(|(_, expr)| expr).chain(&aggregate.aggr_expr);
+    others.all(|expr| !looks_at_windows(expr, aggregate.input.schema()))
+}
+
+/// Whether results over parts of the rows make up the result over all, to the last bit.
+fn can_be_merged(expr: &Expr, schema: &DFSchema) -> bool {
+    let function = match expr {
+        Expr::Alias(alias) => return can_be_merged(&alias.expr, schema),
+        Expr::AggregateFunction(function) if !function.params.distinct => function,
+        _ => return false,
+    };
+    let is_exact = |arg: &Expr| type_of(arg, schema).is_ok_and(|data_type| !data_type.is_floating());
+    match AggregateKind::named(function.func.name()) {
+        Some(AggregateKind::Count | AggregateKind::Min | AggregateKind::Max) => true,
+        Some(AggregateKind::Sum | AggregateKind::Avg) => function.params.args.iter().all(is_exact),
+        _ => false,
     }
 }
 

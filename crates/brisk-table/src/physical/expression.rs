@@ -1,5 +1,6 @@
 //! Expressions over the columns of a relation, and the operators that compute them.
 
+use super::shifted_time::with_shifted_times;
 use super::{Flow, GraphBuilder};
 use crate::operators::calc::Calc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
@@ -14,7 +15,8 @@ use std::sync::Arc;
 /// An expression ready to be computed.
 pub(super) fn physical(expression: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
     let physical = create_physical_expr(expression, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default());
-    physical.map_err(|error| Error::user(format!("cannot compute {expression}: {}", error.strip_backtrace())))
+    let physical = physical.map_err(|error| Error::user(format!("cannot compute {expression}: {}", error.strip_backtrace())))?;
+    with_shifted_times(physical, schema.as_arrow())
 }
 
 /// The columns of a relation, all of them nullable: batches are checked against it, and what a plan knows of nulls is no concern of theirs.

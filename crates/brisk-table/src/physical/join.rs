@@ -216,5 +216,5 @@ pub(super) fn pair_schema(left: &DFSchema, right: &DFSchema) -> Result<DFSchemaR
 
 pub(super) fn side(flow: &Flow, key: &[usize]) -> Result<JoinSide> {
     let types = flow.schema.fields().iter().map(|field| ValueType::of(field.data_type())).collect::<Result<_>>()?;
-    Ok(JoinSide { key: key.to_vec(), types, one_row: flow.upsert_keys.are_in(key), state_ttl: Duration::ZERO })
+    Ok(JoinSide { key: key.to_vec(), types, one_row: flow.upsert_keys.are_in(key), appends: !flow.changes, state_ttl: Duration::ZERO })
 }

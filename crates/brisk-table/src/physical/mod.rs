@@ -15,6 +15,7 @@ mod over;
 mod rank;
 mod relation;
 mod scan;
+mod shifted_time;
 mod sort;
 mod temporal_join;
 mod upsert_keys;

@@ -15,24 +15,28 @@ pub(super) fn as_window_table(extension: &Extension) -> Option<&WindowTable> {
     extension.node.as_any().downcast_ref()
 }
 
-/// The windows of processing time that an aggregation of this input can find by itself: nothing in between looks at them.
-pub(super) fn clock_windows(plan: &LogicalPlan) -> Option<WindowKind> {
+/// The windows that an aggregation of this input can find by itself: nothing in between looks at them. By the clock, or of event time.
+pub(super) fn unseen_windows(plan: &LogicalPlan, by_clock: bool) -> Option<WindowKind> {
     match plan {
-        LogicalPlan::Extension(extension) => as_window_table(extension).filter(|window| window.by_clock).map(|window| window.kind),
-        LogicalPlan::SubqueryAlias(alias) => clock_windows(&alias.input),
+        LogicalPlan::Extension(extension) => {
+            as_window_table(extension).filter(|window| window.by_clock == by_clock).map(|window| window.kind)
+        }
+        LogicalPlan::SubqueryAlias(alias) => unseen_windows(&alias.input, by_clock),
         LogicalPlan::Projection(projection) => {
             let schema = projection.input.schema();
             let plain = |expr: &Expr| column_index(expr, schema).is_some() || !looks_at_windows(expr, schema);
-            clock_windows(&projection.input).filter(|_| projection.expr.iter().all(plain))
+            unseen_windows(&projection.input, by_clock).filter(|_| projection.expr.iter().all(plain))
         }
-        LogicalPlan::Filter(filter) => clock_windows(&filter.input).filter(|_| !looks_at_windows(&filter.predicate, filter.input.schema())),
+        LogicalPlan::Filter(filter) => {
+            unseen_windows(&filter.input, by_clock).filter(|_| !looks_at_windows(&filter.predicate, filter.input.schema()))
+        }
         _ => None,
     }
 }
 
-/// Whether an expression reads a column that the clock makes.
+/// Whether an expression may read a column that a window function has made.
 pub(super) fn looks_at_windows(expr: &Expr, schema: &DFSchema) -> bool {
-    let marks = [Mark::ClockWindowStart, Mark::ClockWindowEnd, Mark::ProcessingTime];
+    let marks = [Mark::ClockWindowStart, Mark::ClockWindowEnd, Mark::ProcessingTime, Mark::WindowStart, Mark::WindowEnd, Mark::EventTime];
     let made = |index: usize| marks.iter().any(|mark| mark.is_on(schema.field(index)));
     expr.column_refs().into_iter().any(|column| schema.maybe_index_of_column(column).is_none_or(made))
 }
@@ -45,13 +49,14 @@ impl GraphBuilder<'_> {
         let left = std::mem::take(&mut self.windows_by_aggregation);
         let input = self.relation(&window.input)?;
         let time = column_index(&window.time, &input.schema).ok_or_else(|| Error::bug("the time of a window is no column"))?;
-        let times = match window.by_clock {
-            true if left => Times::Later,
-            true => Times::Clock,
-            false => Times::Column(time),
+        let (times, slices) = match window.by_clock {
+            true if left => (Times::Later, None),
+            true => (Times::Clock, None),
+            false => (Times::Column(time), window.kind.slices().filter(|_| left)),
         };
-        let node = self.add("WindowTableFunction", &input, WindowTableOperator { times, kind: window.kind });
-        self.graph.node_mut(node).description = Some(format!("WindowTableFunction({})", window.kind));
+        let node = self.add("WindowTableFunction", &input, WindowTableOperator { times, kind: slices.unwrap_or(window.kind) });
+        let sliced = if slices.is_some() { ", in slices" } else { "" };
+        self.graph.node_mut(node).description = Some(format!("WindowTableFunction({}{sliced})", window.kind));
         let schema = Arc::clone(datafusion_expr::UserDefinedLogicalNodeCore::schema(window));
         let width = input.schema.fields().len();
         let upsert_keys = match window.kind {

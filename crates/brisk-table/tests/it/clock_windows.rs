@@ -20,6 +20,7 @@ fn operator(kind: WindowKind) -> WindowAggregate {
         start: 1,
         end: 2,
         clock: Some(kind),
+        slices: None,
         merge: matches!(kind, WindowKind::Session { .. }),
         aggregates: vec![count],
     })

@@ -16,6 +16,7 @@ fn join() -> Join {
         key: vec![0],
         types: vec![ValueType::Bigint, ValueType::Bigint, ValueType::Text],
         one_row: false,
+        appends: false,
         state_ttl: Duration::ZERO,
     };
     Join { sides: [side(), side()], kind: JoinKind::INNER, condition: None, nulls_are_equal: false }

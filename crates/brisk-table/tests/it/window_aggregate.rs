@@ -35,6 +35,7 @@ fn operator(merge: bool) -> WindowAggregate {
         start: 1,
         end: 2,
         clock: None,
+        slices: None,
         merge,
         aggregates,
     })

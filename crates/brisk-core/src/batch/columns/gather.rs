@@ -4,12 +4,14 @@
 //! primitives (numbers, decimals, dates, times, timestamps, durations, intervals), text and bytes in all of Arrow's layouts but
 //! dictionaries, and lists, maps and structs of these.
 
-use arrow_array::builder::{BooleanBuilder, FixedSizeBinaryBuilder, GenericByteBuilder, GenericByteViewBuilder, PrimitiveBuilder};
+use arrow_array::builder::{BooleanBuilder, FixedSizeBinaryBuilder, GenericByteBuilder, GenericByteViewBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, BinaryType, BinaryViewType, ByteArrayType, ByteViewType, LargeBinaryType, LargeUtf8Type, StringViewType, Utf8Type,
 };
-use arrow_array::{Array, ArrayRef, GenericListArray, MapArray, NullArray, OffsetSizeTrait, StructArray, downcast_primitive};
+use arrow_array::{
+    Array, ArrayRef, GenericListArray, MapArray, NullArray, OffsetSizeTrait, PrimitiveArray, StructArray, downcast_primitive,
+};
 use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBuffer, OffsetBufferBuilder};
 use arrow_schema::{DataType, FieldRef, Fields};
 use brisk_base::{Error, Result};
@@ -62,7 +64,7 @@ pub(super) fn check_type(data_type: &DataType) -> Result<()> {
 
 macro_rules! primitive_builder {
     ($type:ty, $data_type:expr) => {
-        Box::new(PrimitiveBuilder::<$type>::with_capacity(0).with_data_type($data_type.clone()))
+        Box::new(NumberBuilder::<$type>::new($data_type))
     };
 }
 
@@ -75,10 +77,10 @@ pub(super) fn builder_of(data_type: &DataType) -> Result<Box<dyn ColumnBuilder>>
         data_type => (primitive_builder, data_type),
         DataType::Null => Box::new(NullBuilder(0)),
         DataType::Boolean => Box::new(BooleanBuilder::with_capacity(0)),
-        DataType::Utf8 => Box::new(GenericByteBuilder::<Utf8Type>::with_capacity(0, 0)),
-        DataType::LargeUtf8 => Box::new(GenericByteBuilder::<LargeUtf8Type>::with_capacity(0, 0)),
-        DataType::Binary => Box::new(GenericByteBuilder::<BinaryType>::with_capacity(0, 0)),
-        DataType::LargeBinary => Box::new(GenericByteBuilder::<LargeBinaryType>::with_capacity(0, 0)),
+        DataType::Utf8 => Box::new(BytesBuilder::<Utf8Type>::default()),
+        DataType::LargeUtf8 => Box::new(BytesBuilder::<LargeUtf8Type>::default()),
+        DataType::Binary => Box::new(BytesBuilder::<BinaryType>::default()),
+        DataType::LargeBinary => Box::new(BytesBuilder::<LargeBinaryType>::default()),
         DataType::Utf8View => Box::new(GenericByteViewBuilder::<StringViewType>::with_capacity(0)),
         DataType::BinaryView => Box::new(GenericByteViewBuilder::<BinaryViewType>::with_capacity(0)),
         DataType::FixedSizeBinary(width) if *width >= 0 => Box::new(FixedSizeBinaryBuilder::with_capacity(0, *width)),
@@ -98,21 +100,39 @@ pub(super) fn unsupported(data_type: impl std::fmt::Display) -> Error {
     ))
 }
 
-impl<T: ArrowPrimitiveType> ColumnBuilder for PrimitiveBuilder<T> {
+/// Builds columns of numbers and times.
+struct NumberBuilder<T: ArrowPrimitiveType> {
+    values: Vec<T::Native>,
+    nulls: NullBufferBuilder,
+    data_type: DataType,
+    /// Rows of the last column: the next will have about as many.
+    usual: usize,
+}
+
+impl<T: ArrowPrimitiveType> NumberBuilder<T> {
+    fn new(data_type: &DataType) -> Self {
+        Self { values: Vec::new(), nulls: NullBufferBuilder::new(0), data_type: data_type.clone(), usual: 0 }
+    }
+}
+
+impl<T: ArrowPrimitiveType> ColumnBuilder for NumberBuilder<T> {
     fn append(&mut self, from: &dyn Array, selection: Selection<'_>) {
         let from = from.as_primitive::<T>();
-        let values = from.values();
-        match (selection, from.nulls()) {
-            (Selection::All, _) => self.append_array(from),
-            (Selection::Rows(rows), None) => rows.iter().for_each(|row| self.append_value(values[*row as usize])),
-            (Selection::Rows(rows), Some(nulls)) => {
-                rows.iter().map(|row| *row as usize).for_each(|row| self.append_option(nulls.is_valid(row).then(|| values[row])));
-            }
+        if self.values.is_empty() {
+            self.values.reserve(self.usual.max(selection.len(from)));
         }
+        let values = from.values();
+        match selection {
+            Selection::All => self.values.extend_from_slice(values),
+            Selection::Rows(rows) => self.values.extend(rows.iter().map(|row| values[*row as usize])),
+        }
+        append_nulls(&mut self.nulls, from.nulls(), selection.len(from), selection);
     }
 
     fn finish(&mut self) -> ArrayRef {
-        Arc::new(Self::finish(self))
+        self.usual = self.values.len();
+        let array = PrimitiveArray::<T>::new(std::mem::take(&mut self.values).into(), self.nulls.finish());
+        Arc::new(array.with_data_type(self.data_type.clone()))
     }
 }
 
@@ -132,21 +152,42 @@ impl ColumnBuilder for BooleanBuilder {
     }
 }
 
-impl<T: ByteArrayType> ColumnBuilder for GenericByteBuilder<T> {
+/// Builds columns of texts and bytes.
+struct BytesBuilder<T: ByteArrayType> {
+    /// There is none until the first row comes.
+    builder: Option<GenericByteBuilder<T>>,
+    /// Rows and bytes of the last column: the next will have about as many.
+    usual: (usize, usize),
+}
+
+impl<T: ByteArrayType> Default for BytesBuilder<T> {
+    fn default() -> Self {
+        Self { builder: None, usual: (0, 0) }
+    }
+}
+
+impl<T: ByteArrayType> ColumnBuilder for BytesBuilder<T> {
     fn append(&mut self, from: &dyn Array, selection: Selection<'_>) {
         let from = from.as_bytes::<T>();
+        let builder = self.builder.get_or_insert_with(|| {
+            let rows = selection.len(from);
+            let bytes = from.value_data().len() / from.len().max(1) * rows;
+            GenericByteBuilder::with_capacity(self.usual.0.max(rows), self.usual.1.max(bytes))
+        });
         match selection {
             // Fails only when the offsets overflow, far above what a batch may hold.
-            Selection::All => self.append_array(from).expect("a batch is far smaller than 2 GB"),
-            Selection::Rows(rows) if from.null_count() == 0 => rows.iter().for_each(|row| self.append_value(from.value(*row as usize))),
+            Selection::All => builder.append_array(from).expect("a batch is far smaller than 2 GB"),
+            Selection::Rows(rows) if from.null_count() == 0 => rows.iter().for_each(|row| builder.append_value(from.value(*row as usize))),
             Selection::Rows(rows) => {
-                rows.iter().map(|row| *row as usize).for_each(|row| self.append_option(from.is_valid(row).then(|| from.value(row))));
+                rows.iter().map(|row| *row as usize).for_each(|row| builder.append_option(from.is_valid(row).then(|| from.value(row))));
             }
         }
     }
 
     fn finish(&mut self) -> ArrayRef {
-        Arc::new(Self::finish(self))
+        let mut builder = self.builder.take().unwrap_or_else(|| GenericByteBuilder::with_capacity(0, 0));
+        self.usual = (builder.offsets_slice().len(), builder.values_slice().len());
+        Arc::new(builder.finish())
     }
 }
 

@@ -76,8 +76,8 @@ pub enum Accumulator {
     },
     /// Of the least and the greatest value, the first and the last.
     Extreme {
-        /// Bytes of a row of the value alone; none, if there is none.
-        value: Vec<u8>,
+        /// A row of the value alone; an empty one, if there is none.
+        value: RowKey,
     },
 }
 
@@ -96,7 +96,7 @@ impl Accumulator {
                 Self::Values { values: Vec::new(), debts: Vec::new() }
             }
             Aggregate::Min { .. } | Aggregate::Max { .. } | Aggregate::FirstValue { .. } | Aggregate::LastValue { .. } => {
-                Self::Extreme { value: Vec::new() }
+                Self::Extreme { value: RowKey::new() }
             }
         }
     }
@@ -182,7 +182,7 @@ impl Accumulator {
                 debts.extend(further.iter().cloned());
             }
             (Self::Extreme { value }, Self::Extreme { value: other }) => {
-                if is_better(aggregate, other, value) {
+                if is_better(aggregate, other.as_bytes(), value.as_bytes()) {
                     value.clone_from(other);
                 }
             }
@@ -231,16 +231,16 @@ impl Accumulator {
                 [] => column.push_null(),
                 values => column.push_field(Field::Nested(Shape::Array, &values.concat()))?,
             },
-            (Self::Values { values, .. }, Aggregate::FirstRemaining { .. }) => push_value(values.first(), column)?,
-            (Self::Values { values, .. }, _) => push_value(values.last(), column)?,
-            (Self::Extreme { value }, _) => push_value(Some(value), column)?,
+            (Self::Values { values, .. }, Aggregate::FirstRemaining { .. }) => push_value(values.first().map(Vec::as_slice), column)?,
+            (Self::Values { values, .. }, _) => push_value(values.last().map(Vec::as_slice), column)?,
+            (Self::Extreme { value }, _) => push_value(Some(value.as_bytes()), column)?,
         }
         Ok(())
     }
 }
 
 /// Adds a value by the bytes of its row, if there is one.
-fn push_value(value: Option<&Vec<u8>>, column: &mut ValueBuilder) -> Result<()> {
+fn push_value(value: Option<&[u8]>, column: &mut ValueBuilder) -> Result<()> {
     match value.and_then(|value| fields(value).next()) {
         Some(field) => column.push_field(field?)?,
         None => column.push_null(),
@@ -302,6 +302,16 @@ impl GroupState {
     pub(crate) fn empty(calls: &[AggregateCall]) -> Self {
         Self { rows: 0, accumulators: calls.iter().map(|call| Accumulator::empty(&call.aggregate)).collect() }
     }
+
+    /// Folds the state of other rows in.
+    ///
+    /// # Errors
+    /// When it belongs to other aggregates.
+    pub(crate) fn merge(&mut self, calls: &[AggregateCall], other: &Self) -> Result<()> {
+        self.rows += other.rows;
+        let mut calls = calls.iter().zip(self.accumulators.iter_mut().zip(&other.accumulators));
+        calls.try_for_each(|(call, (all, one))| all.merge(&call.aggregate, one))
+    }
 }
 
 /// The column that an aggregate reads.
@@ -323,6 +333,8 @@ struct Input<'a> {
     filter: Option<BooleanBuffer>,
     /// The values as rows of their own, where they are compared.
     keys: Vec<RowKey>,
+    /// Whether each value has to be asked for whether it is there already.
+    keeps_values: bool,
 }
 
 /// The columns that the aggregates read in one batch, and the signs of its rows.
@@ -338,7 +350,21 @@ impl<'a> Inputs<'a> {
     /// # Errors
     /// When a column is missing or has another type than its aggregate takes.
     pub(crate) fn new(calls: &'a [AggregateCall], batch: &'a Columns, signs: &'a [i64]) -> Result<Self> {
-        let inputs = calls.iter().map(|call| Input::new(call, batch)).collect::<Result<_>>()?;
+        let inputs = calls.iter().map(|call| Input::new(call, batch, None)).collect::<Result<_>>()?;
+        Ok(Self { inputs, signs })
+    }
+
+    /// Those of a batch in which some of the calls take only the rows given for them.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(super) fn with_rows(
+        calls: &'a [AggregateCall],
+        batch: &'a Columns,
+        signs: &'a [i64],
+        rows: Vec<Option<BooleanBuffer>>,
+    ) -> Result<Self> {
+        let inputs = calls.iter().zip(rows).map(|(call, rows)| Input::new(call, batch, rows)).collect::<Result<_>>()?;
         Ok(Self { inputs, signs })
     }
 
@@ -373,7 +399,7 @@ impl<'a> Inputs<'a> {
             taken.for_each(|row| add(row, self.signs.get(row).copied().unwrap_or(1)));
         };
         for (index, (input, accumulator)) in (0..).zip(self.inputs.iter().zip(accumulators)) {
-            if !input.call.keeps_values() {
+            if !input.keeps_values {
                 rows_with_signs(input, &mut |row, sign| input.add(row, sign, accumulator));
                 continue;
             }
@@ -395,19 +421,24 @@ impl<'a> Inputs<'a> {
 }
 
 impl<'a> Input<'a> {
-    fn new(call: &'a AggregateCall, batch: &'a Columns) -> Result<Self> {
+    /// Of a call that takes the rows that it asks for, or just those given.
+    fn new(call: &'a AggregateCall, batch: &'a Columns, rows: Option<BooleanBuffer>) -> Result<Self> {
+        let keeps_values = call.keeps_values() && rows.is_none();
         let column = |index: u32| {
             let missing = || Error::bug(format!("column {index} is missing: the batch has {} columns", batch.columns.len()));
             batch.columns.get(index as usize).ok_or_else(missing)
         };
-        let filter = call.filter.map(|index| column(index).map(chosen)).transpose()?;
+        let filter = match rows {
+            Some(rows) => Some(rows),
+            None => call.filter.map(|index| column(index).map(chosen)).transpose()?,
+        };
         let Some(index) = call.aggregate.column() else {
-            return Ok(Self { call, values: Values::Rows, nulls: None, filter, keys: Vec::new() });
+            return Ok(Self { call, values: Values::Rows, nulls: None, filter, keys: Vec::new(), keeps_values });
         };
         let column = column(index)?;
         let mut keys = Vec::new();
         let collects = matches!(call.aggregate, Aggregate::ArrayAgg { .. });
-        if call.keeps_values() || call.aggregate.chooses() || collects {
+        if keeps_values || call.aggregate.chooses() || collects {
             RowKey::read(std::slice::from_ref(column), batch.rows, &mut keys)?;
         }
         let values = match &call.aggregate {
@@ -426,7 +457,7 @@ impl<'a> Input<'a> {
         };
         let takes_nulls = matches!(call.aggregate, Aggregate::ArrayAgg { nulls: true, .. });
         let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0 && !takes_nulls);
-        Ok(Self { call, values, nulls, filter, keys })
+        Ok(Self { call, values, nulls, filter, keys, keeps_values })
     }
 
     #[inline]
@@ -472,9 +503,9 @@ impl<'a> Input<'a> {
             }
             (_, Accumulator::Extreme { value }) => {
                 let candidate = self.keys[row].as_bytes();
-                if is_better(&self.call.aggregate, candidate, value) {
+                if is_better(&self.call.aggregate, candidate, value.as_bytes()) {
                     value.clear();
-                    value.extend_from_slice(candidate);
+                    value.push_fields(candidate);
                 }
             }
             (_, other) => debug_assert!(false, "{other:?} belongs to another aggregate"),
@@ -491,7 +522,7 @@ fn moved<T: ToOwned + PartialEq + ?Sized>(value: &T, from: &mut Vec<T::Owned>, t
 }
 
 /// The rows for which a condition is true, and not null.
-fn chosen(column: &ArrayRef) -> BooleanBuffer {
+pub(super) fn chosen(column: &ArrayRef) -> BooleanBuffer {
     let column = column.as_boolean();
     match column.nulls() {
         Some(nulls) => column.values() & nulls.inner(),

@@ -13,11 +13,11 @@ pub(crate) trait DistinctValues {
     /// The backend's.
     fn add(&mut self, aggregate: u32, value: &RowKey, times: i64) -> Result<i64>;
 
-    /// Bytes of the least or the greatest value that is there; none, if there is none.
+    /// The least or the greatest value that is there; an empty row, if there is none.
     ///
     /// # Errors
     /// The backend's.
-    fn extreme(&mut self, aggregate: u32, greatest: bool) -> Result<Vec<u8>>;
+    fn extreme(&mut self, aggregate: u32, greatest: bool) -> Result<RowKey>;
 
     /// Forgets all values.
     ///
@@ -34,8 +34,8 @@ impl DistinctValues for NoValues {
         Ok(times)
     }
 
-    fn extreme(&mut self, _aggregate: u32, _greatest: bool) -> Result<Vec<u8>> {
-        Ok(Vec::new())
+    fn extreme(&mut self, _aggregate: u32, _greatest: bool) -> Result<RowKey> {
+        Ok(RowKey::new())
     }
 
     fn clear(&mut self) -> Result<()> {
@@ -74,15 +74,15 @@ impl<K: 'static, N: 'static> DistinctValues for TableValues<'_, K, N> {
         Ok(effect)
     }
 
-    fn extreme(&mut self, aggregate: u32, greatest: bool) -> Result<Vec<u8>> {
+    fn extreme(&mut self, aggregate: u32, greatest: bool) -> Result<RowKey> {
         let [from, to] = [aggregate, aggregate + 1].map(|aggregate| of_aggregate(aggregate, &[]));
-        let mut found = Vec::new();
+        let mut found = RowKey::new();
         self.table.range(self.slot, (Bound::Included(&from), Bound::Excluded(&to)), &mut |value, count| {
             if *count <= 0 {
                 return Ok(ControlFlow::Continue(()));
             }
             found.clear();
-            found.extend_from_slice(&value.as_bytes()[from.as_bytes().len()..]);
+            found.push_fields(&value.as_bytes()[from.as_bytes().len()..]);
             Ok(if greatest { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
         Ok(found)

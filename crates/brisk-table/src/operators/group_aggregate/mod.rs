@@ -11,14 +11,15 @@
 //! * A sum over no value is null. Integers wrap around, so that taking back is exact.
 //!
 //! * State that expires (`state_ttl`) is not seen any more; a row that is taken back from it is ignored, as in Flink.
-//! * DISTINCT counts how often each value is there; so do MIN and MAX, if rows may be taken back.
+//! * DISTINCT keeps in mind which values it has seen. If rows may be taken back, it counts how often each value is there; so do MIN and MAX.
 //!
-//! `accumulator` adds, `distinct` keeps values, `output` builds the result, `operator` drives.
+//! `accumulator` adds, `seen` and `distinct` keep values, `output` builds the result, `operator` drives.
 
 mod accumulator;
 mod distinct;
 mod operator;
 mod output;
+mod seen;
 
 pub use super::row::RowKey;
 pub(crate) use accumulator::Inputs;

@@ -2,6 +2,7 @@
 
 use super::accumulator::{Accumulator, GroupState, Inputs};
 use super::output::Output;
+use super::seen::SeenValues;
 use super::{AggregateCall, DistinctValues, GroupAggregateConfig, NoValues, RowKey, TableValues, ValueTable};
 use crate::operators::calc::emit;
 use crate::operators::keyed::{KeyedFunction, KeyedOperator, StateRetention, open_store};
@@ -24,6 +25,8 @@ pub(super) struct GroupFunction<K> {
     groups: Box<dyn KeyedTable<K, (), GroupState>>,
     /// Values of each key, where an aggregate keeps them.
     values: Option<ValueTable<K, ()>>,
+    /// Values that have been seen of each key, where an aggregate counts those that have not.
+    seen: Option<SeenValues<K>>,
     /// Keys of the batch at hand.
     keys: KeyedRows<K>,
     /// Signs of its rows; empty when all are added.
@@ -39,7 +42,8 @@ impl<K: ColumnKey> GroupFunction<K> {
         let retention = StateRetention::of(config.state_ttl, cx);
         let mut declared = StateDeclarations::new(cx.place());
         let groups = retention.declare_value::<GroupState>(&mut declared, "groups");
-        let keeps_values = config.aggregates.iter().any(AggregateCall::keeps_values);
+        let seen = if retention.is_limited() { None } else { SeenValues::<K>::declare(&config.aggregates, &mut declared) };
+        let keeps_values = config.aggregates.iter().any(|call| call.keeps_values() && !(seen.is_some() && call.counts_unseen()));
         let values = keeps_values.then(|| retention.declare_map::<RowKey, i64>(&mut declared, "values"));
         let mut store = open_store::<K>(cx, declared)?;
         let function = Self {
@@ -49,6 +53,7 @@ impl<K: ColumnKey> GroupFunction<K> {
             may_expire: retention.is_limited(),
             groups: retention.take_value(&mut store, groups)?,
             values: values.map(|values| retention.take_map(&mut store, values)).transpose()?,
+            seen: seen.map(|seen| SeenValues::take(&config.aggregates, &mut store, seen)).transpose()?,
             keys: KeyedRows::default(),
             signs: Vec::new(),
             grouping: Grouping::default(),
@@ -75,7 +80,16 @@ impl<K: ColumnKey> KeyedFunction for GroupFunction<K> {
         if let Some(values) = &mut self.values {
             ready!(values.prefetch(context, &slots))?;
         }
-        let inputs = Inputs::new(&self.aggregates, batch, &self.signs)?;
+        if let Some(seen) = &mut self.seen {
+            ready!(seen.read(batch, &self.keys, context))?;
+        }
+        let inputs = match &mut self.seen {
+            None => Inputs::new(&self.aggregates, batch, &self.signs)?,
+            Some(seen) => {
+                let unseen = seen.unseen(self.aggregates.len(), batch.rows, &self.keys)?;
+                Inputs::with_rows(&self.aggregates, batch, &self.signs, unseen)?
+            }
+        };
         let (output, before, values) = (&mut self.output, &mut self.before, &mut self.values);
         let mut marks = batch.marks.iter().peekable();
         let update = Update { aggregates: &self.aggregates, inputs: &inputs, signs: &self.signs, may_expire: self.may_expire };
@@ -104,7 +118,7 @@ impl<K: ColumnKey> KeyedFunction for GroupFunction<K> {
     fn tables(&mut self) -> Vec<&mut dyn AnyTable> {
         let groups: &mut dyn AnyTable = &mut *self.groups;
         let values = self.values.as_mut().map(|values| &mut **values as &mut dyn AnyTable);
-        [groups].into_iter().chain(values).collect()
+        [groups].into_iter().chain(values).chain(self.seen.as_mut().map(SeenValues::table)).collect()
     }
 }
 

@@ -39,6 +39,8 @@ pub struct JoinSide {
     pub types: Vec<ValueType>,
     /// Whether a key has one row at most, but for moments: then its state is cheaper. Others are taken, too.
     pub one_row: bool,
+    /// Whether rows are never taken back: then their state is cheaper.
+    pub appends: bool,
     /// How long a row is kept that nobody uses; for ever, if it is 0.
     pub state_ttl: Duration,
 }

@@ -2,17 +2,20 @@
 
 use super::candidates::Candidates;
 use super::output::JoinOutput;
-use super::side_rows::SideRows;
-use super::{Join, JoinKind};
+use super::side_rows::{Keeping, SideRows};
+use super::{Join, JoinKind, JoinSide};
 use crate::operators::calc::emit;
 use crate::operators::keyed::{KeyedFunction, KeyedOperator, StateRetention, counted, open_store};
-use crate::operators::row::{ColumnKey, KeyedRows, RowKey};
+use crate::operators::row::{KeyedRows, RowKey};
 use arrow_array::Array;
 use brisk_base::{Error, Result};
 use brisk_core::batch::{Columns, RowKind};
 use brisk_core::operator::{Operator, OperatorContext, RuntimeContext};
 use brisk_core::state::{AnyTable, StateDeclarations};
 use std::task::{Context, Poll, ready};
+
+/// Rows whose keys are brought into the processor's cache together.
+const TOUCHED_AT_ONCE: usize = 32;
 
 /// See the module.
 pub(super) struct JoinFunction {
@@ -27,15 +30,27 @@ pub(super) struct JoinFunction {
     valid: Vec<bool>,
 }
 
+impl Join {
+    /// How the rows of a side are kept.
+    const fn keeping(&self, side: usize, retention: &StateRetention) -> Keeping {
+        let JoinSide { one_row, appends, .. } = self.sides[side];
+        match (one_row, appends && !retention.is_limited() && !self.kind.counts_partners(side)) {
+            (true, _) => Keeping::One,
+            (false, true) => Keeping::Appended,
+            (false, false) => Keeping::Many,
+        }
+    }
+}
+
 impl JoinFunction {
     pub(super) fn create(join: Join, cx: &RuntimeContext) -> Result<Box<dyn Operator>> {
         let [left, right] = [0, 1].map(|side: usize| StateRetention::of(join.sides[side].state_ttl, cx));
         let mut declared = StateDeclarations::new(cx.place());
-        let [one_left, one_right] = [0, 1].map(|side: usize| join.sides[side].one_row);
-        let left_id = SideRows::declare(one_left, &left, &mut declared, "left");
-        let right_id = SideRows::declare(one_right, &right, &mut declared, "right");
+        let [keep_left, keep_right] = [(0, &left), (1, &right)].map(|(side, retention)| join.keeping(side, retention));
+        let left_id = SideRows::declare(keep_left, &left, &mut declared, "left");
+        let right_id = SideRows::declare(keep_right, &right, &mut declared, "right");
         let mut store = open_store::<RowKey>(cx, declared)?;
-        let tables = [SideRows::take(one_left, &left, &mut store, left_id)?, SideRows::take(one_right, &right, &mut store, right_id)?];
+        let tables = [SideRows::take(keep_left, &left, &mut store, left_id)?, SideRows::take(keep_right, &right, &mut store, right_id)?];
         let may_expire = [left.is_limited(), right.is_limited()];
         let function = Self { join, tables, may_expire, keys: KeyedRows::default(), rows: Vec::new(), valid: Vec::new() };
         Ok(KeyedOperator::boxed(store, function))
@@ -49,7 +64,7 @@ impl JoinFunction {
             return Err(Error::bug(format!("a side of a join has {expected} columns, but its batch has {given}")));
         }
         let key = self.keys.read(batch, side.key.iter().copied())?;
-        RowKey::read(&batch.columns, batch.rows, &mut self.rows)?;
+        RowKey::read_plain(&batch.columns, batch.rows, &mut self.rows)?;
         self.valid.clear();
         let nulls_are_equal = self.join.nulls_are_equal;
         self.valid.extend((0..batch.rows).map(|row| nulls_are_equal || key.iter().all(|column| column.is_valid(row))));
@@ -64,6 +79,10 @@ impl JoinFunction {
         if self.join.kind == JoinKind::INNER && self.join.condition.is_none() {
             from = batch.rows;
             for row in 0..batch.rows {
+                if row % TOUCHED_AT_ONCE == 0 {
+                    let hashes = &self.keys.hashes()[row..batch.rows.min(row + TOUCHED_AT_ONCE)];
+                    self.tables.iter_mut().for_each(|table| table.table().touch(hashes));
+                }
                 if !self.valid[row] {
                     continue;
                 }
@@ -102,8 +121,7 @@ impl JoinFunction {
     /// Joins one row with all that have its key, of which nothing else is asked, and keeps it.
     fn join_plainly(&mut self, input: usize, row: usize, kind: RowKind, output: &mut JoinOutput) -> Result<()> {
         let slot = self.keys.slot(row);
-        self.tables[1 - input]
-            .for_each(slot, &mut |other, (times, _)| output.pair(row as u32, kind, other.as_bytes(), times * kind.sign()))?;
+        self.tables[1 - input].for_each(slot, &mut |other, (times, _)| output.pair(row as u32, kind, other, times * kind.sign()))?;
         let may_expire = self.may_expire[input];
         self.tables[input].update(slot, &self.rows[row], &mut |state| {
             *state = counted(state.map(|(times, _)| times), kind.sign(), may_expire).map(|times| (times, 0));
@@ -120,7 +138,9 @@ impl JoinFunction {
             if self.valid[row] {
                 let slot = self.keys.slot(row);
                 self.tables[other].for_each(slot, &mut |other, (count, _)| {
-                    candidates.others.push((other.clone(), count));
+                    let mut partner = RowKey::new();
+                    partner.push_fields(other);
+                    candidates.others.push((partner, count));
                     Ok(())
                 })?;
             }

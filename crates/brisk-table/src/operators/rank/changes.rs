@@ -42,16 +42,16 @@ impl Changes {
     }
 
     /// What has changed where each row has its place.
-    pub(super) fn by_place(&mut self, before: &[Ranked], after: &[Ranked]) -> Result<()> {
+    pub(super) fn by_place(&mut self, before: &[&[u8]], after: &[&[u8]]) -> Result<()> {
         for place in 0..before.len().max(after.len()) {
             match (before.get(place), after.get(place)) {
-                (Some((_, old)), Some((_, new))) if old == new => {}
-                (Some((_, old)), Some((_, new))) => {
+                (Some(old), Some(new)) if old == new => {}
+                (Some(old), Some(new)) => {
                     self.push(RowKind::UpdateBefore, old, Some(place))?;
                     self.push(RowKind::UpdateAfter, new, Some(place))?;
                 }
-                (Some((_, old)), None) => self.push(RowKind::Delete, old, Some(place))?,
-                (None, Some((_, new))) => self.push(RowKind::Insert, new, Some(place))?,
+                (Some(old), None) => self.push(RowKind::Delete, old, Some(place))?,
+                (None, Some(new)) => self.push(RowKind::Insert, new, Some(place))?,
                 (None, None) => {}
             }
         }
@@ -59,17 +59,17 @@ impl Changes {
     }
 
     /// What has changed where places are not shown: rows that are gone, and rows that are new.
-    pub(super) fn by_row(&mut self, before: &[Ranked], after: &[Ranked]) -> Result<()> {
+    pub(super) fn by_row(&mut self, before: &[&[u8]], after: &[&[u8]]) -> Result<()> {
         // What is the same at both ends is quickly passed over.
-        let same = |(one, two): &(&Ranked, &Ranked)| one.1 == two.1;
+        let same = |(one, two): &(&&[u8], &&[u8])| one == two;
         let front = before.iter().zip(after).take_while(same).count();
         let (before, after) = (&before[front..], &after[front..]);
         let back = before.iter().rev().zip(after.iter().rev()).take_while(same).count();
         let (before, after) = (&before[..before.len() - back], &after[..after.len() - back]);
-        let mut gone: Vec<&[u8]> = before.iter().map(|(_, row)| &**row).collect();
+        let mut gone: Vec<&[u8]> = before.to_vec();
         let mut new = Vec::new();
-        for (_, row) in after {
-            match gone.iter().position(|old| *old == row) {
+        for row in after {
+            match gone.iter().position(|old| old == row) {
                 Some(at) => {
                     gone.remove(at);
                 }

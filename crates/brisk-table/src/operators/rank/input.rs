@@ -24,7 +24,9 @@ impl RankInput {
             return Err(Error::bug(format!("a batch has {} columns, but {} are expected", batch.columns.len(), config.types.len())));
         }
         self.keys.read(batch, config.key.iter().copied())?;
-        RowKey::read(&batch.columns, batch.rows, &mut self.rows)?;
+        // Where rows may be taken back, those that are equal in the order are sorted by their columns.
+        let read = if config.retract { RowKey::read } else { RowKey::read_plain };
+        read(&batch.columns, batch.rows, &mut self.rows)?;
         read_orders(&config.order, batch, &mut self.orders)?;
         if config.row_exact {
             self.grouping.rows_alone(batch.rows);
@@ -42,7 +44,8 @@ impl RankInput {
 
 /// Bytes of each row that sort as the rows are ordered.
 pub(crate) fn read_orders(order: &[Order], batch: &Columns, orders: &mut Vec<Vec<u8>>) -> Result<()> {
-    orders.clear();
+    orders.truncate(batch.rows);
+    orders.iter_mut().for_each(Vec::clear);
     orders.resize_with(batch.rows, Vec::new);
     let mut fields = Vec::new();
     for order in order {

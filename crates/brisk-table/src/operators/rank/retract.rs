@@ -2,7 +2,7 @@
 //! columns.
 
 use super::Rank;
-use super::changes::{Changes, First};
+use super::changes::Changes;
 use super::input::RankInput;
 use crate::operators::calc::emit;
 use crate::operators::keyed::{KeyedFunction, KeyedOperator, StateRetention, counted, open_store};
@@ -59,6 +59,7 @@ impl KeyedFunction for RetractRank {
                 })?;
             }
             let after = first(&mut self.rows, *slot, config.limit)?;
+            let [before, after] = [&before, &after].map(|rows| rows.iter().map(Vec::as_slice).collect::<Vec<_>>());
             if config.with_place { changes.by_place(&before, &after)? } else { changes.by_row(&before, &after)? }
         }
         emit(changes.finish(batch), cx);
@@ -71,15 +72,15 @@ impl KeyedFunction for RetractRank {
 }
 
 /// The first rows of a key.
-fn first(rows: &mut Rows, slot: Slot<'_, RowKey, ()>, limit: usize) -> Result<First> {
-    let mut first = First::new();
+fn first(rows: &mut Rows, slot: Slot<'_, RowKey, ()>, limit: usize) -> Result<Vec<Vec<u8>>> {
+    let mut first = Vec::new();
     if limit == 0 {
         return Ok(first);
     }
     rows.range(slot, (Bound::Unbounded, Bound::Unbounded), &mut |place, times| {
         let row = place.behind_first()?;
         for _ in 0..(*times).max(0) {
-            first.push((Vec::new(), row.to_vec()));
+            first.push(row.to_vec());
             if first.len() == limit {
                 return Ok(ControlFlow::Break(()));
             }

@@ -54,12 +54,20 @@ impl ColumnKey for RowKey {
         }
         let keys = &mut keys[..rows];
         keys.iter_mut().for_each(Self::clear);
-        columns.iter().try_for_each(|column| push_column(column, keys))
+        columns.iter().try_for_each(|column| push_column(column, keys, RowKey::push_bytes))
     }
 }
 
-/// Adds a field to each key.
-fn push_column(column: &ArrayRef, keys: &mut [RowKey]) -> Result<()> {
+impl RowKey {
+    /// As [`ColumnKey::read`], for rows that are kept and need not sort by their texts: these are quicker to write and to read.
+    pub(crate) fn read_plain(columns: &[ArrayRef], rows: usize, keys: &mut Vec<Self>) -> Result<()> {
+        Self::read(&[], rows, keys)?;
+        columns.iter().try_for_each(|column| push_column(column, &mut keys[..rows], Self::push_plain_bytes))
+    }
+}
+
+/// Adds a field to each key, texts and bytes as `bytes` does.
+fn push_column(column: &ArrayRef, keys: &mut [RowKey], bytes: impl Fn(&mut RowKey, &[u8])) -> Result<()> {
     let integer = |key: &mut RowKey, value| key.push_i64(value);
     match column.data_type() {
         DataType::Int8 => push(keys, primitive::<Int8Type>(column), |key, value| integer(key, value.into())),
@@ -75,13 +83,13 @@ fn push_column(column: &ArrayRef, keys: &mut [RowKey]) -> Result<()> {
         DataType::Float32 => push(keys, primitive::<Float32Type>(column), |key, value| key.push_f64(value.into())),
         DataType::Float64 => push(keys, primitive::<Float64Type>(column), RowKey::push_f64),
         DataType::Boolean => push(keys, AsArray::as_boolean(column) as &BooleanArray, |key, value| integer(key, value.into())),
-        DataType::Utf8 => push(keys, column.as_string::<i32>(), |key, value| key.push_bytes(value.as_bytes())),
-        DataType::LargeUtf8 => push(keys, column.as_string::<i64>(), |key, value| key.push_bytes(value.as_bytes())),
-        DataType::Utf8View => push(keys, column.as_string_view(), |key, value| key.push_bytes(value.as_bytes())),
-        DataType::Binary => push(keys, column.as_binary::<i32>(), RowKey::push_bytes),
-        DataType::LargeBinary => push(keys, column.as_binary::<i64>(), RowKey::push_bytes),
-        DataType::BinaryView => push(keys, column.as_binary_view(), RowKey::push_bytes),
-        DataType::FixedSizeBinary(_) => push(keys, column.as_fixed_size_binary(), RowKey::push_bytes),
+        DataType::Utf8 => push(keys, column.as_string::<i32>(), |key, value| bytes(key, value.as_bytes())),
+        DataType::LargeUtf8 => push(keys, column.as_string::<i64>(), |key, value| bytes(key, value.as_bytes())),
+        DataType::Utf8View => push(keys, column.as_string_view(), |key, value| bytes(key, value.as_bytes())),
+        DataType::Binary => push(keys, column.as_binary::<i32>(), bytes),
+        DataType::LargeBinary => push(keys, column.as_binary::<i64>(), bytes),
+        DataType::BinaryView => push(keys, column.as_binary_view(), bytes),
+        DataType::FixedSizeBinary(_) => push(keys, column.as_fixed_size_binary(), bytes),
         DataType::Decimal128(..) => push(keys, primitive::<Decimal128Type>(column), RowKey::push_i128),
         DataType::Null => keys.iter_mut().for_each(RowKey::push_null),
         DataType::List(_) => {
@@ -166,7 +174,10 @@ mod tests {
                 hash_columns(&columns[..width], &mut hashes).expect("all can be keys");
                 RowKey::read(&columns[..width], 8, &mut keys).expect("all can be keys");
                 prop_assert_eq!(keys[..8].iter().map(Key::key_hash).collect::<Vec<_>>(), hashes);
-                for key in &keys[..8] {
+                let mut plain = Vec::new();
+                RowKey::read_plain(&columns[..width], 8, &mut plain).expect("all can be kept");
+                prop_assert_eq!(plain.iter().map(Key::key_hash).collect::<Vec<_>>(), keys[..8].iter().map(Key::key_hash).collect::<Vec<_>>());
+                for key in keys[..8].iter().chain(&plain) {
                     let (mut ordered, mut bytes) = (Vec::new(), Vec::new());
                     key.encode_ordered(&mut ordered);
                     key.encode(&mut bytes);
@@ -187,6 +198,20 @@ mod tests {
                 if let Ok(key) = read(&mut Decoder::new(&bytes)) {
                     key.key_hash();
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn plain_rows_read_back_as_their_columns() {
+        let texts = StringViewArray::from_iter([Some("a long text that does not lie inside of a key"), None, Some("a\0b"), Some("")]);
+        let columns: [ArrayRef; 2] = [Arc::new(Int64Array::from(vec![Some(1), Some(i64::MIN), None, Some(0)])), Arc::new(texts)];
+        for read in [RowKey::read, RowKey::read_plain] {
+            let (mut keys, mut builder) = (Vec::new(), RowBuilder::new(&[ValueType::Bigint, ValueType::Text]));
+            read(&columns, 4, &mut keys).expect("all can be kept");
+            keys.iter().try_for_each(|key| builder.push(key.as_bytes())).expect("of these types");
+            for (column, read) in columns.iter().zip(builder.finish()) {
+                assert_eq!(crate::cell::cells(&read).expect("can be shown"), crate::cell::cells(column).expect("can be shown"));
             }
         }
     }

@@ -9,6 +9,7 @@ mod column_key;
 mod grouping;
 mod keyed_rows;
 mod nested_builder;
+mod row_bytes;
 mod row_key;
 mod value_type;
 

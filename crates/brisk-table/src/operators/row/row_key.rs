@@ -1,7 +1,10 @@
 //! A key of any number of columns of any type.
 
+use super::row_bytes::RowBytes;
 use brisk_base::Result;
-use brisk_core::types::{Decoder, Key, Record, Schema, hash, put_bytes, put_ordered_bytes};
+use brisk_core::types::{Decoder, Key, Record, Schema, hash, put_bytes};
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 
 /// First byte of each field. Part of the savepoint format: add, never change. Above 0, which closes a key.
 mod tag {
@@ -22,6 +25,8 @@ mod tag {
     pub(super) const ROW: u8 = 8;
     /// A map: keys and values in turn, then a zero.
     pub(super) const MAP: u8 = 9;
+    /// Text or bytes of a row that is kept: their number in four bytes, little-endian, and the bytes.
+    pub(super) const PLAIN_BYTES: u8 = 10;
 }
 
 const SIGN: u64 = 1 << 63;
@@ -29,13 +34,42 @@ const SIGN: u64 = 1 << 63;
 /// The values of the key columns of one row, as bytes that say what they are and sort as the values do.
 ///
 /// It has the key hash of the columns it was made from, and can compute it from its bytes.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct RowKey(Vec<u8>);
+#[derive(Clone, Debug, Default)]
+pub struct RowKey(RowBytes);
+
+impl PartialEq for RowKey {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        *self.0 == *other.0
+    }
+}
+
+impl Eq for RowKey {}
+
+impl PartialOrd for RowKey {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RowKey {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl Hash for RowKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl RowKey {
     /// A key without columns.
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self(RowBytes::new())
     }
 
     /// Forgets all fields and keeps the memory.
@@ -78,7 +112,24 @@ impl RowKey {
     #[inline]
     pub fn push_bytes(&mut self, value: &[u8]) {
         self.0.push(tag::BYTES);
-        put_ordered_bytes(&mut self.0, value);
+        // As `put_ordered_bytes` does.
+        let mut rest = value;
+        while rest.contains(&0) {
+            let zero = rest.iter().position(|byte| *byte == 0).unwrap_or(0);
+            self.0.extend_from_slice(&rest[..zero]);
+            self.0.extend_from_slice(&[0, 0xFF]);
+            rest = &rest[zero + 1..];
+        }
+        self.0.extend_from_slice(rest);
+        self.0.extend_from_slice(&[0, 0]);
+    }
+
+    /// Adds text or bytes of a row that is kept and need not sort by them: quicker to write and to read.
+    #[inline]
+    pub(crate) fn push_plain_bytes(&mut self, value: &[u8]) {
+        self.0.push(tag::PLAIN_BYTES);
+        self.0.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        self.0.extend_from_slice(value);
     }
 
     /// Adds a decimal number in units of its scale.
@@ -181,7 +232,11 @@ impl<'a> Field<'a> {
                 let word = word(input)?;
                 Self::Float(f64::from_bits(if word & SIGN == 0 { !word } else { word ^ SIGN }))
             }
-            tag::BYTES => Self::Bytes(input.ordered_bytes()?.into()),
+            tag::BYTES => Self::Bytes(input.ordered_bytes()?),
+            tag::PLAIN_BYTES => {
+                let length = u32::from_le_bytes(input.take_array()?);
+                Self::Bytes(input.take(length as usize)?.into())
+            }
             tag::DECIMAL => Self::Decimal(i128::from_be_bytes(input.take_array()?) ^ i128::MIN),
             tag::ARRAY => Self::Nested(Shape::Array, nested(input)?),
             tag::ROW => Self::Nested(Shape::Row, nested(input)?),
@@ -233,8 +288,11 @@ impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let tag = self.0.byte().ok()?;
-        Some(Field::read(tag, &mut self.0))
+        // To ask for a byte behind the last would make an error, with its text.
+        if self.0.remaining() == 0 {
+            return None;
+        }
+        Some(self.0.byte().and_then(|tag| Field::read(tag, &mut self.0)))
     }
 }
 
@@ -260,7 +318,7 @@ impl Record for RowKey {
             let tag = fields.byte()?;
             field_hash(tag, &mut fields)?;
         }
-        Ok(Self(bytes.to_vec()))
+        Ok(Self(bytes.into()))
     }
 
     fn schema() -> Schema {
@@ -268,7 +326,7 @@ impl Record for RowKey {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.0.capacity()
+        self.0.heap_bytes()
     }
 }
 
@@ -276,8 +334,9 @@ impl Key for RowKey {
     fn key_hash(&self) -> u64 {
         let mut input = Decoder::new(&self.0);
         let mut row = None;
-        while let Ok(tag) = input.byte() {
-            let field = field_hash(tag, &mut input).expect("keys are made of whole fields");
+        // To ask for a byte behind the last would make an error, with its text.
+        while input.remaining() > 0 {
+            let field = input.byte().and_then(|tag| field_hash(tag, &mut input)).expect("keys are made of whole fields");
             row = Some(row.map_or(field, |row| hash::combine(row, field)));
         }
         row.unwrap_or(hash::hash_null())
@@ -298,6 +357,6 @@ impl Key for RowKey {
             };
         }
         let fields = input.offset() - start - 1;
-        Ok(Self(from.clone().take(fields)?.to_vec()))
+        Ok(Self(from.clone().take(fields)?.into()))
     }
 }

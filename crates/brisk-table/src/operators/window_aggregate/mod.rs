@@ -3,6 +3,8 @@
 //!
 //! Rows bring the start and the end of their window along; those of windows of processing time are found here, and given when the clock has
 //! reached their end. As in Flink, windows of processing time that are open at the end of the input are dropped. Windows of one key that touch are merged if the plan says so (sessions).
+//! Windows that lie over each other can be made of slices: a row counts once, in its slice, and a window is put together when it ends. A row
+//! that is late for some of its windows still counts in the others.
 //! A batch is split at its marks, so results depend on the order of rows and watermarks alone.
 
 mod operator;
@@ -28,6 +30,8 @@ pub struct WindowAggregateConfig {
     pub end: u32,
     /// The windows, where the clock says which ones a row lies in when it comes: `start` and `end` are not read then.
     pub clock: Option<WindowKind>,
+    /// The windows that lie over each other, where `start` and `end` are those of the slices they are made of.
+    pub slices: Option<WindowKind>,
     /// Whether windows of one key that touch are merged.
     pub merge: bool,
     /// The aggregates, over rows that are never taken back.

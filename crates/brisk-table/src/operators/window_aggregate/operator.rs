@@ -3,7 +3,7 @@
 use super::WindowAggregateConfig;
 use super::sessions::Sessions;
 use crate::operators::calc::emit;
-use crate::operators::group_aggregate::{DistinctValues, GroupState, Inputs, NoValues, RowKey, TableValues, ValueTable};
+use crate::operators::group_aggregate::{AggregateCall, DistinctValues, GroupState, Inputs, NoValues, RowKey, TableValues, ValueTable};
 use crate::operators::keyed::{KeyedFunction, KeyedOperator, open_store};
 use crate::operators::row::{Grouping, KeyedRows, RowBuilder, ValueBuilder};
 use crate::operators::window_table::WindowKind;
@@ -15,6 +15,9 @@ use brisk_base::{Error, Result, Timestamp};
 use brisk_core::batch::Columns;
 use brisk_core::operator::{Operator, OperatorContext, RuntimeContext};
 use brisk_core::state::{AnyTable, KeyedTable, Layout, Slot, StateDeclarations};
+use brisk_core::types::{Key, table_hash};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -145,7 +148,9 @@ impl WindowAggregateFunction {
             }
             return Ok(());
         }
-        let late = |row: usize| windows[row].0 - 1 <= self.watermark.0;
+        // A row of a slice is late when the last window is over in which the slice lies.
+        let last_end = |row: usize| self.config.slices.map_or(windows[row].0, |kind| kind.last_end(windows[row].0));
+        let late = |row: usize| last_end(row) - 1 <= self.watermark.0;
         let kept: Vec<usize> = rows.clone().filter(|row| !late(*row)).collect();
         self.late.inc_by((rows.len() - kept.len()) as u64);
         let windowed: Vec<_> = kept.iter().map(|row| Windowed(self.keys.key(*row), windows[*row])).collect();
@@ -163,7 +168,11 @@ impl WindowAggregateFunction {
 
     /// Gives all windows that are over at this watermark, or at this reading of the clock.
     fn fire(&mut self, watermark: Timestamp, output: &mut WindowOutput) -> Result<()> {
-        self.watermark = self.watermark.max(watermark);
+        let over = self.watermark;
+        self.watermark = over.max(watermark);
+        if let Some(kind) = self.config.slices {
+            return self.fire_slices(kind, over, output);
+        }
         while let Some(window) = self.groups.next_namespace(None)?.filter(|window| window.0 - 1 <= watermark.0) {
             let sessions = &mut self.sessions;
             self.groups.drain_namespace(&window, &mut |key, state| {
@@ -177,6 +186,54 @@ impl WindowAggregateFunction {
             }
         }
         Ok(())
+    }
+
+    /// Gives all windows that have ended since a time: each is made of the slices that lie in it. Slices that lie in no later window go.
+    fn fire_slices(&mut self, kind: WindowKind, over: Timestamp, output: &mut WindowOutput) -> Result<()> {
+        let Timestamp(mut over) = over;
+        while let Some(first) = self.groups.next_namespace(None)? {
+            let Some(end) = kind.end_after(first.0, over) else {
+                self.groups.remove_namespace(&first)?;
+                continue;
+            };
+            if end - 1 > self.watermark.0 {
+                break;
+            }
+            let (mut merged, mut next) = (MergedStates::default(), Some(first));
+            while let Some(slice) = next.filter(|slice| slice.0 <= end) {
+                self.groups.scan_namespace(&slice, &mut |key, state| merged.add(key, state, &self.config.aggregates))?;
+                next = self.groups.next_namespace(Some(&slice))?;
+                if kind.last_end(slice.0) <= end {
+                    self.groups.remove_namespace(&slice)?;
+                }
+            }
+            let window = (end, kind.start_of_window(end));
+            merged.states.iter().try_for_each(|(key, state)| output.push(key, window, state))?;
+            over = end - 1;
+        }
+        Ok(())
+    }
+}
+
+/// States by key, in the order in which keys have come.
+#[derive(Default)]
+struct MergedStates {
+    states: Vec<(RowKey, GroupState)>,
+    index: HashTable<usize>,
+}
+
+impl MergedStates {
+    fn add(&mut self, key: &RowKey, state: &GroupState, calls: &[AggregateCall]) -> Result<()> {
+        let Self { states, index } = self;
+        let hash = |key: &RowKey| table_hash(key.key_hash());
+        match index.entry(hash(key), |at| states[*at].0 == *key, |at| hash(&states[*at].0)) {
+            Entry::Occupied(at) => states[*at.get()].1.merge(calls, state),
+            Entry::Vacant(place) => {
+                place.insert(states.len());
+                states.push((key.clone(), state.clone()));
+                Ok(())
+            }
+        }
     }
 }
 

@@ -48,11 +48,7 @@ impl Sessions {
         of_key.push(merged);
         self.windows.put(slot, of_key)?;
         let from: Vec<Window> = touched.into_iter().filter(|window| *window != merged).collect();
-        groups.merge_namespaces(slot.at(&merged), &from, &mut |all, one| {
-            all.rows += one.rows;
-            let mut calls = config.aggregates.iter().zip(all.accumulators.iter_mut().zip(&one.accumulators));
-            calls.try_for_each(|(call, (all, one))| all.merge(&call.aggregate, one))
-        })?;
+        groups.merge_namespaces(slot.at(&merged), &from, &mut |all, one| all.merge(&config.aggregates, &one))?;
         Ok(Some(merged))
     }
 

@@ -10,7 +10,7 @@ mod pairs;
 
 use super::join::Join;
 use super::keyed::{KeyedFunction, KeyedOperator, open_store};
-use super::row::{ColumnKey, Field, KeyedRows, RowKey, fields};
+use super::row::{Field, KeyedRows, RowKey, fields};
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{Array, PrimitiveArray};
@@ -128,7 +128,7 @@ impl KeyedFunction for WindowJoinFunction {
             return Poll::Ready(Err(Error::bug("a side of a window join has other rows than the plan says")));
         }
         self.keys.read(batch, side.key.iter().copied())?;
-        RowKey::read(&batch.columns, batch.rows, &mut self.bytes)?;
+        RowKey::read_plain(&batch.columns, batch.rows, &mut self.bytes)?;
         let windows = self.windows(input, batch)?;
         let slots: Vec<_> = windows.iter().enumerate().map(|(row, window)| self.keys.slot(row).at(window)).collect();
         ready!(self.rows[input].prefetch(&mut Context::from_waker(cx.waker), &slots))?;

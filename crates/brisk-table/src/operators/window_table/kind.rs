@@ -76,9 +76,68 @@ impl WindowKind {
     }
 }
 
+/// Windows that lie over each other are made of slices: pieces of time that are all within a window or all outside.
+impl WindowKind {
+    /// The slices, as windows behind each other; none where windows do not lie over each other.
+    pub(crate) const fn slices(self) -> Option<Self> {
+        match self {
+            Self::Hop { slide: size, offset, .. } | Self::Cumulate { step: size, offset, .. } => Some(Self::Tumble { size, offset }),
+            Self::Tumble { .. } | Self::Session { .. } => None,
+        }
+    }
+
+    /// End of the last window in which a slice lies.
+    pub(crate) const fn last_end(self, slice_end: i64) -> i64 {
+        match self {
+            Self::Hop { slide, size, .. } => slice_end + size - slide,
+            Self::Cumulate { size, offset, .. } => start_of(slice_end - 1, size, offset) + size,
+            Self::Tumble { .. } | Self::Session { .. } => slice_end,
+        }
+    }
+
+    /// End of the first window in which a slice lies and whose last time is after `over`.
+    pub(crate) fn end_after(self, slice_end: i64, over: i64) -> Option<i64> {
+        let (Self::Hop { slide: step, .. } | Self::Cumulate { step, .. }) = self else { return None };
+        let missing = over.saturating_add(1).saturating_sub(slice_end);
+        let steps = if missing < 0 { 0 } else { missing / step + 1 };
+        let end = slice_end.checked_add(steps.checked_mul(step)?)?;
+        (end <= self.last_end(slice_end)).then_some(end)
+    }
+
+    /// Start of the window with this end.
+    pub(crate) const fn start_of_window(self, end: i64) -> i64 {
+        match self {
+            Self::Hop { size, .. } | Self::Tumble { size, .. } => end - size,
+            Self::Cumulate { size, offset, .. } => start_of(end - 1, size, offset),
+            Self::Session { gap } => end - gap,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The windows of a time are those of its slice.
+    #[test]
+    fn windows_are_made_of_slices() {
+        let kinds = [
+            WindowKind::Hop { slide: 5, size: 15, offset: 0 },
+            WindowKind::Hop { slide: 4, size: 8, offset: 3 },
+            WindowKind::Cumulate { step: 5, size: 15, offset: 0 },
+            WindowKind::Cumulate { step: 2, size: 6, offset: -1 },
+        ];
+        for (kind, time) in kinds.into_iter().flat_map(|kind| (-20..20).map(move |time| (kind, time))) {
+            let [(_, slice_end)] = *of(kind.slices().expect("they lie over each other"), time) else { panic!("one slice") };
+            let windows = of(kind, time);
+            assert_eq!(kind.last_end(slice_end), windows.iter().map(|window| window.1).max().expect("some"), "{kind} {time}");
+            assert!(windows.iter().all(|(start, end)| kind.start_of_window(*end) == *start), "{kind} {time}");
+            for over in (-40..40).chain([i64::MIN, i64::MAX]) {
+                let next = windows.iter().map(|window| window.1).filter(|end| end - 1 > over).min();
+                assert_eq!(kind.end_after(slice_end, over), next, "{kind} {time} {over}");
+            }
+        }
+    }
 
     fn of(kind: WindowKind, time: i64) -> Vec<(i64, i64)> {
         let mut all = Vec::new();

@@ -59,6 +59,35 @@ proptest! {
         }));
     }
 
+    /// One set of values for all filters, whether rows are only added or taken back.
+    #[test]
+    fn distinct_values_with_filters((case, [a, _]) in Case::either(40)) {
+        let early = "ts < TIMESTAMP '1970-01-01 00:00:00.001'";
+        let query = format!(
+            "SELECT k, COUNT(DISTINCT v), COUNT(DISTINCT v) FILTER (WHERE {early}), SUM(DISTINCT v) FILTER (WHERE NOT {early}), \
+            COUNT(DISTINCT ts), COUNT(*) FILTER (WHERE {early}), COUNT(DISTINCT v) FILTER (WHERE v < 0) FROM {a} GROUP BY k"
+        );
+        case.check(&query, |[changes, _]| {
+            let groups = grouped(&rows(changes), |row| vec![row.0]);
+            table(groups.into_iter().map(|(key, rows)| {
+                let distinct = |filter: &dyn Fn(&Row) -> bool, value: &dyn Fn(&Row) -> Option<i64>| -> std::collections::BTreeSet<i64> {
+                    rows.iter().filter(|row| filter(row)).filter_map(value).collect()
+                };
+                let late = distinct(&|row| row.2 >= 1, &|row| row.1);
+                let cells: [Cell; 7] = [
+                    key[0].into(),
+                    (distinct(&|_| true, &|row| row.1).len() as i64).into(),
+                    (distinct(&|row| row.2 < 1, &|row| row.1).len() as i64).into(),
+                    (!late.is_empty()).then(|| late.iter().sum::<i64>()).into(),
+                    (distinct(&|_| true, &|row| Some(row.2)).len() as i64).into(),
+                    (rows.iter().filter(|row| row.2 < 1).count() as i64).into(),
+                    Cell::from(0_i64),
+                ];
+                cells.to_vec()
+            }))
+        });
+    }
+
     #[test]
     fn texts_in_a_list(case in Case::changing(40)) {
         // Equal texts make the order of those that remain the same whichever of them is taken back.

@@ -95,6 +95,12 @@ impl Case {
         Self::of(changes(longest, false), changes(longest, false))
     }
 
+    /// Of tables that change, or with inserts alone; and the names of these tables.
+    pub(crate) fn either(longest: usize) -> impl Strategy<Value = (Self, [&'static str; 2])> {
+        let names = |names: [&'static str; 2]| move |case: Self| (case, names);
+        prop_oneof![Self::changing(longest).prop_map(names(["a", "b"])), Self::appending(longest).prop_map(names(["ta", "tb"]))]
+    }
+
     /// Of tables with inserts alone, in which no row is late.
     pub(crate) fn punctual(longest: usize) -> impl Strategy<Value = Self> {
         Self::appending(longest).prop_map(|mut case| {

@@ -89,6 +89,39 @@ proptest! {
         });
     }
 
+    /// Of windows that lie over each other, which are made of slices: a row that is late for some counts in the others.
+    #[test]
+    fn aggregates_of_windows_that_lie_over_each_other(case in Case::appending(40), cumulate in any::<bool>(), with_key in any::<bool>()) {
+        let name = if cumulate { "CUMULATE" } else { "HOP" };
+        let key = if with_key { "k, " } else { "" };
+        let windows = format!("TABLE({name}(TABLE ta, DESCRIPTOR(ts), INTERVAL '0.005' SECOND, INTERVAL '0.015' SECOND))");
+        let query = format!("SELECT {key}COUNT(*), SUM(v), MAX(v), AVG(v) FROM {windows} GROUP BY {key}window_start, window_end");
+        case.check(&query, |[changes, _]| {
+            let mut greatest = i64::MIN;
+            let mut groups: std::collections::BTreeMap<_, Vec<Option<i64>>> = Default::default();
+            for change in changes {
+                let (key, value, time) = change.row;
+                let watermark = greatest.saturating_sub(super::DELAY);
+                let last = time.div_euclid(5) * 5;
+                let whole = time.div_euclid(15) * 15;
+                let windows: Vec<_> = match cumulate {
+                    true => (last + 5..=whole + 15).step_by(5).map(|end| (whole, end)).collect(),
+                    false => (0..3).map(|step| (last - step * 5, last - step * 5 + 15)).collect(),
+                };
+                for window in windows.into_iter().filter(|(_, end)| end - 1 > watermark) {
+                    groups.entry((with_key.then_some(key), window)).or_default().push(value);
+                }
+                greatest = greatest.max(time);
+            }
+            table(groups.into_iter().map(|((key, _), values)| {
+                let there: Vec<i64> = values.iter().flatten().copied().collect();
+                let sum = (!there.is_empty()).then(|| there.iter().sum::<i64>());
+                let results = [Some(values.len() as i64), sum, there.iter().max().copied(), sum.map(|sum| sum / there.len() as i64)];
+                cells(key.into_iter().chain(results))
+            }))
+        });
+    }
+
     #[test]
     fn results_of_windows_are_joined(case in Case::appending(40)) {
         let counts = |name: &str| {
