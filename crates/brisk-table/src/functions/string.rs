@@ -80,10 +80,13 @@ fn group_of_first_match(text: &str, pattern: &str, group: i64) -> Result<Option<
     })
 }
 
+/// A text, and where in it something was found.
+type Searched<'t> = (&'t str, Option<Range<usize>>);
+
 /// What was found in the texts that came last: one of each remainder of their hashes.
 #[derive(Default)]
 struct Memo<'t> {
-    places: Vec<Option<(&'t str, Option<Range<usize>>)>>,
+    places: Vec<Option<Searched<'t>>>,
 }
 
 impl<'t> Memo<'t> {
